@@ -1,0 +1,3 @@
+//! nethical-cli
+
+fn main() {}

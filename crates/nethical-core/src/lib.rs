@@ -1,0 +1,1 @@
+//! nethical-core
