@@ -1,0 +1,88 @@
+//! What is delivered.
+//!
+//! A [`LogEntry`] is what a program makes. [`LogEntry::encode`] turns it into an [`Event`] in the
+//! calling thread: secrets are gone, sizes are bounded, and the bytes are final. Every destination
+//! that takes JSON sends these bytes as they are; the others read them with [`Event::log`].
+
+mod id;
+mod json;
+mod level;
+mod log_entry;
+mod redact;
+
+use std::sync::Arc;
+
+pub use self::id::EventId;
+pub use self::json::{Field, JsonWriter, Limits, Rules};
+pub use self::level::{Level, UnknownLevel};
+pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
+pub use self::redact::{MARK as REDACTED, Redaction};
+/// A point in time, without a zone.
+pub use jiff::Timestamp;
+
+/// What kind of thing an event, or a destination, is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Family {
+    /// Log entries.
+    Logs,
+}
+
+impl Family {
+    /// The lower-case name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+        }
+    }
+}
+
+/// One accepted event as it travels. A clone shares the bytes.
+#[derive(Debug, Clone)]
+pub struct Event {
+    id: EventId,
+    at: Timestamp,
+    level: Level,
+    family: Family,
+    json: Arc<[u8]>,
+}
+
+impl Event {
+    /// An event whose bytes are `json`, one JSON object on one line.
+    pub fn new(id: EventId, at: Timestamp, level: Level, family: Family, json: &[u8]) -> Self {
+        Self { id, at, level, family, json: json.into() }
+    }
+
+    /// Stays the same through every repeat.
+    pub const fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// When it happened.
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// How severe it is.
+    pub const fn level(&self) -> Level {
+        self.level
+    }
+
+    /// What kind of event it is.
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Its bytes: one JSON object without a line end.
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// The log entry in the bytes.
+    ///
+    /// # Errors
+    /// If the bytes are not a log entry's, which only damage can cause.
+    pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
+        serde_json::from_slice(&self.json)
+    }
+}
