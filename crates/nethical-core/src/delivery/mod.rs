@@ -1,1 +1,57 @@
-//! stub
+//! How anything is delivered, to anyone.
+//!
+//! A destination implements [`Destination`]: deliver one batch once. A [`Connector`] opens it and
+//! feeds it through a queue, a worker, retries, a breaker and a pace, and keeps its accounts.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! # use nethical_core::delivery::{Batch, Connector, Destination, Error, Profile, Receipt, Settings};
+//! # use nethical_core::event::{Level, LogEntry, Rules};
+//! struct Print;
+//!
+//! #[async_trait::async_trait]
+//! impl Destination for Print {
+//!     fn profile(&self) -> Profile {
+//!         Profile::default()
+//!     }
+//!     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
+//!         batch.iter().for_each(|event| println!("{}", String::from_utf8_lossy(event.json())));
+//!         Ok(Receipt::all())
+//!     }
+//!     async fn probe(&self) -> Result<String, Error> {
+//!         Ok("prints".to_owned())
+//!     }
+//! }
+//!
+//! let connector = Connector::open("print", Settings::default(), || Ok(Arc::new(Print)))?;
+//! let entry = LogEntry::new(Level::Info, "hello", "docs");
+//! connector.send(entry.encode(&Rules::default()).event).unwrap();
+//! assert!(connector.close(Duration::from_secs(5)));
+//! assert_eq!(connector.status()?.ledger.confirmed, 1);
+//! # Ok::<(), Error>(())
+//! ```
+
+mod breaker;
+mod connector;
+mod dead_letters;
+mod destination;
+mod error;
+mod gate;
+mod ledger;
+mod notice;
+mod pipeline;
+mod queue;
+pub mod runtime;
+mod schedule;
+
+pub use self::breaker::BreakerSettings;
+pub use self::connector::{Connector, FLUSH_PATIENCE, close_all};
+pub use self::dead_letters::DeadLetter;
+pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, Refusal, Unfinished};
+pub use self::error::{Error, Kind};
+pub use self::ledger::{DropReason, Ledger, Outcome};
+pub use self::notice::{Change, Notice, Observer, warn_by_tracing};
+pub use self::pipeline::{Settings, Status};
+pub use self::queue::{Full, QueueLimits, Rejected};
+pub use self::schedule::{MAX_RETRY_AFTER, Schedule};

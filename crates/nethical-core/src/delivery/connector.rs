@@ -1,0 +1,151 @@
+//! The handle by which a program feeds one destination.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::delivery::dead_letters::DeadLetter;
+use crate::delivery::pipeline::{Pipeline, Settings, Status};
+use crate::delivery::queue::Rejected;
+use crate::delivery::{Destination, Error, runtime};
+use crate::event::Event;
+use crate::fork::PerProcess;
+
+/// How long [`Drop`] waits for what is still to be delivered.
+const DROP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a `flush` waits unless told otherwise.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+type Build = Box<dyn Fn() -> Result<Arc<dyn Destination>, Error> + Send + Sync>;
+
+/// Feeds one destination. May be shared by threads, and used on both sides of a fork: a child gets
+/// a queue and a worker of its own, and leaves alone what its parent had waiting.
+pub struct Connector {
+    name: Arc<str>,
+    settings: Settings,
+    build: Build,
+    pipeline: PerProcess<Result<Arc<Pipeline>, Error>>,
+}
+
+/// Every pipeline of this process, for the end of the program.
+static OPEN: PerProcess<Mutex<Vec<Weak<Pipeline>>>> = PerProcess::new();
+
+impl Connector {
+    /// Open a destination. `build` is called now, and again in each forked child that uses the connector.
+    ///
+    /// # Errors
+    /// Those of `build`, and a system that gives no thread.
+    pub fn open(
+        name: impl Into<Arc<str>>,
+        settings: Settings,
+        build: impl Fn() -> Result<Arc<dyn Destination>, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let connector =
+            Self { name: name.into(), settings, build: Box::new(build), pipeline: PerProcess::new() };
+        connector.pipeline()?;
+        Ok(connector)
+    }
+
+    /// Its name, unless told otherwise that of its type.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn pipeline(&self) -> Result<&Arc<Pipeline>, Error> {
+        self.pipeline.get(|| self.start()).as_ref().map_err(Clone::clone)
+    }
+
+    fn start(&self) -> Result<Arc<Pipeline>, Error> {
+        let pipeline = Pipeline::start(Arc::clone(&self.name), (self.build)()?, self.settings.clone())?;
+        let mut open = OPEN.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| other.strong_count() > 0);
+        open.push(Arc::downgrade(&pipeline));
+        Ok(pipeline)
+    }
+
+    /// Hand over one event. Returns at once, unless the queue's policy is to wait for room.
+    ///
+    /// # Errors
+    /// [`Rejected::Full`] if it was given up because the queue is full, which is counted, and
+    /// [`Rejected::Closed`] after [`close`](Self::close), or in a child in which the destination
+    /// cannot be opened.
+    pub fn send(&self, event: Event) -> Result<(), Rejected> {
+        self.pipeline().map_err(|_| Rejected::Closed)?.offer(event)
+    }
+
+    /// Whether [`send`](Self::send) would wait for room now.
+    pub fn would_block(&self) -> bool {
+        self.pipeline().is_ok_and(|pipeline| pipeline.would_block())
+    }
+
+    /// Deliver what waits now, and wait for it. `true` if everything that was accepted so far came to
+    /// its end within `patience`; see [`status`](Self::status) for which end.
+    pub fn flush(&self, patience: Duration) -> bool {
+        self.pipeline().is_ok_and(|pipeline| pipeline.flush(Instant::now() + patience))
+    }
+
+    /// Take no more, deliver what waits, and let go of the destination. `true` if everything was
+    /// settled within `patience`; what was not is dropped, and counted as such. A second call is harmless.
+    pub fn close(&self, patience: Duration) -> bool {
+        self.pipeline().is_ok_and(|pipeline| pipeline.close(Instant::now() + patience))
+    }
+
+    /// What the destination is doing.
+    ///
+    /// # Errors
+    /// In a forked child in which the destination cannot be opened.
+    pub fn status(&self) -> Result<Status, Error> {
+        Ok(self.pipeline()?.status())
+    }
+
+    /// Its dead letters, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.pipeline().map(|pipeline| pipeline.dead_letters()).unwrap_or_default()
+    }
+
+    /// See whether a delivery would work, without delivering anything.
+    ///
+    /// # Errors
+    /// What a delivery would meet.
+    pub fn probe(&self) -> Result<String, Error> {
+        let destination = Arc::clone(self.pipeline()?.destination());
+        runtime::wait(async move { destination.probe().await })?
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Connector {
+    fn drop(&mut self) {
+        if let Some(Ok(pipeline)) = self.pipeline.existing() {
+            pipeline.close(Instant::now() + DROP_PATIENCE);
+        }
+    }
+}
+
+/// Close every destination of this process that is still open, all within `patience` together.
+/// Returns those that had something left.
+pub fn close_all(patience: Duration) -> Vec<Status> {
+    let deadline = Instant::now() + patience;
+    let Some(open) = OPEN.existing() else { return Vec::new() };
+    let open: Vec<_> = {
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *open).iter().filter_map(Weak::upgrade).collect()
+    };
+    for pipeline in &open {
+        pipeline.request_close();
+    }
+    let mut left = Vec::new();
+    for pipeline in open {
+        let before = pipeline.status();
+        if !pipeline.close(deadline) {
+            left.push(Status { ledger: before.ledger, ..pipeline.status() });
+        }
+    }
+    left
+}

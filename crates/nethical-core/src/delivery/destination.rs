@@ -1,0 +1,148 @@
+//! What the author of a destination writes.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::delivery::{Error, Schedule};
+use crate::event::Event;
+
+/// One endpoint that events are delivered to.
+///
+/// An implementation only knows how to deliver one batch once. Queueing, pace, retries, breaker,
+/// dead letters and accounts are the [`Pipeline`](crate::delivery::Pipeline)'s.
+#[async_trait]
+pub trait Destination: Send + Sync + 'static {
+    /// What this destination can take and promise. Asked once.
+    fn profile(&self) -> Profile;
+
+    /// Deliver the batch, once, within a deadline of its own.
+    ///
+    /// # Errors
+    /// An endpoint fault concerns the whole batch, which is held and tried again. A refusal of a batch
+    /// of several is narrowed down by halves; of one, it ends as a dead letter.
+    async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error>;
+
+    /// See whether a delivery would work, without delivering anything. Returns what was found, for people.
+    ///
+    /// # Errors
+    /// What a delivery would meet.
+    async fn probe(&self) -> Result<String, Error>;
+
+    /// Let go of files and connections. Nothing is delivered after this.
+    async fn close(&self) {}
+}
+
+/// What a destination can take and promise.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Most events in one batch.
+    pub max_events: usize,
+    /// Most bytes in one batch: the events' plus [`event_overhead`](Self::event_overhead) each. A larger event goes alone.
+    pub max_bytes: usize,
+    /// Bytes that the protocol adds to each event.
+    pub event_overhead: usize,
+    /// Whether a batch may be sent again when nobody knows if it was applied: because a repeat does no
+    /// harm, or because at-least-once is this destination's stated promise.
+    pub repeat_safe: bool,
+    /// What a success means.
+    pub receipt: ReceiptKind,
+    /// Waits between attempts while the endpoint is at fault.
+    pub retry: Schedule,
+}
+
+impl Default for Profile {
+    /// 1,000 events, 1 MiB, no overhead, not repeat-safe, confirmed, the usual waits.
+    fn default() -> Self {
+        Self {
+            max_events: 1_000,
+            max_bytes: 1 << 20,
+            event_overhead: 0,
+            repeat_safe: false,
+            receipt: ReceiptKind::Confirmed,
+            retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(30) },
+        }
+    }
+}
+
+/// What a success means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptKind {
+    /// The receiver said that it has the event.
+    Confirmed,
+    /// The event was sent; the protocol knows no receipt.
+    Sent,
+}
+
+/// Some events, in order. A clone shares them.
+#[derive(Debug, Clone)]
+pub struct Batch(Arc<[Event]>);
+
+impl Batch {
+    /// The events at `indices`.
+    pub(crate) fn pick(&self, indices: &[usize]) -> Self {
+        indices.iter().filter_map(|&index| self.0.get(index).cloned()).collect()
+    }
+
+    /// The first half and the rest.
+    pub(crate) fn halves(&self) -> (Self, Self) {
+        let (first, rest) = self.0.split_at(self.0.len() / 2);
+        (Self(first.into()), Self(rest.into()))
+    }
+}
+
+impl From<Vec<Event>> for Batch {
+    fn from(events: Vec<Event>) -> Self {
+        Self(events.into())
+    }
+}
+
+impl FromIterator<Event> for Batch {
+    fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Self {
+        Self(events.into_iter().collect())
+    }
+}
+
+impl Deref for Batch {
+    type Target = [Event];
+
+    fn deref(&self) -> &[Event] {
+        &self.0
+    }
+}
+
+/// What became of a batch that the endpoint answered. Whatever is not named here was taken.
+#[derive(Debug, Default)]
+pub struct Receipt {
+    /// Events that the endpoint refused: they are dead-lettered.
+    pub refused: Vec<Refusal>,
+    /// Events that were not taken because of a fault on the way: they are tried again.
+    pub unfinished: Option<Unfinished>,
+}
+
+impl Receipt {
+    /// Everything was taken.
+    pub fn all() -> Self {
+        Self::default()
+    }
+}
+
+/// An event that the endpoint refused.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its place in the batch.
+    pub index: usize,
+    /// Why.
+    pub error: Error,
+}
+
+/// Events of a batch that are still to be delivered.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Their places in the batch.
+    pub indices: Vec<usize>,
+    /// Why they were not taken.
+    pub error: Error,
+}

@@ -1,0 +1,380 @@
+//! One destination and everything between it and the caller.
+//!
+//! ```text
+//! offer(event) -> queue -> batch -> deliver { gate, breaker; destination.deliver } -> settle
+//! ```
+//!
+//! One worker per destination delivers one batch at a time, in order. While the endpoint is at fault
+//! the batch is held, for as long as it takes, and no event is given up for it. A refused batch is
+//! halved until the refused event stands alone, which then ends as a dead letter.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::delivery::breaker::{Breaker, BreakerSettings};
+use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
+use crate::delivery::gate::Gate;
+use crate::delivery::notice::{Change, Health, Notice, Observer, warn_by_tracing};
+use crate::delivery::queue::{BatchLimits, Queue, QueueLimits, Rejected};
+use crate::delivery::schedule::luck;
+use crate::delivery::{
+    Batch, Destination, DropReason, Error, Ledger, Outcome, Profile, Receipt, ReceiptKind, runtime,
+};
+use crate::event::{Event, Timestamp};
+
+/// How one destination is fed. All have defaults.
+#[derive(Clone)]
+pub struct Settings {
+    /// How much may wait in memory, and what happens beyond.
+    pub queue: QueueLimits,
+    /// Events that close a batch before its age does. Default 100.
+    pub batch_size: usize,
+    /// A batch is closed when its first event has waited this long. Default 1 s.
+    pub batch_age: Duration,
+    /// When to leave a failing endpoint alone.
+    pub breaker: BreakerSettings,
+    /// Most attempts per second. Default: any number.
+    pub rate_limit_per_sec: Option<f64>,
+    /// Times that an event may have been sent without an answer before the endpoint is asked whether
+    /// it is well; if it is, the event is at fault. Default 5.
+    pub max_in_doubt: u32,
+    /// Bytes of dead letters to keep. Default 16 MiB.
+    pub dead_letter_bytes: usize,
+    /// Who is told of changes. Default: a `tracing` warning on target `nethical`.
+    pub observer: Observer,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            queue: QueueLimits::default(),
+            batch_size: 100,
+            batch_age: Duration::from_secs(1),
+            breaker: BreakerSettings::default(),
+            rate_limit_per_sec: None,
+            max_in_doubt: 5,
+            dead_letter_bytes: 16 << 20,
+            observer: Arc::new(warn_by_tracing),
+        }
+    }
+}
+
+/// What one destination is doing.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The account of its events.
+    pub ledger: Ledger,
+    /// Since how long its deliveries fail.
+    pub down_for: Option<Duration>,
+    /// Whether the breaker keeps it from being tried.
+    pub breaker_open: bool,
+    /// The last failure, also after it was overcome.
+    pub last_error: Option<Error>,
+}
+
+/// One destination with its queue, worker and accounts.
+pub(crate) struct Pipeline {
+    name: Arc<str>,
+    destination: Arc<dyn Destination>,
+    profile: Profile,
+    limits: BatchLimits,
+    settings: Settings,
+    queue: Queue,
+    pace: Mutex<Pace>,
+    health: Mutex<Health>,
+    dead_letters: Mutex<DeadLetters>,
+    stop: Stop,
+}
+
+struct Pace {
+    gate: Gate,
+    breaker: Breaker,
+}
+
+/// Tells the worker to give up waiting.
+#[derive(Default)]
+struct Stop {
+    stopped: AtomicBool,
+    notify: Notify,
+}
+
+impl Stop {
+    fn now(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    fn is_on(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// Some events on their way, and how they fared so far.
+struct Part {
+    batch: Batch,
+    attempts: u32,
+    in_doubt: u32,
+}
+
+impl From<Batch> for Part {
+    fn from(batch: Batch) -> Self {
+        Self { batch, attempts: 0, in_doubt: 0 }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pipeline {
+    /// Build it and start its worker.
+    pub(crate) fn start(
+        name: Arc<str>,
+        destination: Arc<dyn Destination>,
+        settings: Settings,
+    ) -> Result<Arc<Self>, Error> {
+        let pipeline = Arc::new(Self::new(name, destination, settings));
+        runtime::handle()?.spawn(Arc::clone(&pipeline).run());
+        Ok(pipeline)
+    }
+
+    fn new(name: Arc<str>, destination: Arc<dyn Destination>, settings: Settings) -> Self {
+        let profile = destination.profile();
+        let limits = BatchLimits {
+            close_at: settings.batch_size.clamp(1, profile.max_events),
+            max_events: profile.max_events.max(1),
+            max_bytes: profile.max_bytes,
+            event_overhead: profile.event_overhead,
+            max_age: settings.batch_age,
+        };
+        let now = Instant::now();
+        let pace = Pace {
+            gate: Gate::new(settings.rate_limit_per_sec, now),
+            breaker: Breaker::new(settings.breaker),
+        };
+        Self {
+            name,
+            destination,
+            profile,
+            limits,
+            queue: Queue::new(settings.queue),
+            pace: Mutex::new(pace),
+            health: Mutex::default(),
+            dead_letters: Mutex::new(DeadLetters::new(settings.dead_letter_bytes)),
+            settings,
+            stop: Stop::default(),
+        }
+    }
+
+    /// Take an event. Never waits for the endpoint; waits for room only where the policy says so.
+    pub(crate) fn offer(&self, event: Event) -> Result<(), Rejected> {
+        let taken = self.queue.offer(event);
+        if taken == Err(Rejected::Full) {
+            self.note_drops(DropReason::QueueFull);
+        }
+        taken
+    }
+
+    /// Whether an offer would wait for room now.
+    pub(crate) fn would_block(&self) -> bool {
+        self.queue.would_block()
+    }
+
+    /// Deliver what waits now, at once. `true` if all of it was settled by the deadline.
+    pub(crate) fn flush(&self, deadline: std::time::Instant) -> bool {
+        let before = self.queue.request_flush();
+        self.queue.wait_settled(before, deadline)
+    }
+
+    /// Take no more, flush until the deadline, then end the worker. `true` if everything was settled.
+    pub(crate) fn close(&self, deadline: std::time::Instant) -> bool {
+        /// What an attempt that was under way at the deadline still gets.
+        const GRACE: Duration = Duration::from_secs(1);
+        self.queue.close();
+        let all_settled = self.flush(deadline);
+        self.stop.now();
+        self.queue.wait_finished(deadline + GRACE) && all_settled
+    }
+
+    /// Take no more and deliver what waits, without waiting for it.
+    pub(crate) fn request_close(&self) {
+        self.queue.close();
+    }
+
+    /// What it is doing.
+    pub(crate) fn status(&self) -> Status {
+        let health = lock(&self.health);
+        Status {
+            name: Arc::clone(&self.name),
+            ledger: self.queue.ledger(),
+            down_for: health.down_since().map(|since| since.elapsed()),
+            breaker_open: lock(&self.pace).breaker.is_open(),
+            last_error: health.last_error().cloned(),
+        }
+    }
+
+    /// The dead letters that are kept.
+    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
+        lock(&self.dead_letters).list()
+    }
+
+    /// See whether a delivery would work.
+    pub(crate) fn destination(&self) -> &Arc<dyn Destination> {
+        &self.destination
+    }
+
+    /// The worker.
+    async fn run(self: Arc<Self>) {
+        while !self.stop.is_on()
+            && let Some(batch) = self.queue.next(&self.limits).await
+        {
+            self.deliver_batch(batch).await;
+        }
+        self.queue.abandon();
+        self.destination.close().await;
+        self.queue.finish();
+    }
+
+    /// Bring one batch to its end: every event of it is settled when this returns.
+    async fn deliver_batch(&self, batch: Batch) {
+        let mut parts = vec![Part::from(batch)];
+        while let Some(mut part) = parts.pop() {
+            if !self.wait_for_turn().await {
+                self.queue.settle(part.batch.len(), Outcome::Dropped(DropReason::Closed));
+                continue;
+            }
+            part.attempts += 1;
+            match self.destination.deliver(&part.batch).await {
+                Ok(receipt) => parts.extend(self.take_receipt(&part, receipt)),
+                Err(error) if error.is_in_doubt() => parts.extend(self.doubt(part, &error).await),
+                Err(error) if error.is_endpoint_fault() => parts.push(self.hold(part, &error)),
+                Err(error) => parts.extend(self.refuse(&part, &error)),
+            }
+        }
+    }
+
+    /// Wait until an attempt may be made. `false`: the destination is being closed.
+    async fn wait_for_turn(&self) -> bool {
+        while !self.stop.is_on() {
+            let now = Instant::now();
+            let turn = {
+                let mut pace = lock(&self.pace);
+                match pace.breaker.pause(now) {
+                    Duration::ZERO => pace.gate.pass(now),
+                    pause => Err(pause),
+                }
+            };
+            let Err(wait) = turn else { return true };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.notify.notified() => {}
+            }
+        }
+        false
+    }
+
+    /// The endpoint answered. Returns what is still to be delivered.
+    fn take_receipt(&self, part: &Part, receipt: Receipt) -> Option<Part> {
+        let left = receipt.unfinished.as_ref().map_or(0, |unfinished| unfinished.indices.len());
+        let outcome = match self.profile.receipt {
+            ReceiptKind::Confirmed => Outcome::Confirmed,
+            ReceiptKind::Sent => Outcome::Sent,
+        };
+        for refusal in &receipt.refused {
+            if let Some(event) = part.batch.get(refusal.index) {
+                self.bury(event, &refusal.error, part.attempts);
+            }
+        }
+        self.queue.settle(part.batch.len().saturating_sub(left + receipt.refused.len()), outcome);
+        match receipt.unfinished {
+            None => {
+                self.recovered();
+                None
+            }
+            Some(unfinished) => {
+                let batch = part.batch.pick(&unfinished.indices);
+                Some(self.hold(Part { batch, ..*part }, &unfinished.error))
+            }
+        }
+    }
+
+    /// The endpoint is at fault: keep the events, and wait before the next attempt.
+    fn hold(&self, part: Part, error: &Error) -> Part {
+        let now = Instant::now();
+        {
+            let mut pace = lock(&self.pace);
+            pace.breaker.failed(now);
+            let wait = self.profile.retry.wait(pace.breaker.failures(), error.retry_after(), luck());
+            pace.gate.close_until(now + wait);
+        }
+        let change = lock(&self.health).down(error, now);
+        self.notify(change);
+        part
+    }
+
+    /// The events were sent, and nobody knows whether they were applied.
+    async fn doubt(&self, mut part: Part, error: &Error) -> Vec<Part> {
+        if !self.profile.repeat_safe {
+            part.batch.iter().for_each(|event| self.bury(event, error, part.attempts));
+            return Vec::new();
+        }
+        part.in_doubt += 1;
+        if part.in_doubt >= self.settings.max_in_doubt && self.destination.probe().await.is_ok() {
+            return self.refuse(&part, error);
+        }
+        vec![self.hold(part, error)]
+    }
+
+    /// The endpoint refuses the batch: halve it, or bury the one event that is left.
+    fn refuse(&self, part: &Part, error: &Error) -> Vec<Part> {
+        self.recovered();
+        match &*part.batch {
+            [] => Vec::new(),
+            [event] => {
+                self.bury(event, error, part.attempts);
+                Vec::new()
+            }
+            _ => {
+                let (first, rest) = part.batch.halves();
+                // The last one is delivered first.
+                [rest, first].map(|batch| Part { batch, attempts: part.attempts, in_doubt: 0 }).into()
+            }
+        }
+    }
+
+    fn bury(&self, event: &Event, error: &Error, attempts: u32) {
+        let letter =
+            DeadLetter { event: event.clone(), error: error.clone(), attempts, at: Timestamp::now() };
+        lock(&self.dead_letters).push(letter);
+        self.queue.settle(1, Outcome::DeadLettered);
+        let change = lock(&self.health).dead_letter(error, Instant::now());
+        self.notify(change);
+    }
+
+    fn recovered(&self) {
+        lock(&self.pace).breaker.succeeded();
+        let change = lock(&self.health).up();
+        self.notify(change);
+    }
+
+    fn note_drops(&self, reason: DropReason) {
+        let total = self.queue.ledger().dropped_because(reason);
+        let change = lock(&self.health).dropped(reason, total, Instant::now());
+        self.notify(change);
+    }
+
+    /// Tell the observer, on a thread that it may block.
+    fn notify(&self, change: Option<Change>) {
+        if let (Some(change), Ok(runtime)) = (change, runtime::handle()) {
+            let notice = Notice { destination: Arc::clone(&self.name), change };
+            let observer = Arc::clone(&self.settings.observer);
+            runtime.spawn_blocking(move || observer(&notice));
+        }
+    }
+}
