@@ -1,1 +1,33 @@
-//! nethical
+//! One delivery layer for logs, ML runs and alerts.
+
+mod logs;
+
+pub use logs::LogAggregator;
+pub use nethical_core::delivery::{self, Connector, Error, Status};
+pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
+pub use nethical_destinations as destinations;
+
+/// Metadata from names and values.
+///
+/// ```
+/// let metadata = nethical::fields! { memory_mb: 1500, "request.id": "a-1", ratio: 0.75 };
+/// assert_eq!(metadata.as_map().len(), 3);
+/// ```
+#[macro_export]
+macro_rules! fields {
+    ($($key:tt : $value:expr),* $(,)?) => {
+        $crate::Metadata::new()$(.with($crate::field_name!($key), $value))*
+    };
+}
+
+/// The name of a field: an identifier's own, or a string as it is.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! field_name {
+    ($key:ident) => {
+        stringify!($key)
+    };
+    ($key:literal) => {
+        $key
+    };
+}

@@ -79,6 +79,20 @@ impl Connector {
         self.pipeline().is_ok_and(|pipeline| pipeline.would_block())
     }
 
+    /// Deliver what waits now, at once, without waiting for it.
+    pub fn request_flush(&self) {
+        if let Ok(pipeline) = self.pipeline() {
+            pipeline.request_flush();
+        }
+    }
+
+    /// Take no more and deliver what waits, without waiting for it.
+    pub fn request_close(&self) {
+        if let Ok(pipeline) = self.pipeline() {
+            pipeline.request_close();
+        }
+    }
+
     /// Deliver what waits now, and wait for it. `true` if everything that was accepted so far came to
     /// its end within `patience`; see [`status`](Self::status) for which end.
     pub fn flush(&self, patience: Duration) -> bool {

@@ -202,6 +202,11 @@ impl Pipeline {
         self.queue.wait_finished(deadline + GRACE) && all_settled
     }
 
+    /// Deliver what waits now, at once, without waiting for it.
+    pub(crate) fn request_flush(&self) {
+        self.queue.request_flush();
+    }
+
     /// Take no more and deliver what waits, without waiting for it.
     pub(crate) fn request_close(&self) {
         self.queue.close();

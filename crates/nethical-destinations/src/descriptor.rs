@@ -1,0 +1,60 @@
+//! What the rest of Nethical knows of a destination before it is opened.
+
+use std::fmt;
+use std::sync::Arc;
+
+use nethical_core::delivery::{Connector, Destination, Error, Settings};
+use nethical_core::event::Family;
+
+use crate::support::options::{Options, OptionsError};
+
+/// A kind of destination.
+pub struct Descriptor {
+    /// Its name: the folder, the `type` in a configuration, the word on the command line.
+    pub name: &'static str,
+    /// What it takes.
+    pub families: &'static [Family],
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// The guide for its users, in Markdown.
+    pub docs: &'static str,
+    /// A configuration that works.
+    pub example: &'static str,
+    /// The JSON Schema of its options.
+    pub schema: fn() -> schemars::Schema,
+    /// Read and check its options, touching nothing.
+    pub parse: fn(&Options) -> Result<Arc<dyn Validated>, OptionsError>,
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descriptor").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Options that were checked, ready to be opened.
+pub trait Validated: fmt::Debug + Send + Sync + 'static {
+    /// Open the destination: files, sockets. Called again in a forked child.
+    ///
+    /// # Errors
+    /// What keeps it from being opened, with a hint.
+    fn open(&self) -> Result<Arc<dyn Destination>, Error>;
+
+    /// What these options say about how the destination is fed; the rest stays as in `usual`.
+    fn settings(&self, usual: Settings) -> Settings {
+        usual
+    }
+}
+
+/// Open a destination and connect to it.
+///
+/// # Errors
+/// Those of [`Validated::open`].
+pub fn connect(
+    config: Arc<dyn Validated>,
+    name: impl Into<Arc<str>>,
+    usual: Settings,
+) -> Result<Connector, Error> {
+    let settings = config.settings(usual);
+    Connector::open(name, settings, move || config.open())
+}

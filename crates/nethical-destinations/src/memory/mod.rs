@@ -1,0 +1,77 @@
+//! Keeps what it gets, for tests.
+
+mod config;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use nethical_core::delivery::{Batch, Destination, Error, Profile, Receipt};
+use nethical_core::event::{Event, Family};
+
+pub use self::config::MemoryConfig;
+use crate::{Descriptor, Validated};
+
+/// Keeps what it gets, for tests.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    name: "memory",
+    families: &[Family::Logs],
+    summary: "Keep the newest events in memory, for tests",
+    docs: include_str!("docs.md"),
+    example: include_str!("example.toml"),
+    schema: || schemars::schema_for!(MemoryConfig),
+    parse: |options| Ok(Arc::new(options.read::<MemoryConfig>()?)),
+};
+
+/// The events that a memory destination got. A clone shows the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    events: Arc<Mutex<VecDeque<Event>>>,
+    max_events: usize,
+}
+
+impl Memory {
+    /// Keep the newest `max_events` events.
+    pub fn new(max_events: usize) -> Self {
+        Self { events: Arc::default(), max_events }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came so far, oldest first.
+    pub fn events(&self) -> Vec<Event> {
+        self.lock().iter().cloned().collect()
+    }
+
+    /// Forget all.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+}
+
+#[async_trait]
+impl Destination for Memory {
+    fn profile(&self) -> Profile {
+        Profile { repeat_safe: true, ..Profile::default() }
+    }
+
+    async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
+        let mut events = self.lock();
+        events.extend(batch.iter().cloned());
+        let excess = events.len().saturating_sub(self.max_events);
+        events.drain(..excess);
+        Ok(Receipt::all())
+    }
+
+    async fn probe(&self) -> Result<String, Error> {
+        Ok(format!("keeps the newest {} events in memory", self.max_events))
+    }
+}
+
+impl Validated for MemoryConfig {
+    fn open(&self) -> Result<Arc<dyn Destination>, Error> {
+        Ok(Arc::new(Memory::new(self.max_events)))
+    }
+}

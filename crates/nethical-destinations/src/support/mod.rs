@@ -1,0 +1,3 @@
+//! What several destinations share.
+
+pub mod options;

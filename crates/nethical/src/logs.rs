@@ -1,0 +1,152 @@
+//! One log entry to many destinations.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use nethical_core::delivery::{Connector, Status};
+use nethical_core::event::{Encoded, Event, Level, LogEntry, Metadata, Rules};
+
+/// Hands every log entry to all of its connectors. One that fails or is slow concerns no other.
+///
+/// ```
+/// use nethical::{Level, LogAggregator, fields};
+/// # use nethical::destinations::{connect, memory::MemoryConfig};
+/// # use nethical::delivery::Settings;
+///
+/// let logs = LogAggregator::new();
+/// logs.add(connect(std::sync::Arc::new(MemoryConfig::default()), "memory", Settings::default())?);
+/// logs.log(Level::Warning, "High memory usage", "monitor", fields! { memory_mb: 1500 });
+/// assert!(logs.close_all(std::time::Duration::from_secs(5)));
+/// # Ok::<(), nethical::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct LogAggregator {
+    routes: RwLock<Vec<Route>>,
+    rules: Rules,
+    repairs: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Route {
+    connector: Arc<Connector>,
+    level: Level,
+}
+
+impl LogAggregator {
+    /// Without connectors, with the usual rules for secrets and sizes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Without connectors, with rules of one's own.
+    pub fn with_rules(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// The rules for secrets and sizes.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Route>> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Vec<Route>> {
+        self.routes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Add a connector that gets every entry.
+    pub fn add(&self, connector: impl Into<Arc<Connector>>) {
+        self.add_from(connector, Level::Debug);
+    }
+
+    /// Add a connector that gets entries of this level and above.
+    pub fn add_from(&self, connector: impl Into<Arc<Connector>>, level: Level) {
+        self.write().push(Route { connector: connector.into(), level });
+    }
+
+    /// Remove this connector. It stays open; whether it was there.
+    pub fn remove(&self, connector: &Arc<Connector>) -> bool {
+        let mut routes = self.write();
+        let before = routes.len();
+        routes.retain(|route| !Arc::ptr_eq(&route.connector, connector));
+        routes.len() < before
+    }
+
+    /// The connectors, in the order in which they were added.
+    pub fn connectors(&self) -> Vec<Arc<Connector>> {
+        self.read().iter().map(|route| Arc::clone(&route.connector)).collect()
+    }
+
+    /// Log an entry of now. See [`publish`](Self::publish) for what comes back.
+    pub fn log(
+        &self,
+        level: Level,
+        message: impl Into<String>,
+        source: impl Into<String>,
+        metadata: Metadata,
+    ) -> bool {
+        self.log_entry(&LogEntry::new(level, message, source).with(metadata))
+    }
+
+    /// Log an entry.
+    pub fn log_entry(&self, entry: &LogEntry) -> bool {
+        if !self.wants(entry.level) {
+            return true;
+        }
+        self.publish_encoded(entry.encode(&self.rules))
+    }
+
+    /// Whether any connector takes entries of this level.
+    pub fn wants(&self, level: Level) -> bool {
+        self.read().iter().any(|route| route.level <= level)
+    }
+
+    /// Hand over an entry that was encoded with the aggregator's rules.
+    pub fn publish_encoded(&self, encoded: Encoded) -> bool {
+        if encoded.repairs > 0 {
+            self.repairs.fetch_add(1, Ordering::Relaxed);
+        }
+        self.publish(&encoded.event)
+    }
+
+    /// Hand an event to every connector whose level it reaches. `true` if all of those took it;
+    /// none of them keeps the others from it.
+    pub fn publish(&self, event: &Event) -> bool {
+        let routes = self.read();
+        let wanted = routes.iter().filter(|route| route.level <= event.level());
+        wanted.filter(|route| route.connector.send(event.clone()).is_err()).count() == 0
+    }
+
+    /// Entries of which some value was cut, replaced or left out so far.
+    pub fn repaired(&self) -> u64 {
+        self.repairs.load(Ordering::Relaxed)
+    }
+
+    /// Deliver what waits, everywhere at once. `true` if all of it came to its end within `patience`.
+    pub fn flush_all(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let connectors = self.connectors();
+        connectors.iter().for_each(|connector| connector.request_flush());
+        connectors.iter().filter(|connector| !connector.flush(left(deadline))).count() == 0
+    }
+
+    /// Close every connector, all within `patience` together. `true` if nothing was left undone.
+    pub fn close_all(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let connectors = self.connectors();
+        connectors.iter().for_each(|connector| connector.request_close());
+        connectors.iter().filter(|connector| !connector.close(left(deadline))).count() == 0
+    }
+
+    /// What each destination is doing.
+    pub fn statuses(&self) -> Vec<Status> {
+        self.connectors().iter().filter_map(|connector| connector.status().ok()).collect()
+    }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
