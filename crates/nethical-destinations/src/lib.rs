@@ -19,7 +19,7 @@ pub mod support;
 pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
-pub static ALL: &[&Descriptor] = &[&memory::DESCRIPTOR];
+pub static ALL: &[&Descriptor] = &[&jsonl::DESCRIPTOR, &memory::DESCRIPTOR];
 
 /// The destination of this name.
 pub fn find(name: &str) -> Option<&'static Descriptor> {

@@ -43,6 +43,14 @@ const fn default_buffer_size() -> usize {
 impl JsonlConfig {
     /// The usual options for this file.
     pub fn new(filepath: impl Into<PathBuf>) -> Self {
-        Self { filepath: filepath.into(), buffer_size: default_buffer_size(), fsync: Fsync::default() }
+        let filepath = filepath.into();
+        Self { filepath, buffer_size: default_buffer_size(), fsync: Fsync::default() }.absolute()
+    }
+
+    /// The same file, also after the program changes its folder.
+    #[must_use]
+    pub(super) fn absolute(mut self) -> Self {
+        self.filepath = std::path::absolute(&self.filepath).unwrap_or(self.filepath);
+        self
     }
 }
