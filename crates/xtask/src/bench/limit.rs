@@ -27,7 +27,7 @@ pub(super) fn contest(workspace: &Workspace) -> Contest {
     let buffered = path.clone();
     Contest {
         name: "limit",
-        about: "lines of  bytes appended to a file, not synced",
+        about: "lines of 141 bytes appended to a file, not synced",
         unit: Unit::PerSecond("lines"),
         size: 500_000,
         quick: 20_000,
