@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 FIELDS = {"memory_mb": 1500, "host_name": "web-1", "region": "eu-west-1", "ratio": 0.91, "healthy": True}
@@ -36,10 +37,10 @@ def logger_with(handler):
 
 
 @contextmanager
-def file_handler(folder):
-    """Formats and writes in the caller."""
-    handler = logging.FileHandler(folder / "file.jsonl")
-    handler.setFormatter(JsonLines())
+def file_handler(folder, formatter=None):
+    """Writes in the caller: the bare message, without the fields, unless a formatter is given."""
+    handler = logging.FileHandler(folder / "file.log")
+    handler.setFormatter(formatter)
     logger = logger_with(handler)
     yield lambda: logger.warning("High memory usage", extra=FIELDS)
     handler.close()
@@ -59,7 +60,11 @@ def queue_handler(folder):
     target.close()
 
 
-CONTESTANTS = {"FileHandler": file_handler, "QueueHandler": queue_handler}
+CONTESTANTS = {
+    "FileHandler": file_handler,
+    "FileHandler, JSON": partial(file_handler, formatter=JsonLines()),
+    "QueueHandler, JSON": queue_handler,
+}
 
 
 def main(contestant, n):

@@ -13,6 +13,6 @@ pub(super) fn contest(workspace: &Workspace) -> Contest {
         size: 100_000,
         quick: 2_000,
         needs: Needs::Python { with_package: false },
-        contestants: vec![contestant("FileHandler"), contestant("QueueHandler")],
+        contestants: ["FileHandler", "FileHandler, JSON", "QueueHandler, JSON"].map(contestant).into(),
     }
 }

@@ -52,8 +52,11 @@ fn nextest(workspace: &Workspace) -> Result<()> {
 
 fn doc(workspace: &Workspace) -> Result<()> {
     process::run(process::cargo(workspace).args(["test", "--doc", "--workspace"]).args(FEATURES))?;
+    // The binary has the name of the library, and rustdoc would write both into one folder.
     let mut doc = process::cargo(workspace);
-    doc.args(["doc", "--workspace", "--no-deps"]).args(FEATURES).env("RUSTDOCFLAGS", "-D warnings");
+    doc.args(["doc", "--workspace", "--exclude", "nethical-cli", "--no-deps"])
+        .args(FEATURES)
+        .env("RUSTDOCFLAGS", "-D warnings");
     process::run(&mut doc)
 }
 
