@@ -64,13 +64,13 @@ pub(crate) fn result(text: &str) {
     println!("{text}");
 }
 
-/// Prints an error, its causes and then every hint along the way.
+/// Prints an error, its causes and then every hint along the way, the one nearest to the cause first.
 pub(crate) fn report(error: &anyhow::Error) {
     eprintln!("\n{RED}error{RED:#}: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
     }
-    for hint in error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
+    for hint in error.chain().rev().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
         eprintln!("\n{CYAN}hint{CYAN:#}: {}", hint.hint);
     }
 }
