@@ -19,16 +19,23 @@ pub(crate) struct Tool {
     pub(crate) name: &'static str,
     /// What is installed when nothing good is found.
     pub(crate) install: &'static str,
+    /// Further options of `cargo install`.
+    pub(crate) options: &'static [&'static str],
     /// The oldest version whose options and configuration are the ones used here.
     pub(crate) oldest: (u32, u32, u32),
 }
 
 /// Checks bans, licenses and sources. Its configuration format is that of 0.20.
-pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", install: "0.20.2", oldest: (0, 20, 0) };
+pub(crate) const CARGO_DENY: Tool =
+    Tool { name: "cargo-deny", install: "0.20.2", options: &[], oldest: (0, 20, 0) };
 
-/// Runs the tests, each in a process of its own.
-pub(crate) const CARGO_NEXTEST: Tool =
-    Tool { name: "cargo-nextest", install: "0.9.143", oldest: (0, 9, 100) };
+/// Runs the tests, each in a process of its own. Left out: updating itself, and probes for tracers.
+pub(crate) const CARGO_NEXTEST: Tool = Tool {
+    name: "cargo-nextest",
+    install: "0.9.143",
+    options: &["--no-default-features"],
+    oldest: (0, 9, 100),
+};
 
 impl Tool {
     /// A command that runs this tool in the workspace, after installing it if need be.
@@ -64,7 +71,7 @@ impl Tool {
         let build = tools.join("build");
         let mut install = process::cargo(workspace);
         install.args(["install", name, "--locked", "--version", version, "--debug", "--root"]).arg(&tools);
-        install.arg("--target-dir").arg(&build);
+        install.arg("--target-dir").arg(&build).args(self.options);
         install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
         process::run(&mut install).map_err(|error| {
             let hint = format!(
@@ -109,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_not_found() {
-        let tool = Tool { name: "no-such-program-here", install: "1.0.0", oldest: (1, 0, 0) };
+        let tool = Tool { name: "no-such-program-here", install: "1.0.0", options: &[], oldest: (1, 0, 0) };
         assert!(tool.find(Path::new("/nonexistent/no-such-program-here")).unwrap().is_none());
     }
 }

@@ -55,7 +55,8 @@ fn write_each(to: &mut impl Write, lines: u64) -> std::io::Result<()> {
 /// Times `write` on a new file; making and removing the file is not part of it.
 fn fill(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<Duration> {
     let error = || format!("could not write `{}`", path.display());
-    let mut file = File::options().append(true).create_new(true).open(path).with_context(error)?;
+    File::create(path).with_context(error)?;
+    let mut file = File::options().append(true).open(path).with_context(error)?;
     let start = Instant::now();
     let written = write(&mut file);
     let spent = start.elapsed();
