@@ -48,6 +48,7 @@ impl Workspace {
     }
 
     /// Results of benches.
+    #[cfg(feature = "bench")]
     pub(crate) fn bench(&self) -> PathBuf {
         self.target.join("bench")
     }

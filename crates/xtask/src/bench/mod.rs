@@ -4,13 +4,14 @@
 //! neighbour who takes the processor for a second takes it from all of them, and each round yields a ratio of
 //! its own. The first contestant is the one the others are compared with.
 //!
-//! To add a contest, write a file beside `limit.rs` with a function that returns it, and name that function in
-//! [`contests`]. One that uses the product or a peer crate goes behind the feature `bench`, which
-//! this command turns on for itself.
+//! To add a contest, write a file beside `log_rate.rs` with a function that returns it, and name that function in
+//! [`contests`]. The product and the peer crates are there only with the feature `bench`, which the
+//! command turns on for itself.
 
-mod limit;
+mod log_call;
+mod log_rate;
 mod logging_calls;
-mod release;
+mod ours;
 mod report;
 mod rounds;
 mod script;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::release;
 use crate::terminal;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
@@ -86,7 +88,7 @@ struct Contest {
 
 /// Every contest, in the order of the output.
 fn contests(workspace: &Workspace) -> Vec<Contest> {
-    vec![limit::contest(workspace), logging_calls::contest(workspace)]
+    vec![log_call::contest(workspace), log_rate::contest(workspace), logging_calls::contest(workspace)]
 }
 
 /// Runs the chosen contests, prints a table for each and writes it to `target/bench/<contest>.json`.
