@@ -154,8 +154,9 @@ impl IntoValue for f64 {
 }
 
 impl IntoValue for f32 {
+    /// The shortest number that reads back as this one: `0.1`, not `0.10000000149011612`.
     fn into_value(self) -> Value {
-        f64::from(self).into_value()
+        zmij::Buffer::new().format(self).parse().unwrap_or_else(|_| f64::from(self)).into_value()
     }
 }
 
@@ -337,6 +338,13 @@ mod tests {
                 std::process::id()
             )
         );
+    }
+
+    #[test]
+    fn single_precision_is_written_short() {
+        assert_eq!(0.1_f32.into_value(), json!(0.1));
+        assert_eq!(f32::NAN.into_value(), json!("NaN"));
+        assert_eq!(f32::NEG_INFINITY.into_value(), json!("-Infinity"));
     }
 
     #[test]
