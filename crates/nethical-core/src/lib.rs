@@ -1,1 +1,3 @@
 //! nethical-core
+
+pub mod spool;
