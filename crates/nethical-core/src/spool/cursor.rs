@@ -142,7 +142,9 @@ impl CursorFile {
             }
         }
         let (generation, newest) = best.as_ref().map_or((0, 0), |(generation, slot, _)| (*generation, *slot));
-        let cursor = Self { file: Arc::from(file), generation, durable: newest, newest };
+        // The process that wrote it may have been killed before it came to an fsync.
+        let durable = if file.sync().is_ok() { newest } else { SLOTS };
+        let cursor = Self { file: Arc::from(file), generation, durable, newest };
         Ok((cursor, best.map(|(.., position)| position)))
     }
 

@@ -100,10 +100,12 @@ pub(super) fn open(storage: &Arc<dyn Storage>, dir: &Path, options: &Options) ->
     for id in names().filter_map(cursor::id_of) {
         recovery.load_cursor(id);
     }
+    // A process killed between creating a file and the fsync of its name has left that to us.
+    let named = storage.sync_dir(dir).is_ok();
     let mut active = None;
     for ordinal in &ordinals {
-        let newest = ordinals.last() == Some(ordinal);
-        active = recovery.segment(*ordinal, newest);
+        let may_grow = named && ordinals.last() == Some(ordinal);
+        active = recovery.segment(*ordinal, may_grow);
     }
     recovery.find_missing(&ordinals);
     let next_ordinal = ordinals.last().map_or(1, |last| last + 1);
@@ -149,7 +151,7 @@ impl Run<'_> {
     }
 
     /// Takes one segment in; gives it back if it can go on growing.
-    fn segment(&mut self, ordinal: u64, newest: bool) -> Option<Active> {
+    fn segment(&mut self, ordinal: u64, may_grow: bool) -> Option<Active> {
         let path = segment::path(self.dir, ordinal);
         let opened = self.storage.open(&path).and_then(|file| {
             let opening = segment::open_header(&*file, ordinal)?;
@@ -170,7 +172,7 @@ impl Run<'_> {
             }
             Err(_) => return push(&mut self.report.unreadable, path),
         };
-        match self.intact(file, header, newest) {
+        match self.intact(file, header, may_grow) {
             Ok(active) => active,
             Err(_) => push(&mut self.report.unreadable, path),
         }
@@ -180,7 +182,7 @@ impl Run<'_> {
         &mut self,
         file: Box<dyn StorageFile>,
         header: Header,
-        newest: bool,
+        may_grow: bool,
     ) -> io::Result<Option<Active>> {
         let footer = segment::read_footer(&*file, header.marker)?;
         self.report.segments += 1;
@@ -201,7 +203,7 @@ impl Run<'_> {
             self.insert(header, &scanned.whole, scanned.remaining, file.size()?, true);
             return Ok(None);
         }
-        Ok(self.unsealed(file, header, scanned, newest))
+        Ok(self.unsealed(file, header, scanned, may_grow))
     }
 
     /// Whether the footer does not tell enough: a position lies inside, or copies do.
@@ -256,19 +258,20 @@ impl Run<'_> {
         file: Box<dyn StorageFile>,
         header: Header,
         scanned: Scanned,
-        newest: bool,
+        may_grow: bool,
     ) -> Option<Active> {
         let summary = scanned.whole;
         let cut = scanned.torn_at.is_none_or(|at| file.truncate(at).is_ok());
         let small = summary.end <= self.options.segment_bytes / 2;
-        if newest && small && cut && !scanned.damaged {
+        if may_grow && small && cut && !scanned.damaged {
             self.insert(header, &summary, scanned.remaining, summary.end, false);
             return Some(Active { file, ordinal: header.ordinal, marker: header.marker, summary });
         }
         let mut size = file.size().unwrap_or(summary.end);
         let footer = summary.encode(header.marker);
-        // Without its footer it is read through again next time, no more than that.
-        if cut && size == summary.end && file.write_all_at(&footer, size).and_then(|()| file.sync()).is_ok() {
+        // The footer vouches for the frames, so they go first. Without it, it is read through again.
+        let whole = cut && size == summary.end && file.sync().is_ok();
+        if whole && file.write_all_at(&footer, size).is_ok() {
             size += footer.len() as u64;
         }
         self.insert(header, &summary, scanned.remaining, size, true);

@@ -86,6 +86,7 @@ impl Writer {
         published: Seq,
     ) -> Self {
         let dirty_since = active.as_ref().map(|_| Instant::now());
+        let forgotten = active.is_some();
         Self {
             shared,
             active,
@@ -94,7 +95,7 @@ impl Writer {
             written: 0,
             synced: 0,
             unsynced: Vec::new(),
-            forgotten: false,
+            forgotten,
             doubtful: false,
             published,
             dirty_since,
@@ -310,9 +311,11 @@ impl Writer {
         Ok(Active { file, ordinal: self.next_ordinal, marker: header.marker, summary: Summary::empty() })
     }
 
-    /// Ends the active segment, durably. A footer that cannot be written is done without.
+    /// Ends the active segment, durably. The footer comes after the fsync of what it vouches for, and is
+    /// not worth one of its own: a segment whose footer is lost, or cannot be written, is read through.
     fn seal(&mut self, footer: bool) -> io::Result<()> {
-        let Some(active) = &self.active else { return Ok(()) };
+        self.sync()?;
+        let Some(active) = self.active.take() else { return Ok(()) };
         let mut size = active.summary.end;
         if footer {
             let bytes = active.summary.encode(active.marker);
@@ -321,10 +324,7 @@ impl Writer {
                 Err(_) => drop(active.file.truncate(size)),
             }
         }
-        self.sync()?;
-        if let Some(active) = self.active.take()
-            && let Some(segment) = self.shared.log().get_mut(active.ordinal)
-        {
+        if let Some(segment) = self.shared.log().get_mut(active.ordinal) {
             segment.sealed = true;
             segment.size = size;
         }
