@@ -9,3 +9,4 @@
 pub mod delivery;
 pub mod event;
 pub mod fork;
+pub mod spool;

@@ -1,0 +1,431 @@
+//! The spool: events on disk until each of their destinations has settled them.
+//!
+//! An event is stored once however many destinations it has. It goes through a bounded buffer to one writer
+//! thread, which appends it to the newest *segment*; each destination reads the segments at its own pace
+//! and settles events in any order. A segment in which nothing waits for anybody is unlinked.
+//!
+//! ```text
+//! append -> queue -> writer -> 0000000000000007.seg -> reader of "slack"      -> ack -> 00000.cursor
+//!                              0000000000000008.seg -> reader of "cloudwatch" -> ack -> 00001.cursor
+//! ```
+//!
+//! # Promises
+//!
+//! | mode | lost when the process is killed | lost when power is lost |
+//! |---|---|---|
+//! | `None` | at most 20 ms | unbounded |
+//! | `Interval` | at most 20 ms | at most 20 ms |
+//! | `Every` | nothing | nothing |
+//!
+//! as far as the disk keeps its own promise in that time. What [`Spool::sync`] has confirmed is durable in
+//! every mode. Events reach each destination in the order of their sequence numbers, at least once: after a
+//! kill, what was settled stays settled; after a power cut, settlements that were not yet durable are
+//! handed out again.
+//!
+//! # What it refuses to do
+//!
+//! - It does not stop for damage. Whatever is wrong with a file is counted, reported, and stepped over.
+//! - It does not let one destination stop another: limits are per destination, and the one that lags pays.
+//! - It does not use memory for what waits on disk, nor the network for anything.
+//! - It does not survive a `fork` in the child: only the process that opened it has the writer thread. The
+//!   child must forget its handles and open a directory of its own.
+//!
+//! The files describe themselves: `frame` and `segment` the log, `cursor` the positions, `writer` what
+//! happens when the disk fails, `recovery` what happens at a start, `storage` what is asked of a filesystem.
+
+mod codec;
+mod cursor;
+mod destination;
+mod frame;
+mod log;
+mod options;
+mod quarantine;
+mod queue;
+mod reader;
+mod recovery;
+mod segment;
+mod shared;
+pub mod storage;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use options::{AppendError, Durability, Full, Options, SpoolError};
+pub use reader::Reader;
+pub use recovery::Recovery;
+pub use segment::Tally;
+pub use storage::{Disk, Storage};
+
+use cursor::{CursorFile, MAX_KEY, Position};
+use destination::Destination;
+use queue::Queue;
+use shared::Shared;
+use writer::Writer;
+
+/// Called when something new can be read; it must return at once.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// The position of an event in the log. Later events have higher ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// As a number, from 1.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+/// A destination of this spool. The same key has the same one after a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestinationId(u16);
+
+impl DestinationId {
+    /// As a number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for DestinationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An event as a reader gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What to settle it by.
+    pub seq: Seq,
+    /// When it was accepted, in microseconds since 1970.
+    pub time: u64,
+    /// What was appended.
+    pub payload: Vec<u8>,
+}
+
+/// What waits for a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Events that are not settled.
+    pub events: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// When the oldest of those that are handed out was accepted, in microseconds since 1970.
+    pub oldest_micros: Option<u64>,
+}
+
+/// One destination in [`Stats`]. What was accepted is settled, dropped as the oldest, damaged, rejected or
+/// waiting; counts begin when the spool is opened, with what waited then as accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationStats {
+    /// Its id.
+    pub id: DestinationId,
+    /// Its key; empty when that is not known any more.
+    pub key: String,
+    /// Taken in for it.
+    pub accepted: Tally,
+    /// Settled by its reader.
+    pub settled: Tally,
+    /// Dropped because it lagged.
+    pub dropped_oldest: Tally,
+    /// Not taken in for it because it lagged.
+    pub dropped_newest: Tally,
+    /// Lost in damaged files.
+    pub damaged: Tally,
+    /// Refused by the disk, as the caller was told.
+    pub rejected: Tally,
+    /// Not settled.
+    pub waiting: Tally,
+}
+
+/// How a spool is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Its destinations by id.
+    pub destinations: Vec<DestinationStats>,
+    /// Files of the log.
+    pub segments: usize,
+    /// Their bytes.
+    pub disk_bytes: u64,
+    /// Bytes in memory that are not written.
+    pub pending_bytes: usize,
+    /// Bytes written since it was opened.
+    pub written_bytes: u64,
+    /// Fsyncs of segments since then.
+    pub fsyncs: u64,
+    /// Segments given up after a failed fsync.
+    pub poisoned: u64,
+    /// Writes that failed.
+    pub write_errors: u64,
+    /// Reads that failed.
+    pub read_errors: u64,
+    /// Bytes found damaged while reading.
+    pub damaged_bytes: u64,
+    /// Why nothing can be written at present.
+    pub stalled: Option<std::io::ErrorKind>,
+    /// What the disk said when it last refused something.
+    pub last_error: Option<String>,
+}
+
+/// An open spool. Handles are cheap to clone; when the last one goes, what was accepted is made durable.
+#[derive(Clone)]
+pub struct Spool {
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    shared: Arc<Shared>,
+    driver: Mutex<Driver>,
+}
+
+enum Driver {
+    Thread(Option<JoinHandle<()>>),
+    /// The test turns the writer by hand.
+    #[cfg(test)]
+    Manual(Option<Box<Writer>>),
+}
+
+impl Spool {
+    /// Opens the spool in a directory, creating both if need be, and says what it found there. The caller
+    /// holds the lock of the directory.
+    ///
+    /// # Errors
+    /// When the directory or a cursor file cannot be used at all, or no thread can be started.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        let (shared, writer, report) = Self::prepare(storage, dir, options)?;
+        let thread = std::thread::Builder::new().name("nethical-spool".into()).spawn(move || writer.run());
+        let thread = thread.map_err(SpoolError::io("start a thread for", dir))?;
+        let driver = Mutex::new(Driver::Thread(Some(thread)));
+        Ok((Self { owner: Arc::new(Owner { shared, driver }) }, report))
+    }
+
+    fn prepare(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        options: Options,
+    ) -> Result<(Arc<Shared>, Writer, Recovery), SpoolError> {
+        let options = options.sane();
+        storage.create_dir(dir).map_err(SpoolError::io("create", dir))?;
+        let opened = recovery::open(&storage, dir, &options)?;
+        let last = opened.last;
+        let queue = Queue::new(Seq(last.0 + 1), opened.log.size());
+        let shared = Shared::new(storage, dir.to_owned(), options, queue, opened.log, opened.destinations);
+        let shared = Arc::new(shared);
+        let writer = Writer::new(Arc::clone(&shared), opened.active, opened.next_ordinal, last);
+        Ok((shared, writer, opened.report))
+    }
+
+    /// The destination with this key, which is made if there is none. It costs an fsync, once.
+    ///
+    /// # Errors
+    /// When the key is empty or too long, or cannot be made durable.
+    pub fn destination(&self, key: &str) -> Result<DestinationId, SpoolError> {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(SpoolError::Key(key.to_owned()));
+        }
+        let shared = &self.owner.shared;
+        let low = shared.queue.last();
+        let destination = shared.destination(key, |known| {
+            let ids = known.iter().map(|destination| destination.id.0);
+            let id = ids.max().map_or(Some(0), |last| last.checked_add(1));
+            let id = DestinationId(id.ok_or(SpoolError::TooManyDestinations)?);
+            let position = Position { id, key: key.to_owned(), low, window: Vec::new() };
+            let file = CursorFile::create(&*shared.storage, &shared.dir, &position)
+                .map_err(SpoolError::io("create", cursor::path(&shared.dir, id)))?;
+            Ok(Destination::new(position, file))
+        })?;
+        Ok(destination.id)
+    }
+
+    /// Takes an event in for these destinations; it is stored once. Returns as soon as it is copied, and in
+    /// mode `Every` when it is durable.
+    ///
+    /// # Errors
+    /// When it is not taken in for any of them.
+    pub fn append(&self, payload: &[u8], to: &[DestinationId]) -> Result<Seq, AppendError> {
+        let shared = &self.owner.shared;
+        let wait = shared.options.durability == Durability::Every;
+        let (seq, ticket) = shared.queue.append(&shared.options, payload, to, wait)?;
+        if let Some(ticket) = ticket {
+            self.nudge();
+            ticket.wait(None).unwrap_or(Ok(())).map_err(AppendError::Storage)?;
+        }
+        Ok(seq)
+    }
+
+    /// Makes everything taken in so far durable, and the positions of the readers with it. False when that
+    /// did not come about in time.
+    pub fn sync(&self, timeout: Duration) -> bool {
+        let ticket = self.owner.shared.queue.ticket();
+        self.nudge();
+        let durable = ticket.wait(Instant::now().checked_add(timeout)) == Some(Ok(()));
+        let destinations = self.owner.shared.destinations();
+        durable && destinations.iter().all(|destination| destination.persist_durably().is_ok())
+    }
+
+    /// The reader of a destination. `waker` is called whenever there is something new to read.
+    ///
+    /// # Errors
+    /// When there is no such destination, or it has a reader.
+    pub fn reader(&self, id: DestinationId, waker: Waker) -> Result<Reader, SpoolError> {
+        let shared = &self.owner.shared;
+        let destinations = shared.destinations();
+        let found = destinations.iter().find(|destination| destination.id == id);
+        let destination = Arc::clone(found.ok_or(SpoolError::UnknownDestination(id))?);
+        if destination.taken.swap(true, Ordering::AcqRel) {
+            return Err(SpoolError::ReaderTaken(id));
+        }
+        *lock(&destination.waker) = Some(waker);
+        Ok(Reader::new(Arc::clone(shared), destination))
+    }
+
+    /// Drops what waits for a destination in the oldest segment that has something for it, and says how
+    /// much that was. What has been handed out is not touched.
+    ///
+    /// # Errors
+    /// When there is no such destination.
+    pub fn drop_oldest(&self, id: DestinationId) -> Result<Tally, SpoolError> {
+        let shared = &self.owner.shared;
+        let destinations = shared.destinations();
+        let found = destinations.iter().find(|destination| destination.id == id);
+        let destination = found.ok_or(SpoolError::UnknownDestination(id))?;
+        let before = destination.counters.dropped_oldest.get();
+        shared.drop_oldest_of(destination);
+        shared.queue.request_trim();
+        Ok(destination.counters.dropped_oldest.get().less(before))
+    }
+
+    /// How it is doing.
+    pub fn stats(&self) -> Stats {
+        let shared = &self.owner.shared;
+        let (pending_bytes, stalled) = shared.queue.pending();
+        let (segments, disk_bytes) = {
+            let log = shared.log();
+            (log.len(), log.size())
+        };
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            destinations: shared.destinations().iter().map(|destination| destination.stats()).collect(),
+            segments,
+            disk_bytes,
+            pending_bytes,
+            written_bytes: get(&shared.counts.written_bytes),
+            fsyncs: get(&shared.counts.fsyncs),
+            poisoned: get(&shared.counts.poisoned),
+            write_errors: get(&shared.counts.write_errors),
+            read_errors: get(&shared.counts.read_errors),
+            damaged_bytes: get(&shared.counts.damaged_bytes),
+            stalled,
+            last_error: shared.last_error(),
+        }
+    }
+
+    /// Takes nothing in any more, makes durable what was accepted, and waits for that. Readers may go on.
+    pub fn close(&self) {
+        self.owner.close();
+    }
+
+    /// In tests with a writer that is turned by hand, turns it.
+    fn nudge(&self) {
+        #[cfg(test)]
+        self.turn();
+    }
+}
+
+impl Destination {
+    fn stats(&self) -> DestinationStats {
+        let counters = &self.counters;
+        DestinationStats {
+            id: self.id,
+            key: self.key.clone(),
+            accepted: counters.accepted.get(),
+            settled: counters.settled.get(),
+            dropped_oldest: counters.dropped_oldest.get(),
+            dropped_newest: counters.dropped_newest.get(),
+            damaged: counters.damaged.get(),
+            rejected: counters.rejected.get(),
+            waiting: counters.waiting(),
+        }
+    }
+}
+
+impl Owner {
+    fn close(&self) {
+        self.shared.queue.close();
+        match &mut *lock(&self.driver) {
+            Driver::Thread(thread) => {
+                if let Some(thread) = thread.take() {
+                    let _ = thread.join();
+                }
+            }
+            #[cfg(test)]
+            Driver::Manual(writer) => {
+                if let Some(mut writer) = writer.take() {
+                    let order = self.shared.queue.take_now(writer.is_holding());
+                    writer.turn(order);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+impl Spool {
+    /// Opens a spool whose writer works only when it is turned.
+    fn open_manual(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovery), SpoolError> {
+        let (shared, writer, report) = Self::prepare(storage, dir, options)?;
+        let driver = Mutex::new(Driver::Manual(Some(Box::new(writer))));
+        Ok((Self { owner: Arc::new(Owner { shared, driver }) }, report))
+    }
+
+    /// One turn of a manual writer.
+    fn turn(&self) {
+        if let Driver::Manual(Some(writer)) = &mut *lock(&self.owner.driver) {
+            let order = self.owner.shared.queue.take_now(writer.is_holding());
+            writer.turn(order);
+        }
+    }
+
+    /// Lets go of the spool as a killed process does.
+    fn kill(self) {
+        if let Driver::Manual(writer) = &mut *lock(&self.owner.driver) {
+            writer.take();
+        }
+    }
+}
+
+/// A lock whose holder panicked is taken all the same: what it guards is valid between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_micros() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}

@@ -1,0 +1,361 @@
+//! Between callers and the writer thread: a bounded buffer of encoded frames.
+//!
+//! A caller takes the lock, gets its sequence number, copies its event into the buffer and leaves; it wakes
+//! the writer only when the buffer was empty, so a burst costs one wake-up. The writer lets a little time
+//! pass to collect more, unless somebody waits for a ticket or much has come together already.
+//!
+//! A ticket is the group commit: everybody who waits for durability holds the ticket of the batch that was
+//! being filled when they came, and the writer answers it once, for all of them. While it is in `fsync` the
+//! next batch fills itself; no timer is involved.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::destination::Destination;
+use super::segment::Tally;
+use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, now_micros};
+
+/// The writer starts at once when so much has come together.
+const PLENTY: usize = 256 * 1024;
+
+/// The memory of a batch larger than this is not kept for the next one.
+const KEEP: usize = 1024 * 1024;
+
+/// A promise to answer when everything in a batch, and before it, is durable.
+#[derive(Debug, Default)]
+pub(super) struct Ticket {
+    outcome: Mutex<Option<Result<(), io::ErrorKind>>>,
+    answered: Condvar,
+}
+
+impl Ticket {
+    pub(super) fn answer(&self, outcome: Result<(), io::ErrorKind>) {
+        lock(&self.outcome).get_or_insert(outcome);
+        self.answered.notify_all();
+    }
+
+    /// Waits for the answer, `None` when the deadline comes first.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Result<(), io::ErrorKind>> {
+        let mut outcome = lock(&self.outcome);
+        while outcome.is_none() {
+            match wait(&self.answered, outcome, deadline) {
+                Some(guard) => outcome = guard,
+                None => return *lock(&self.outcome),
+            }
+        }
+        *outcome
+    }
+}
+
+/// Waits for a signal, but not beyond the deadline; `None` when that has passed.
+fn wait<'a, T>(
+    signal: &Condvar,
+    guard: MutexGuard<'a, T>,
+    deadline: Option<Instant>,
+) -> Option<MutexGuard<'a, T>> {
+    let Some(deadline) = deadline else {
+        return Some(signal.wait(guard).unwrap_or_else(PoisonError::into_inner));
+    };
+    let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+    Some(signal.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0)
+}
+
+/// Frames that wait to be written.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    /// When the first of them came.
+    pub(super) since: Option<Instant>,
+    pub(super) ticket: Option<Arc<Ticket>>,
+}
+
+/// What the writer is to do now.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    pub(super) batch: Option<Batch>,
+    pub(super) trim: bool,
+    pub(super) stop: bool,
+}
+
+/// Until when the writer may wait for work.
+pub(super) struct Patience {
+    /// It has a reason of its own to get up then.
+    pub(super) until: Option<Instant>,
+    /// How long it lets frames collect.
+    pub(super) linger: Duration,
+    /// It still has frames that it could not write, so wants no new ones.
+    pub(super) holding: bool,
+}
+
+#[derive(Debug)]
+enum Shortage {
+    /// The writer does not keep up, or cannot write.
+    Buffer,
+    /// No destination of the event has room left.
+    Room,
+}
+
+#[derive(Default)]
+struct Inner {
+    batch: Batch,
+    spare: Vec<u8>,
+    next: Seq,
+    destinations: Vec<Option<Arc<Destination>>>,
+    disk_bytes: u64,
+    /// Why the writer cannot write, while it cannot.
+    stalled: Option<io::ErrorKind>,
+    asleep: bool,
+    trim: bool,
+    closed: bool,
+}
+
+impl Inner {
+    fn destination(&self, id: DestinationId) -> Option<&Arc<Destination>> {
+        self.destinations.get(usize::from(id.0))?.as_ref()
+    }
+}
+
+/// The buffer and its two ends.
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    work: Condvar,
+    space: Condvar,
+}
+
+impl Queue {
+    pub(super) fn new(next: Seq, disk_bytes: u64) -> Self {
+        let inner = Inner { next, disk_bytes, ..Inner::default() };
+        Self { inner: Mutex::new(inner), work: Condvar::new(), space: Condvar::new() }
+    }
+
+    /// Lets events be addressed to a destination.
+    pub(super) fn register(&self, destination: Arc<Destination>) {
+        let mut inner = lock(&self.inner);
+        let at = usize::from(destination.id.0);
+        if inner.destinations.len() <= at {
+            inner.destinations.resize(at + 1, None);
+        }
+        if let Some(entry) = inner.destinations.get_mut(at) {
+            *entry = Some(destination);
+        }
+    }
+
+    /// Takes an event in. With `want_ticket` the caller gets the ticket to wait on.
+    pub(super) fn append(
+        &self,
+        options: &Options,
+        payload: &[u8],
+        to: &[DestinationId],
+        want_ticket: bool,
+    ) -> Result<(Seq, Option<Arc<Ticket>>), AppendError> {
+        let length = frame::encoded_len(payload.len(), to.len());
+        if length > options.max_event() || to.len() > usize::from(u16::MAX) {
+            return Err(AppendError::TooLarge { bytes: payload.len(), limit: options.max_event() });
+        }
+        let mut inner = lock(&self.inner);
+        let mut patience = None;
+        loop {
+            if inner.closed {
+                return Err(AppendError::Closed);
+            }
+            match inner.shortage(options, length, to)? {
+                None => break,
+                Some(shortage) => {
+                    let deadline =
+                        *patience.get_or_insert_with(|| Instant::now() + inner.patience(options, &shortage));
+                    match wait(&self.space, inner, Some(deadline)) {
+                        Some(guard) => inner = guard,
+                        None => return lock(&self.inner).refuse(payload.len(), to),
+                    }
+                }
+            }
+        }
+        inner.accept(options, payload, to).map(|seq| {
+            let ticket = want_ticket.then(|| Arc::clone(inner.batch.ticket.get_or_insert_default()));
+            self.rouse(&inner, length);
+            (seq, ticket)
+        })
+    }
+
+    /// A ticket for everything taken in so far.
+    pub(super) fn ticket(&self) -> Arc<Ticket> {
+        let mut inner = lock(&self.inner);
+        let ticket = Arc::clone(inner.batch.ticket.get_or_insert_default());
+        if inner.closed {
+            ticket.answer(Err(io::ErrorKind::BrokenPipe));
+        }
+        self.work.notify_one();
+        ticket
+    }
+
+    /// Wakes the writer if this event, of `length` bytes, is a reason to.
+    fn rouse(&self, inner: &Inner, length: usize) {
+        let held = inner.batch.bytes.len();
+        let first = held == length;
+        let plenty = held >= PLENTY && held - length < PLENTY;
+        if inner.asleep && (first || plenty || inner.batch.ticket.is_some()) {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits for something to do, at most as long as the patience says.
+    pub(super) fn take(&self, patience: &Patience) -> Order {
+        let mut inner = lock(&self.inner);
+        while !inner.is_urgent(patience.holding) {
+            let collected =
+                inner.batch.since.filter(|_| !patience.holding).map(|since| since + patience.linger);
+            let deadline = [collected, patience.until].into_iter().flatten().min();
+            inner.asleep = true;
+            let Some(mut guard) = wait(&self.work, inner, deadline) else {
+                inner = lock(&self.inner);
+                inner.asleep = false;
+                break;
+            };
+            guard.asleep = false;
+            inner = guard;
+        }
+        let batch = if patience.holding { None } else { Some(inner.take_batch()) };
+        self.space.notify_all();
+        Order { batch, trim: std::mem::take(&mut inner.trim), stop: inner.closed }
+    }
+
+    /// Takes what there is without waiting.
+    #[cfg(test)]
+    pub(super) fn take_now(&self, holding: bool) -> Order {
+        self.take(&Patience { until: Some(Instant::now()), linger: Duration::ZERO, holding })
+    }
+
+    /// Gives the memory of a written batch back.
+    pub(super) fn recycle(&self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= KEEP {
+            bytes.clear();
+            lock(&self.inner).spare = bytes;
+        }
+    }
+
+    /// Asks the writer to remove what is free, and lets waiting callers look again.
+    pub(super) fn request_trim(&self) {
+        let mut inner = lock(&self.inner);
+        inner.trim = true;
+        self.work.notify_one();
+        self.space.notify_all();
+    }
+
+    /// Tells callers how things stand on disk.
+    pub(super) fn report(&self, disk_bytes: u64, stalled: Option<io::ErrorKind>) {
+        let mut inner = lock(&self.inner);
+        inner.disk_bytes = disk_bytes;
+        inner.stalled = stalled;
+        self.space.notify_all();
+    }
+
+    /// Refuses whatever comes from now on.
+    pub(super) fn close(&self) {
+        lock(&self.inner).closed = true;
+        self.work.notify_one();
+        self.space.notify_all();
+    }
+
+    /// The last sequence number given away.
+    pub(super) fn last(&self) -> Seq {
+        Seq(lock(&self.inner).next.0.saturating_sub(1))
+    }
+
+    /// Bytes that wait here, and what keeps the writer from writing.
+    pub(super) fn pending(&self) -> (usize, Option<io::ErrorKind>) {
+        let inner = lock(&self.inner);
+        (inner.batch.bytes.len(), inner.stalled)
+    }
+}
+
+impl Inner {
+    fn is_urgent(&self, holding: bool) -> bool {
+        let batch = !holding && (self.batch.ticket.is_some() || self.batch.bytes.len() >= PLENTY);
+        batch || self.trim || self.closed
+    }
+
+    fn take_batch(&mut self) -> Batch {
+        let bytes = std::mem::take(&mut self.spare);
+        std::mem::replace(&mut self.batch, Batch { bytes, ..Batch::default() })
+    }
+
+    /// Whether something is missing to take this event in.
+    fn shortage(
+        &self,
+        options: &Options,
+        length: usize,
+        to: &[DestinationId],
+    ) -> Result<Option<Shortage>, AppendError> {
+        let mut room = to.is_empty();
+        for id in to {
+            let destination = self.destination(*id).ok_or(AppendError::UnknownDestination(*id))?;
+            room |= self.has_room(options, destination);
+        }
+        if to.is_empty() {
+            return Err(AppendError::NoDestination);
+        }
+        let buffered = self.batch.bytes.len();
+        let fits = buffered == 0 || buffered + length <= options.buffer_bytes;
+        Ok(match (fits, room) {
+            (false, _) => Some(Shortage::Buffer),
+            (true, false) => Some(Shortage::Room),
+            (true, true) => None,
+        })
+    }
+
+    /// Whether a destination may take more. Under `DropOldest` it always may: the writer makes room.
+    fn has_room(&self, options: &Options, destination: &Destination) -> bool {
+        if matches!(options.full, Full::DropOldest) {
+            return true;
+        }
+        let over = self.disk_bytes > options.max_bytes && destination.lags.load(Ordering::Relaxed);
+        !over && destination.counters.waiting().bytes < options.destination_bytes
+    }
+
+    fn patience(&self, options: &Options, shortage: &Shortage) -> Duration {
+        let policy = if let Full::Block(limit) = options.full { limit } else { Duration::ZERO };
+        match shortage {
+            Shortage::Buffer if self.stalled.is_none() => policy.max(options.buffer_wait),
+            _ => policy,
+        }
+    }
+
+    /// Copies the event into the batch, for those of its destinations that have room.
+    fn accept(
+        &mut self,
+        options: &Options,
+        payload: &[u8],
+        to: &[DestinationId],
+    ) -> Result<Seq, AppendError> {
+        let tally = Tally::one(payload.len());
+        let mut kept: Option<Vec<DestinationId>> = None;
+        for (at, id) in to.iter().enumerate() {
+            let (seen, _) = to.split_at(at);
+            let Some(destination) = self.destination(*id) else { continue };
+            let repeated = seen.contains(id);
+            if !repeated && self.has_room(options, destination) {
+                destination.counters.accepted.add(tally);
+                kept.iter_mut().for_each(|kept| kept.push(*id));
+                continue;
+            }
+            if !repeated {
+                destination.counters.dropped_newest.add(tally);
+            }
+            kept.get_or_insert_with(|| seen.to_vec());
+        }
+        let seq = self.next;
+        self.next = Seq(seq.0 + 1);
+        self.batch.since.get_or_insert_with(Instant::now);
+        frame::encode(&mut self.batch.bytes, seq, now_micros(), kept.as_deref().unwrap_or(to), payload);
+        Ok(seq)
+    }
+
+    fn refuse<T>(&self, bytes: usize, to: &[DestinationId]) -> Result<T, AppendError> {
+        for destination in to.iter().filter_map(|id| self.destination(*id)) {
+            destination.counters.dropped_newest.add(Tally::one(bytes));
+        }
+        Err(self.stalled.map_or(AppendError::Full, AppendError::Storage))
+    }
+}
