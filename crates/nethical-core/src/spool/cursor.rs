@@ -5,8 +5,11 @@
 //!
 //! ```text
 //! slot   magic u32, crc u32, length u32, version u16, id u16, generation u64, low-water seq u64,
-//!        key length u16, key, window entries u32, then per entry seq minus low-water u32
+//!        key length u16, key, note length u16, note, window entries u32, then per entry
+//!        seq minus low-water u32
 //! ```
+//!
+//! The note is whatever the reader wants to be true exactly when the position is: its accounts.
 //!
 //! Everything up to the low-water mark is settled; the window lists what is settled above it. A file has
 //! three slots. Settling writes one of them without an fsync, which is enough to outlive the process; the
@@ -27,6 +30,9 @@ pub(super) const WINDOW: usize = 4096;
 
 /// The longest key of a destination.
 pub(super) const MAX_KEY: usize = 1024;
+
+/// The longest note.
+pub(super) const MAX_NOTE: usize = 512;
 
 const MAGIC: u32 = 0x5243_544E;
 const VERSION: u16 = 1;
@@ -53,6 +59,8 @@ pub(super) struct Position {
     pub(super) low: Seq,
     /// Settled events above the low-water mark, ascending.
     pub(super) window: Vec<Seq>,
+    /// The reader's own words.
+    pub(super) note: Vec<u8>,
 }
 
 impl Position {
@@ -70,6 +78,9 @@ impl Position {
         bytes.extend_from_slice(&self.low.0.to_le_bytes());
         bytes.extend_from_slice(&(self.key.len() as u16).to_le_bytes());
         bytes.extend_from_slice(self.key.as_bytes());
+        let note = self.note.get(..self.note.len().min(MAX_NOTE)).unwrap_or_default();
+        bytes.extend_from_slice(&(note.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(note);
         bytes.extend_from_slice(&(deltas.len().min(WINDOW) as u32).to_le_bytes());
         for delta in deltas.iter().take(WINDOW) {
             bytes.extend_from_slice(&delta.to_le_bytes());
@@ -92,10 +103,12 @@ impl Position {
         let (generation, low) = (fields.u64()?, Seq(fields.u64()?));
         let key_length = fields.u16()?;
         let key = str::from_utf8(fields.bytes(key_length.into())?).ok()?.to_owned();
+        let note_length = fields.u16()?;
+        let note = fields.bytes(note_length.into())?.to_vec();
         let count = fields.u32()?;
         let window = (0..count).map(|_| Some(Seq(low.0.saturating_add(fields.u32()?.into()))));
         let window = window.collect::<Option<Vec<_>>>()?;
-        Some((generation, Self { id, key, low, window }))
+        Some((generation, Self { id, key, low, window, note }))
     }
 }
 
@@ -179,7 +192,7 @@ mod tests {
 
     fn position(low: u64, window: &[u64]) -> Position {
         let window = window.iter().copied().map(Seq).collect();
-        Position { id: DestinationId(3), key: "slack".into(), low: Seq(low), window }
+        Position { id: DestinationId(3), key: "slack".into(), low: Seq(low), window, note: low.to_string().into() }
     }
 
     #[test]

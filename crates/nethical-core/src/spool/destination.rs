@@ -92,7 +92,7 @@ pub(super) struct Destination {
 
 impl Destination {
     pub(super) fn new(position: Position, file: CursorFile) -> Self {
-        let Position { id, key, low, window } = position;
+        let Position { id, key, low, window, note } = position;
         let state = State {
             low,
             last_read: low,
@@ -101,6 +101,7 @@ impl Destination {
             ahead: window.into_iter().collect(),
             place: None,
             failing_since: None,
+            note,
             file,
             dirty: false,
         };
@@ -167,6 +168,8 @@ pub(super) struct State {
     pub(super) ahead: BTreeSet<Seq>,
     pub(super) place: Option<Place>,
     pub(super) failing_since: Option<Instant>,
+    /// The reader's own words, kept with the position.
+    pub(super) note: Vec<u8>,
     pub(super) file: CursorFile,
     pub(super) dirty: bool,
 }
@@ -242,6 +245,7 @@ impl State {
     fn position(&self, id: DestinationId, key: &str) -> Position {
         let met = self.flights.iter().filter(|flight| flight.settled).map(|flight| flight.seq);
         let window = met.chain(self.ahead.iter().copied().filter(|seq| *seq > self.low));
-        Position { id, key: key.to_owned(), low: self.low, window: window.take(WINDOW).collect() }
+        let window = window.take(WINDOW).collect();
+        Position { id, key: key.to_owned(), low: self.low, window, note: self.note.clone() }
     }
 }

@@ -246,7 +246,7 @@ impl Spool {
             let ids = known.iter().map(|destination| destination.id.0);
             let id = ids.max().map_or(Some(0), |last| last.checked_add(1));
             let id = DestinationId(id.ok_or(SpoolError::TooManyDestinations)?);
-            let position = Position { id, key: key.to_owned(), low, window: Vec::new() };
+            let position = Position { id, key: key.to_owned(), low, ..Position::default() };
             let file = CursorFile::create(&*shared.storage, &shared.dir, &position)
                 .map_err(SpoolError::io("create", cursor::path(&shared.dir, id)))?;
             Ok(Destination::new(position, file))

@@ -16,7 +16,7 @@ use super::cursor::WINDOW;
 use super::destination::{Destination, Flight, Place, State};
 use super::segment::{self, HEADER, Scanner, Step};
 use super::shared::{Shared, bump};
-use super::{DestinationId, Entry, Seq, Waiting, lock};
+use super::{DestinationId, DestinationStats, Entry, Seq, Waiting, lock};
 
 /// Reads one destination; there is one reader per destination at a time. Dropping it makes what is not
 /// settled available to the next one.
@@ -78,7 +78,31 @@ impl Reader {
     /// Settles events that were handed out, in any order; says how many of them were new to it. The
     /// position is with the kernel when this returns, so it outlives the process.
     pub fn ack(&self, seqs: &[Seq]) -> usize {
+        self.settle(seqs, None)
+    }
+
+    /// As [`ack`](Self::ack), and keeps a note of up to 512 bytes with the position: after a kill either
+    /// both are there or neither is.
+    pub fn ack_noting(&self, seqs: &[Seq], note: Vec<u8>) -> usize {
+        self.settle(seqs, Some(note))
+    }
+
+    /// The note that is kept with the position; empty if there was none.
+    pub fn note(&self) -> Vec<u8> {
+        self.destination.state().note.clone()
+    }
+
+    /// What became of the events of this destination.
+    pub fn stats(&self) -> DestinationStats {
+        self.destination.stats()
+    }
+
+    fn settle(&self, seqs: &[Seq], note: Option<Vec<u8>>) -> usize {
         let mut state = self.destination.state();
+        if let Some(note) = note {
+            state.note = note;
+            state.dirty = true;
+        }
         let mut settled = Vec::with_capacity(seqs.len());
         settled.extend(seqs.iter().filter_map(|seq| state.settle(*seq)));
         if settled.is_empty() {

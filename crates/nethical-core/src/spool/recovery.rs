@@ -332,7 +332,7 @@ impl Run<'_> {
 
 /// Stands in for a destination whose position is lost.
 fn orphan(id: DestinationId) -> Position {
-    Position { id, key: String::new(), low: Seq(0), window: Vec::new() }
+    Position { id, ..Position::default() }
 }
 
 fn push(list: &mut Vec<PathBuf>, path: PathBuf) -> Option<Active> {
