@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::delivery::backlog::Rejected;
 use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::pipeline::{Pipeline, Settings, Status};
-use crate::delivery::queue::Rejected;
 use crate::delivery::{Destination, Error, runtime};
 use crate::event::Event;
 use crate::fork::PerProcess;

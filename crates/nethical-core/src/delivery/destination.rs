@@ -1,5 +1,6 @@
 //! What the author of a destination writes.
 
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +85,16 @@ impl Batch {
     /// The events at `indices`.
     pub(crate) fn pick(&self, indices: &[usize]) -> Self {
         indices.iter().filter_map(|&index| self.0.get(index).cloned()).collect()
+    }
+
+    /// The events that stand in neither list.
+    pub(crate) fn without(&self, some: &[usize], others: &[usize]) -> Self {
+        if some.is_empty() && others.is_empty() {
+            return self.clone();
+        }
+        let left_out: HashSet<_> = some.iter().chain(others).collect();
+        let kept = self.0.iter().enumerate().filter(|(index, _)| !left_out.contains(index));
+        kept.map(|(_, event)| event.clone()).collect()
     }
 
     /// The first half and the rest.

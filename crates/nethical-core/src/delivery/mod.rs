@@ -32,6 +32,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod backlog;
 mod breaker;
 mod connector;
 mod dead_letters;
@@ -45,6 +46,7 @@ mod queue;
 pub mod runtime;
 mod schedule;
 
+pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
 pub use self::connector::{Connector, FLUSH_PATIENCE, close_all};
 pub use self::dead_letters::DeadLetter;
@@ -53,5 +55,5 @@ pub use self::error::{Error, Kind};
 pub use self::ledger::{DropReason, Ledger, Outcome};
 pub use self::notice::{Change, Notice, Observer, warn_by_tracing};
 pub use self::pipeline::{Settings, Status};
-pub use self::queue::{Full, QueueLimits, Rejected};
+pub use self::queue::{Full, QueueLimits};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};

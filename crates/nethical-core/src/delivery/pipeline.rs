@@ -17,11 +17,12 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
 use crate::delivery::breaker::{Breaker, BreakerSettings};
 use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
 use crate::delivery::gate::Gate;
 use crate::delivery::notice::{Change, Health, Notice, Observer, warn_by_tracing};
-use crate::delivery::queue::{BatchLimits, Queue, QueueLimits, Rejected};
+use crate::delivery::queue::{Queue, QueueLimits};
 use crate::delivery::schedule::luck;
 use crate::delivery::{
     Batch, Destination, DropReason, Error, Ledger, Outcome, Profile, Receipt, ReceiptKind, runtime,
@@ -87,7 +88,7 @@ pub(crate) struct Pipeline {
     profile: Profile,
     limits: BatchLimits,
     settings: Settings,
-    queue: Queue,
+    backlog: Box<dyn Backlog>,
     pace: Mutex<Pace>,
     health: Mutex<Health>,
     dead_letters: Mutex<DeadLetters>,
@@ -165,7 +166,7 @@ impl Pipeline {
             destination,
             profile,
             limits,
-            queue: Queue::new(settings.queue),
+            backlog: Box::new(Queue::new(settings.queue)),
             pace: Mutex::new(pace),
             health: Mutex::default(),
             dead_letters: Mutex::new(DeadLetters::new(settings.dead_letter_bytes)),
@@ -176,7 +177,7 @@ impl Pipeline {
 
     /// Take an event. Never waits for the endpoint; waits for room only where the policy says so.
     pub(crate) fn offer(&self, event: Event) -> Result<(), Rejected> {
-        let taken = self.queue.offer(event);
+        let taken = self.backlog.offer(event);
         if taken == Err(Rejected::Full) {
             self.note_drops(DropReason::QueueFull);
         }
@@ -185,33 +186,33 @@ impl Pipeline {
 
     /// Whether an offer would wait for room now.
     pub(crate) fn would_block(&self) -> bool {
-        self.queue.would_block()
+        self.backlog.would_block()
     }
 
     /// Deliver what waits now, at once. `true` if all of it was settled by the deadline.
     pub(crate) fn flush(&self, deadline: std::time::Instant) -> bool {
-        let before = self.queue.request_flush();
-        self.queue.wait_settled(before, deadline)
+        let before = self.backlog.request_flush();
+        self.backlog.wait_settled(before, deadline)
     }
 
     /// Take no more, flush until the deadline, then end the worker. `true` if everything was settled.
     pub(crate) fn close(&self, deadline: std::time::Instant) -> bool {
         /// What an attempt that was under way at the deadline still gets.
         const GRACE: Duration = Duration::from_secs(1);
-        self.queue.close();
+        self.backlog.close();
         let all_settled = self.flush(deadline);
         self.stop.now();
-        self.queue.wait_finished(deadline + GRACE) && all_settled
+        self.backlog.wait_finished(deadline + GRACE) && all_settled
     }
 
     /// Deliver what waits now, at once, without waiting for it.
     pub(crate) fn request_flush(&self) {
-        self.queue.request_flush();
+        self.backlog.request_flush();
     }
 
     /// Take no more and deliver what waits, without waiting for it.
     pub(crate) fn request_close(&self) {
-        self.queue.close();
+        self.backlog.close();
     }
 
     /// What it is doing.
@@ -219,7 +220,7 @@ impl Pipeline {
         let health = lock(&self.health);
         Status {
             name: Arc::clone(&self.name),
-            ledger: self.queue.ledger(),
+            ledger: self.backlog.ledger(),
             down_for: health.down_since().map(|since| since.elapsed()),
             breaker_open: lock(&self.pace).breaker.is_open(),
             last_error: health.last_error().cloned(),
@@ -239,13 +240,12 @@ impl Pipeline {
     /// The worker.
     async fn run(self: Arc<Self>) {
         while !self.stop.is_on()
-            && let Some(batch) = self.queue.next(&self.limits).await
+            && let Some(batch) = self.backlog.next(&self.limits).await
         {
             self.deliver_batch(batch).await;
         }
-        self.queue.abandon();
         self.destination.close().await;
-        self.queue.finish();
+        self.backlog.finish();
     }
 
     /// Bring one batch to its end: every event of it is settled when this returns.
@@ -253,7 +253,7 @@ impl Pipeline {
         let mut parts = vec![Part::from(batch)];
         while let Some(mut part) = parts.pop() {
             if !self.wait_for_turn().await {
-                self.queue.settle(part.batch.len(), Outcome::Dropped(DropReason::Closed));
+                self.backlog.put_back(&part.batch);
                 continue;
             }
             part.attempts += 1;
@@ -300,17 +300,19 @@ impl Pipeline {
 
     /// The endpoint answered. Returns what is still to be delivered.
     fn take_receipt(&self, part: &Part, receipt: Receipt) -> Option<Part> {
-        let left = receipt.unfinished.as_ref().map_or(0, |unfinished| unfinished.indices.len());
         let outcome = match self.profile.receipt {
             ReceiptKind::Confirmed => Outcome::Confirmed,
             ReceiptKind::Sent => Outcome::Sent,
         };
-        let refused = receipt
-            .refused
-            .iter()
-            .filter_map(|refusal| Some((part.batch.get(refusal.index)?, &refusal.error)));
-        let refused = refused.map(|(event, error)| self.bury(event, error, part.attempts)).count();
-        self.queue.settle(part.batch.len().saturating_sub(left + refused), outcome);
+        let left = receipt.unfinished.as_ref().map_or(&[][..], |unfinished| &unfinished.indices);
+        let refused: Vec<_> = receipt.refused.iter().map(|refusal| refusal.index).collect();
+        self.backlog.settle(&part.batch.without(left, &refused), outcome);
+        for refusal in &receipt.refused {
+            part.batch
+                .get(refusal.index)
+                .into_iter()
+                .for_each(|event| self.bury(event, &refusal.error, part.attempts));
+        }
         match receipt.unfinished {
             None => {
                 self.recovered();
@@ -371,7 +373,7 @@ impl Pipeline {
         let letter =
             DeadLetter { event: event.clone(), error: error.clone(), attempts, at: Timestamp::now() };
         lock(&self.dead_letters).push(letter);
-        self.queue.settle(1, Outcome::DeadLettered);
+        self.backlog.settle(std::slice::from_ref(event), Outcome::DeadLettered);
         let change = lock(&self.health).dead_letter(error, Instant::now());
         self.notify(change);
     }
@@ -383,7 +385,7 @@ impl Pipeline {
     }
 
     fn note_drops(&self, reason: DropReason) {
-        let total = self.queue.ledger().dropped_because(reason);
+        let total = self.backlog.ledger().dropped_because(reason);
         let change = lock(&self.health).dropped(reason, total, Instant::now());
         self.notify(change);
     }

@@ -154,7 +154,7 @@ impl Bench {
     }
 
     fn ledger(&self) -> Ledger {
-        self.pipeline.queue.ledger()
+        self.pipeline.backlog.ledger()
     }
 
     /// Let time pass until nothing waits, and see how long that took.

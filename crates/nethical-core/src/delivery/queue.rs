@@ -1,7 +1,7 @@
 //! Where events wait in memory: the seam between the caller and the worker.
 //!
-//! [`Queue::offer`] is all that a caller ever runs: one short lock, no I/O. The worker sleeps in
-//! [`Queue::next`] and is only woken when it has something to do: at the first event, so that the
+//! [`Backlog::offer`] is all that a caller ever runs: one short lock, no I/O. The worker sleeps in
+//! [`Backlog::next`] and is only woken when it has something to do: at the first event, so that the
 //! batch's age starts, and when a batch is full or a flush is asked for. Under load it is awake
 //! anyway, so a call costs no system call, and batches grow with what has come in meanwhile.
 //!
@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use tokio::sync::Notify;
 
+use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
 use crate::delivery::{Batch, DropReason, Ledger, Outcome};
 use crate::event::Event;
 
@@ -42,30 +44,6 @@ impl Default for QueueLimits {
     fn default() -> Self {
         Self { max_events: 65_536, max_bytes: 64 << 20, full: Full::DropNewest }
     }
-}
-
-/// When a batch is closed, and how large it may be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchLimits {
-    /// Events that close a batch at once.
-    pub(crate) close_at: usize,
-    /// Most events in a batch.
-    pub(crate) max_events: usize,
-    /// Bytes that close a batch at once, and the most in a batch.
-    pub(crate) max_bytes: usize,
-    /// Bytes that each event adds on the wire.
-    pub(crate) event_overhead: usize,
-    /// A batch is closed when its first event has waited this long.
-    pub(crate) max_age: Duration,
-}
-
-/// Why an event was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejected {
-    /// The destination was closed. Not counted: it never was accepted.
-    Closed,
-    /// The queue is full, and its policy gives up new events. Counted as dropped.
-    Full,
 }
 
 #[derive(Debug)]
@@ -171,34 +149,6 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an offer would have to wait for room.
-    pub(crate) fn would_block(&self) -> bool {
-        matches!(self.limits.full, Full::Block(_)) && !self.lock().has_room(&self.limits)
-    }
-
-    /// Take an event from the caller.
-    pub(crate) fn offer(&self, event: Event) -> Result<(), Rejected> {
-        let mut state = self.lock();
-        if !state.has_room(&self.limits) && !state.closed {
-            state = self.make_room(state);
-        }
-        if state.closed {
-            return Err(Rejected::Closed);
-        }
-        state.ledger.accepted += 1;
-        if !state.has_room(&self.limits) {
-            state.ledger.settle(1, Outcome::Dropped(DropReason::QueueFull));
-            return Err(Rejected::Full);
-        }
-        state.entered += 1;
-        state.bytes += event.json().len();
-        state.events.push_back(event);
-        if state.worker_is_due() {
-            self.wake(state);
-        }
-        Ok(())
-    }
-
     fn make_room<'q>(&'q self, mut state: MutexGuard<'q, State>) -> MutexGuard<'q, State> {
         match self.limits.full {
             Full::DropNewest => state,
@@ -240,8 +190,50 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// The next batch, once one is due. `None` when the queue is closed and empty.
-    pub(crate) async fn next(&self, limits: &BatchLimits) -> Option<Batch> {
+    async fn sleep_until(&self, wake: Wake, due: impl Fn(&State) -> bool) {
+        loop {
+            {
+                let mut state = self.lock();
+                if due(&state) {
+                    state.wake_worker = Wake::Never;
+                    return;
+                }
+                state.wake_worker = wake;
+            }
+            self.work.notified().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Backlog for Queue {
+    fn offer(&self, event: Event) -> Result<(), Rejected> {
+        let mut state = self.lock();
+        if !state.has_room(&self.limits) && !state.closed {
+            state = self.make_room(state);
+        }
+        if state.closed {
+            return Err(Rejected::Closed);
+        }
+        state.ledger.accepted += 1;
+        if !state.has_room(&self.limits) {
+            state.ledger.settle(1, Outcome::Dropped(DropReason::QueueFull));
+            return Err(Rejected::Full);
+        }
+        state.entered += 1;
+        state.bytes += event.json().len();
+        state.events.push_back(event);
+        if state.worker_is_due() {
+            self.wake(state);
+        }
+        Ok(())
+    }
+
+    fn would_block(&self) -> bool {
+        matches!(self.limits.full, Full::Block(_)) && !self.lock().has_room(&self.limits)
+    }
+
+    async fn next(&self, limits: &BatchLimits) -> Option<Batch> {
         let full = Wake::FullBatch { events: limits.close_at, bytes: limits.max_bytes };
         loop {
             self.sleep_until(Wake::FirstEvent, |state| !state.events.is_empty() || state.closed).await;
@@ -262,31 +254,15 @@ impl Queue {
         }
     }
 
-    async fn sleep_until(&self, wake: Wake, due: impl Fn(&State) -> bool) {
-        loop {
-            {
-                let mut state = self.lock();
-                if due(&state) {
-                    state.wake_worker = Wake::Never;
-                    return;
-                }
-                state.wake_worker = wake;
-            }
-            self.work.notified().await;
-        }
-    }
-
-    /// Count events of a batch that came to their end.
-    pub(crate) fn settle(&self, events: usize, outcome: Outcome) {
+    fn settle(&self, events: &[Event], outcome: Outcome) {
         let mut state = self.lock();
-        state.in_flight -= events;
-        state.ledger.settle(events as u64, outcome);
+        state.in_flight -= events.len();
+        state.ledger.settle(events.len() as u64, outcome);
         drop(state);
         self.progress.notify_all();
     }
 
-    /// Ask for everything that waits now to be delivered at once. Returns what to wait for.
-    pub(crate) fn request_flush(&self) -> u64 {
+    fn request_flush(&self) -> u64 {
         let mut state = self.lock();
         let before = state.entered;
         state.flush_before = before;
@@ -294,46 +270,38 @@ impl Queue {
         before
     }
 
-    /// Wait until all that entered before `before` is settled; `false` if it is not by `deadline`.
-    pub(crate) fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
+    fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
         self.wait(self.lock(), deadline, |state| state.settled_before() >= before).1
     }
 
-    /// Take no more from callers, and have the worker come to its end. Whether it was open.
-    pub(crate) fn close(&self) -> bool {
+    fn close(&self) {
         let mut state = self.lock();
-        let was_open = !state.closed;
         state.closed = true;
         self.wake(state);
         self.progress.notify_all();
-        was_open
     }
 
-    /// Give up all that waits.
-    pub(crate) fn abandon(&self) -> u64 {
+    /// What the memory of an ending process holds is given up, and counted.
+    fn put_back(&self, events: &[Event]) {
+        self.settle(events, Outcome::Dropped(DropReason::Closed));
+    }
+
+    fn finish(&self) {
         let mut state = self.lock();
         let waiting = state.events.len() as u64;
         state.events.clear();
         state.bytes = 0;
         state.ledger.settle(waiting, Outcome::Dropped(DropReason::Closed));
+        state.finished = true;
         drop(state);
         self.progress.notify_all();
-        waiting
     }
 
-    /// The worker has come to its end.
-    pub(crate) fn finish(&self) {
-        self.lock().finished = true;
-        self.progress.notify_all();
-    }
-
-    /// Wait for the worker's end; `false` if it has not come by `deadline`.
-    pub(crate) fn wait_finished(&self, deadline: Instant) -> bool {
+    fn wait_finished(&self, deadline: Instant) -> bool {
         self.wait(self.lock(), deadline, |state| state.finished).1
     }
 
-    /// The accounts, exact at one moment.
-    pub(crate) fn ledger(&self) -> Ledger {
+    fn ledger(&self) -> Ledger {
         let state = self.lock();
         let mut ledger = state.ledger;
         ledger.waiting = (state.events.len() + state.in_flight) as u64;

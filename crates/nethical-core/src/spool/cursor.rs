@@ -192,7 +192,13 @@ mod tests {
 
     fn position(low: u64, window: &[u64]) -> Position {
         let window = window.iter().copied().map(Seq).collect();
-        Position { id: DestinationId(3), key: "slack".into(), low: Seq(low), window, note: low.to_string().into() }
+        Position {
+            id: DestinationId(3),
+            key: "slack".into(),
+            low: Seq(low),
+            window,
+            note: low.to_string().into(),
+        }
     }
 
     #[test]

@@ -1,0 +1,71 @@
+//! Where accepted events wait for one destination: in memory, or on disk.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use crate::delivery::{Batch, Ledger, Outcome};
+use crate::event::Event;
+
+/// When a batch is closed, and how large it may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLimits {
+    /// Events that close a batch at once.
+    pub(crate) close_at: usize,
+    /// Most events in a batch.
+    pub(crate) max_events: usize,
+    /// Bytes that close a batch at once, and the most in a batch.
+    pub(crate) max_bytes: usize,
+    /// Bytes that each event adds on the wire.
+    pub(crate) event_overhead: usize,
+    /// A batch is closed when its first event has waited this long.
+    pub(crate) max_age: Duration,
+}
+
+/// Why an event was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// The destination was closed. Not counted: it never was accepted.
+    Closed,
+    /// There is no room, and the policy gives up new events. Counted as dropped.
+    Full,
+}
+
+/// The two ends of a destination's backlog, and its accounts.
+///
+/// Callers use [`offer`](Self::offer), the one worker [`next`](Self::next) and [`settle`](Self::settle).
+#[async_trait]
+pub(crate) trait Backlog: Send + Sync {
+    /// Take an event from a caller. Waits only where the policy is to wait for room.
+    fn offer(&self, event: Event) -> Result<(), Rejected>;
+
+    /// Whether an offer would have to wait now.
+    fn would_block(&self) -> bool;
+
+    /// The next batch, once one is due. `None` when the backlog is closed and nothing waits.
+    async fn next(&self, limits: &BatchLimits) -> Option<Batch>;
+
+    /// Events of a batch came to their end.
+    fn settle(&self, events: &[Event], outcome: Outcome);
+
+    /// The worker ends with these still in its hands.
+    fn put_back(&self, events: &[Event]);
+
+    /// Ask for everything that waits now to be delivered at once. Returns what to wait for.
+    fn request_flush(&self) -> u64;
+
+    /// Wait for what [`request_flush`](Self::request_flush) returned; `false` if the deadline comes first.
+    fn wait_settled(&self, before: u64, deadline: Instant) -> bool;
+
+    /// Take no more from callers, and have the worker come to its end.
+    fn close(&self);
+
+    /// The worker has come to its end; what still waits is given up, or stays on disk.
+    fn finish(&self);
+
+    /// Wait for the worker's end; `false` if the deadline comes first.
+    fn wait_finished(&self, deadline: Instant) -> bool;
+
+    /// The accounts, exact at one moment.
+    fn ledger(&self) -> Ledger;
+}
