@@ -2,28 +2,34 @@
 
 use std::fmt;
 
-/// Why an event was given up by a stated policy.
+/// Why an event was given up by a stated policy. The order is that of the counts on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
     /// It still waited in memory when its destination was closed.
     Closed,
+    /// It was on disk, and damage took it.
+    Damaged,
     /// It was the oldest one waiting, and the queue was full (`drop_oldest`).
     Oldest,
     /// It was new, and the queue was full (`drop_newest`, or `block` after its deadline).
     QueueFull,
+    /// The disk did not take it.
+    Storage,
 }
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::Closed, Self::Oldest, Self::QueueFull];
+    pub const ALL: [Self; 5] = [Self::Closed, Self::Damaged, Self::Oldest, Self::QueueFull, Self::Storage];
 
     /// A stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Damaged => "damaged",
             Self::Closed => "closed",
             Self::Oldest => "oldest",
             Self::QueueFull => "queue_full",
+            Self::Storage => "storage",
         }
     }
 }
@@ -78,6 +84,16 @@ impl Ledger {
         *count += events;
     }
 
+    /// Add the counts of another one.
+    pub fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.confirmed += other.confirmed;
+        self.sent += other.sent;
+        self.dead_lettered += other.dead_lettered;
+        self.waiting += other.waiting;
+        self.dropped.iter_mut().zip(other.dropped).for_each(|(count, more)| *count += more);
+    }
+
     /// Given up for this reason.
     pub fn dropped_because(&self, reason: DropReason) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
@@ -99,13 +115,33 @@ impl Ledger {
     }
 }
 
+/// The settled counts as they are kept on disk: 64-bit little-endian numbers in a fixed order.
+impl Ledger {
+    /// The settled counts as bytes.
+    pub(crate) fn to_stored(self) -> Vec<u8> {
+        let counts = [self.confirmed, self.sent, self.dead_lettered].into_iter().chain(self.dropped);
+        counts.flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// The settled counts in these bytes, all of them also as accepted. Counts that are missing are zero.
+    pub(crate) fn from_stored(bytes: &[u8]) -> Self {
+        let mut counts = bytes.chunks_exact(8).map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes));
+        let mut next = || counts.next().unwrap_or_default();
+        let (confirmed, sent, dead_lettered) = (next(), next(), next());
+        let dropped = [(); DropReason::ALL.len()].map(|()| next());
+        let mut ledger = Self { confirmed, sent, dead_lettered, dropped, ..Self::default() };
+        ledger.accepted = ledger.settled();
+        ledger
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_outcome_is_counted() {
-        let mut ledger = Ledger { accepted: 10, waiting: 1, ..Ledger::default() };
+        let mut ledger = Ledger { accepted: 12, waiting: 1, ..Ledger::default() };
         ledger.settle(2, Outcome::Confirmed);
         ledger.settle(1, Outcome::Sent);
         ledger.settle(3, Outcome::DeadLettered);
@@ -113,8 +149,9 @@ mod tests {
             ledger.settle(1, Outcome::Dropped(reason));
             assert_eq!(ledger.dropped_because(reason), 1);
         }
-        assert_eq!((ledger.settled(), ledger.dropped()), (9, 3));
+        assert_eq!((ledger.settled(), ledger.dropped()), (11, 5));
         assert!(ledger.balances());
+        assert_eq!(Ledger { accepted: 12, waiting: 1, ..Ledger::from_stored(&ledger.to_stored()) }, ledger);
         ledger.accepted += 1;
         assert!(!ledger.balances());
     }

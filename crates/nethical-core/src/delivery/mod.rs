@@ -45,6 +45,7 @@ mod pipeline;
 mod queue;
 pub mod runtime;
 mod schedule;
+mod spooled;
 
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;

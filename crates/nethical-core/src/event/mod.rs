@@ -9,8 +9,11 @@ mod json;
 mod level;
 mod log_entry;
 mod redact;
+mod stored;
 
 use std::sync::Arc;
+
+use crate::spool::Seq;
 
 pub use self::id::EventId;
 pub use self::json::{Field, JsonWriter, Limits, Rules};
@@ -45,12 +48,23 @@ pub struct Event {
     level: Level,
     family: Family,
     json: Arc<[u8]>,
+    /// Where it waits on disk, while it does.
+    place: Option<Place>,
+}
+
+/// Where an event waits on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which of a destination's spools.
+    pub(crate) source: u32,
+    /// Where in it.
+    pub(crate) seq: Seq,
 }
 
 impl Event {
     /// An event whose bytes are `json`, one JSON object on one line.
     pub fn new(id: EventId, at: Timestamp, level: Level, family: Family, json: &[u8]) -> Self {
-        Self { id, at, level, family, json: json.into() }
+        Self { id, at, level, family, json: json.into(), place: None }
     }
 
     /// Stays the same through every repeat.
@@ -76,6 +90,18 @@ impl Event {
     /// Its bytes: one JSON object without a line end.
     pub fn json(&self) -> &[u8] {
         &self.json
+    }
+
+    /// The same, and where it waits.
+    #[must_use]
+    pub(crate) fn at_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Where it waits on disk.
+    pub(crate) const fn place(&self) -> Option<Place> {
+        self.place
     }
 
     /// The log entry in the bytes.

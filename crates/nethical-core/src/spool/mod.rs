@@ -312,6 +312,11 @@ impl Spool {
         Ok(destination.counters.dropped_oldest.get().less(before))
     }
 
+    /// What was chosen for it.
+    pub fn options(&self) -> &Options {
+        &self.owner.shared.options
+    }
+
     /// How it is doing.
     pub fn stats(&self) -> Stats {
         let shared = &self.owner.shared;

@@ -1,0 +1,322 @@
+//! Events that wait on disk, and the accounts that a kill does not lose.
+//!
+//! What a caller offers goes to the spool, which stores it once for all destinations; the worker reads
+//! it from there. A destination may have several *sources*: the spool of its own process, and those it
+//! adopted from processes that have ended. The counts of what was settled are kept with each source's
+//! position, so after a kill either both show an event as settled or neither does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
+use crate::delivery::{Batch, DropReason, Ledger, Outcome, runtime};
+use crate::event::{Event, Place};
+use crate::spool::{
+    AppendError, DestinationId, DestinationStats, Durability, Entry, Full, Reader, Seq, Spool,
+};
+
+/// How long the worker waits for events that are accepted and not on disk yet.
+const NOT_WRITTEN_YET: Duration = Duration::from_millis(25);
+
+/// What a flush that ran out of time still gets to make durable what it leaves.
+const SYNC_GRACE: Duration = Duration::from_secs(1);
+
+/// The backlog of one destination on disk.
+pub(crate) struct Spooled {
+    spool: Spool,
+    id: DestinationId,
+    state: Mutex<State>,
+    /// The worker sleeps here.
+    work: Arc<Notify>,
+    /// Callers who wait for a flush or the end sleep here.
+    progress: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The first is this process's own.
+    sources: BTreeMap<u32, Source>,
+    /// The accounts of sources that are let go.
+    gone: Ledger,
+    /// Handed to the worker and not settled yet.
+    in_flight: u64,
+    flush_before: u64,
+    closed: bool,
+    finished: bool,
+}
+
+/// One spool that holds events for this destination.
+struct Source {
+    reader: Arc<Reader>,
+    /// What was settled before it was opened, and by us since.
+    settled: Ledger,
+}
+
+impl Source {
+    fn new(reader: Reader) -> Self {
+        let settled = Ledger::from_stored(&reader.note());
+        Self { reader: Arc::new(reader), settled }
+    }
+
+    /// Its accounts, with what the spool itself had to give up.
+    fn ledger(&self) -> Ledger {
+        with_spools_own(self.settled, &self.reader.stats())
+    }
+}
+
+fn with_spools_own(mut ledger: Ledger, stats: &DestinationStats) -> Ledger {
+    let given_up = [
+        (stats.dropped_oldest.events, DropReason::Oldest),
+        (stats.dropped_newest.events, DropReason::QueueFull),
+        (stats.damaged.events, DropReason::Damaged),
+        (stats.rejected.events, DropReason::Storage),
+    ];
+    for (events, reason) in given_up {
+        ledger.settle(events, Outcome::Dropped(reason));
+    }
+    ledger.accepted += stats.accepted.events + stats.dropped_newest.events;
+    ledger.waiting = stats.waiting.events;
+    ledger
+}
+
+impl State {
+    fn ledger(&self) -> Ledger {
+        self.sources.values().fold(self.gone, |mut sum, source| {
+            sum.add(&source.ledger());
+            sum
+        })
+    }
+
+    /// Accepted and not handed to the worker yet.
+    fn unread(&self) -> u64 {
+        self.ledger().waiting.saturating_sub(self.in_flight)
+    }
+
+    fn is_due(&self, limits: &BatchLimits) -> bool {
+        let ledger = self.ledger();
+        let unread = ledger.waiting.saturating_sub(self.in_flight);
+        let flush_is_due = unread > 0 && ledger.settled() + self.in_flight < self.flush_before;
+        unread >= limits.close_at as u64 || flush_is_due || self.closed
+    }
+}
+
+impl Spooled {
+    /// The backlog of the destination that the spool knows by `id`.
+    pub(crate) fn new(spool: Spool, id: DestinationId) -> Result<Self, crate::spool::SpoolError> {
+        let backlog = Self {
+            spool,
+            id,
+            state: Mutex::default(),
+            work: Arc::new(Notify::new()),
+            progress: Condvar::new(),
+        };
+        let own = backlog.spool.clone();
+        backlog.add_source(&own, id)?;
+        Ok(backlog)
+    }
+
+    /// Also deliver what waits in this spool.
+    pub(crate) fn add_source(
+        &self,
+        spool: &Spool,
+        id: DestinationId,
+    ) -> Result<u32, crate::spool::SpoolError> {
+        let work = Arc::clone(&self.work);
+        let reader = spool.reader(id, Arc::new(move || work.notify_one()))?;
+        let mut state = self.lock();
+        let number = state.sources.last_key_value().map_or(0, |(last, _)| last + 1);
+        state.sources.insert(number, Source::new(reader));
+        drop(state);
+        self.work.notify_one();
+        Ok(number)
+    }
+
+    /// Let go of an adopted source in which nothing waits any more. `false` while something does.
+    pub(crate) fn release_source(&self, number: u32) -> bool {
+        let mut state = self.lock();
+        let Some(source) = state.sources.get(&number) else { return true };
+        let ledger = source.ledger();
+        if ledger.waiting > 0 {
+            return false;
+        }
+        state.gone.add(&ledger);
+        state.sources.remove(&number);
+        true
+    }
+
+    /// Where to append for this destination, together with others of the same spool.
+    pub(crate) const fn address(&self) -> (&Spool, DestinationId) {
+        (&self.spool, self.id)
+    }
+
+    /// Whether it takes events.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.lock().closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn sleep_until(&self, due: impl Fn(&State) -> bool) {
+        while !due(&self.lock()) {
+            self.work.notified().await;
+        }
+    }
+
+    fn wait(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let waited = self.progress.wait_timeout_while(self.lock(), patience, |state| !done(state));
+        done(&waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// The next events of whichever source has some, oldest source last: what was left behind goes first.
+    async fn read(&self, limits: &BatchLimits) -> Vec<Event> {
+        let readers: Vec<_> = {
+            let state = self.lock();
+            state.sources.iter().rev().map(|(number, source)| (*number, Arc::clone(&source.reader))).collect()
+        };
+        let room =
+            limits.max_bytes.saturating_sub(limits.event_overhead.saturating_mul(limits.max_events)).max(1);
+        let (most, max_bytes) = (limits.max_events, room);
+        let read = runtime::blocking(move || {
+            readers.into_iter().find_map(|(number, reader)| {
+                // A disk that does not give what is there is asked again later; the spool counts it.
+                let entries = reader.read(most, max_bytes).unwrap_or_default();
+                (!entries.is_empty()).then_some((number, entries))
+            })
+        });
+        let Ok(Some((number, entries))) = read.await else { return Vec::new() };
+        self.take(number, entries)
+    }
+
+    fn take(&self, source: u32, entries: Vec<Entry>) -> Vec<Event> {
+        let (mut events, mut unreadable) = (Vec::with_capacity(entries.len()), Vec::new());
+        for Entry { seq, payload, .. } in entries {
+            match Event::from_stored(&payload) {
+                Some(event) => events.push(event.at_place(Place { source, seq })),
+                None => unreadable.push(seq),
+            }
+        }
+        let mut state = self.lock();
+        state.in_flight += (events.len() + unreadable.len()) as u64;
+        state.acknowledge(source, &unreadable, Outcome::Dropped(DropReason::Damaged));
+        events
+    }
+}
+
+impl State {
+    /// Settle events of one source, on disk together with the accounts that show it.
+    fn acknowledge(&mut self, source: u32, seqs: &[Seq], outcome: Outcome) {
+        let Some(source) = self.sources.get_mut(&source).filter(|_| !seqs.is_empty()) else { return };
+        source.settled.settle(seqs.len() as u64, outcome);
+        // What the spool gave up by itself stands in the note, but is counted anew by the open spool.
+        let mut note = with_spools_own(source.settled, &source.reader.stats());
+        note.accepted = note.settled();
+        source.reader.ack_noting(seqs, note.to_stored());
+        self.in_flight = self.in_flight.saturating_sub(seqs.len() as u64);
+    }
+}
+
+#[async_trait]
+impl Backlog for Spooled {
+    fn offer(&self, event: Event) -> Result<(), Rejected> {
+        if !self.is_open() {
+            return Err(Rejected::Closed);
+        }
+        append(&self.spool, &event, &[self.id])
+    }
+
+    fn would_block(&self) -> bool {
+        let options = self.spool.options();
+        options.durability == Durability::Every || matches!(options.full, Full::Block(_))
+    }
+
+    async fn next(&self, limits: &BatchLimits) -> Option<Batch> {
+        loop {
+            self.sleep_until(|state| state.unread() > 0 || state.closed).await;
+            // Past its age a batch is due whatever it holds.
+            let _ =
+                tokio::time::timeout(limits.max_age, self.sleep_until(|state| state.is_due(limits))).await;
+            let events = self.read(limits).await;
+            if !events.is_empty() {
+                return Some(events.into());
+            }
+            if self.lock().closed && self.lock().unread() == 0 {
+                return None;
+            }
+            let _ = tokio::time::timeout(NOT_WRITTEN_YET, self.work.notified()).await;
+        }
+    }
+
+    fn settle(&self, events: &[Event], outcome: Outcome) {
+        let mut by_source: BTreeMap<u32, Vec<Seq>> = BTreeMap::new();
+        for place in events.iter().filter_map(Event::place) {
+            by_source.entry(place.source).or_default().push(place.seq);
+        }
+        let mut state = self.lock();
+        for (source, seqs) in by_source {
+            state.acknowledge(source, &seqs, outcome);
+        }
+        drop(state);
+        self.progress.notify_all();
+    }
+
+    /// They stay on disk, and are delivered when the destination is opened again.
+    fn put_back(&self, _: &[Event]) {}
+
+    fn request_flush(&self) -> u64 {
+        let mut state = self.lock();
+        let before = state.ledger().accepted;
+        state.flush_before = before;
+        drop(state);
+        self.work.notify_one();
+        before
+    }
+
+    fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
+        let settled = self.wait(deadline, |state| state.ledger().settled() >= before);
+        if !settled {
+            // What is not delivered is at least promised.
+            self.spool.sync(SYNC_GRACE);
+        }
+        settled
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.work.notify_one();
+        self.progress.notify_all();
+    }
+
+    fn finish(&self) {
+        let mut state = self.lock();
+        state.gone = state.ledger();
+        // Lets go of the readers: the destination may be opened again in this process.
+        state.sources.clear();
+        state.finished = true;
+        drop(state);
+        self.progress.notify_all();
+    }
+
+    fn wait_finished(&self, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished)
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.lock().ledger()
+    }
+}
+
+/// Store an event once for all of these destinations.
+pub(crate) fn append(spool: &Spool, event: &Event, to: &[DestinationId]) -> Result<(), Rejected> {
+    match spool.append(&event.to_stored(), to) {
+        Ok(_) => Ok(()),
+        Err(AppendError::Closed) => Err(Rejected::Closed),
+        Err(_) => Err(Rejected::Full),
+    }
+}

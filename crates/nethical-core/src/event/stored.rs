@@ -1,0 +1,71 @@
+//! Events as bytes on disk.
+//!
+//! ```text
+//! version u8, family u8, level u8, id 16 bytes, time i64 (microseconds since 1970), then the JSON
+//! ```
+
+use crate::event::{Event, EventId, Family, Level, Timestamp};
+
+const VERSION: u8 = 1;
+const HEAD: usize = 27;
+
+impl Event {
+    /// The event as bytes that [`from_stored`](Self::from_stored) reads.
+    pub(crate) fn to_stored(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD + self.json().len());
+        bytes.extend_from_slice(&[VERSION, family_code(self.family()), self.level() as u8]);
+        bytes.extend_from_slice(self.id().as_bytes());
+        bytes.extend_from_slice(&self.at().as_microsecond().to_le_bytes());
+        bytes.extend_from_slice(self.json());
+        bytes
+    }
+
+    /// The event in these bytes; `None` if a later version wrote them, or they are none.
+    pub(crate) fn from_stored(bytes: &[u8]) -> Option<Self> {
+        let (head, json) = bytes.split_at_checked(HEAD)?;
+        let (&[version, family, level], head) = head.split_first_chunk::<3>()?;
+        let (id, at) = head.split_first_chunk::<16>()?;
+        if version != VERSION {
+            return None;
+        }
+        let at = Timestamp::from_microsecond(i64::from_le_bytes(at.try_into().ok()?)).ok()?;
+        let level = Level::ALL.get(usize::from(level)).copied()?;
+        Some(Self::new(EventId::from_bytes(*id), at, level, family_of(family)?, json))
+    }
+}
+
+const fn family_code(family: Family) -> u8 {
+    match family {
+        Family::Logs => 0,
+    }
+}
+
+const fn family_of(code: u8) -> Option<Family> {
+    match code {
+        0 => Some(Family::Logs),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn comes_back(micros in -1_000_000_000_000_i64..4_000_000_000_000_000, level in 0..5_usize, json in any::<Vec<u8>>()) {
+            let at = Timestamp::from_microsecond(micros).unwrap();
+            let event = Event::new(EventId::new(), at, Level::ALL[level], Family::Logs, &json);
+            let back = Event::from_stored(&event.to_stored()).unwrap();
+            prop_assert_eq!((back.id(), back.at(), back.level(), back.family()), (event.id(), at, event.level(), Family::Logs));
+            prop_assert_eq!(back.json(), &json[..]);
+        }
+
+        #[test]
+        fn anything_may_be_on_disk(bytes in any::<Vec<u8>>()) {
+            let _ = Event::from_stored(&bytes);
+        }
+    }
+}
