@@ -11,7 +11,7 @@
 //! let error = options.read::<JsonlConfig>().unwrap_err();
 //! assert_eq!(error.to_string(), "unknown key `bufer_size`");
 //! assert_eq!(error.hint().as_deref(), Some("did you mean `buffer_size`?"));
-//! assert_eq!(error.span(), Some(24..34));
+//! assert_eq!(error.span(), Some(23..33));
 //! ```
 
 mod de;
