@@ -1,3 +1,62 @@
-//! nethical-cli
+//! The `nethical` command.
 
-fn main() {}
+mod commands;
+mod exit;
+mod failure;
+mod render;
+mod signals;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::commands::{check, completions, destinations, init, log};
+use self::exit::Exit;
+use self::failure::Failure;
+
+/// One delivery layer for logs, ML runs and alerts.
+///
+/// Exit codes: 0 delivered, 75 not delivered in time, 1 refused, 2 wrong usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "nethical", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// The configuration. Without it: $NETHICAL_CONFIG, ./nethical.toml,
+    /// $XDG_CONFIG_HOME/nethical/nethical.toml.
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Log(log::Args),
+    Check(check::Args),
+    Init(init::Args),
+    Destinations(destinations::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    fn run(self) -> Result<Exit, Failure> {
+        let config = self.config.as_deref();
+        match self.command {
+            Command::Log(args) => log::run(&args, config),
+            Command::Check(args) => check::run(&args, config),
+            Command::Init(args) => init::run(&args),
+            Command::Destinations(args) => destinations::run(&args),
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            render::failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
