@@ -54,6 +54,14 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<Error> for Failure {
+    /// A failure of a destination that the command cannot go on without.
+    fn from(error: Error) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self::Message { exit: exit_of(&error), message: error.to_string(), hint }
+    }
+}
+
 impl From<io::Error> for Failure {
     /// A failure to write to standard output.
     fn from(error: io::Error) -> Self {

@@ -11,8 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::commands::{check, completions, destinations, init, log};
-use self::exit::Exit;
+use self::commands::{check, completions, demo, destinations, init, log};
 use self::failure::Failure;
 
 /// One delivery layer for logs, ML runs and alerts.
@@ -36,24 +35,27 @@ enum Command {
     Init(init::Args),
     Destinations(destinations::Args),
     Completions(completions::Args),
+    Demo(demo::DemoArgs),
 }
 
 impl Cli {
-    fn run(self) -> Result<Exit, Failure> {
+    fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.as_deref();
-        match self.command {
+        let exit = match self.command {
             Command::Log(args) => log::run(&args, config),
             Command::Check(args) => check::run(&args, config),
             Command::Init(args) => init::run(&args),
             Command::Destinations(args) => destinations::run(&args),
             Command::Completions(args) => completions::run(&args),
-        }
+            Command::Demo(args) => return Ok(demo::run(&args)?),
+        };
+        exit.map(ExitCode::from)
     }
 }
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(failure) => {
             render::failure(&failure);
             failure.exit().into()

@@ -1,1 +1,31 @@
-//! testkit
+//! What the tests of several crates share.
+
+#![allow(clippy::panic, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use nethical_core::event::{Event, Level, LogEntry, Metadata, Rules};
+
+/// Wait until `holds`, and panic with `what` if it does not within ten seconds.
+///
+/// # Panics
+/// If it does not hold in time.
+#[track_caller]
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A log event with this message.
+pub fn event(message: &str) -> Event {
+    let metadata = Metadata::new().with("answer", 42).with("name", "é\n\"x\"");
+    LogEntry::new(Level::Info, message, "tests").with(metadata).encode(&Rules::default()).event
+}
+
+/// Log events with the messages `"0"`, `"1"`, ...
+pub fn events(count: usize) -> Vec<Event> {
+    (0..count).map(|number| event(&number.to_string())).collect()
+}

@@ -27,15 +27,9 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     events: Arc<Mutex<VecDeque<Event>>>,
-    max_events: usize,
 }
 
 impl Memory {
-    /// Keep the newest `max_events` events.
-    pub fn new(max_events: usize) -> Self {
-        Self { events: Arc::default(), max_events }
-    }
-
     fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,14 +45,19 @@ impl Memory {
     }
 }
 
+struct Keeper {
+    memory: Memory,
+    max_events: usize,
+}
+
 #[async_trait]
-impl Destination for Memory {
+impl Destination for Keeper {
     fn profile(&self) -> Profile {
         Profile { repeat_safe: true, ..Profile::default() }
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let mut events = self.lock();
+        let mut events = self.memory.lock();
         events.extend(batch.iter().cloned());
         let excess = events.len().saturating_sub(self.max_events);
         events.drain(..excess);
@@ -72,6 +71,6 @@ impl Destination for Memory {
 
 impl Validated for MemoryConfig {
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
-        Ok(Arc::new(Memory::new(self.max_events)))
+        Ok(Arc::new(Keeper { memory: self.memory(), max_events: self.max_events }))
     }
 }

@@ -68,7 +68,7 @@ impl Delivery {
         self.logs.log_entry(entry);
     }
 
-    pub(super) fn publish(&self, encoded: Encoded) {
+    pub(super) fn publish(&self, encoded: &Encoded) {
         self.logs.publish_encoded(encoded);
     }
 

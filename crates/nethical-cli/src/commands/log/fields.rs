@@ -12,7 +12,7 @@ pub(super) fn read(words: Vec<&OsString>) -> Result<Metadata, Failure> {
     for word in words {
         let word = word.to_string_lossy();
         match word.split_once('=') {
-            Some((key, text)) if !key.is_empty() => metadata.insert(key, value(text)),
+            Some((key, text)) if !key.is_empty() => metadata.insert(key.to_owned(), value(text)),
             _ => {
                 let hint = "write `key=value`, and put a message of several words in quotes";
                 return Err(Failure::usage(format!("`{word}` is no field"), hint));

@@ -114,7 +114,7 @@ impl Feeder<'_> {
         };
         if self.delivery.logs().wants(head.level) {
             let rules = self.delivery.logs().rules();
-            self.delivery.publish(encode(&head, rules, |json| self.metadata.write(json)));
+            self.delivery.publish(&encode(&head, rules, |json| self.metadata.write(json)));
         }
     }
 

@@ -1,0 +1,193 @@
+//! What every destination must do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings};
+use nethical_core::event::Event;
+use nethical_destinations::{Descriptor, connect};
+use testkit::{event, events, until};
+
+use crate::Peer;
+
+type OnPaper = (&'static str, fn(&'static Descriptor));
+type WithPeer = (&'static str, fn(&dyn Peer));
+
+/// Cases that open nothing.
+pub(crate) const ON_PAPER: &[OnPaper] = &[
+    ("docs_name_every_option", docs_name_every_option),
+    ("its_folder_has_the_usual_files", its_folder_has_the_usual_files),
+];
+
+/// Cases that deliver.
+pub(crate) const WITH_PEER: &[WithPeer] = &[
+    ("one_event_arrives_once", one_event_arrives_once),
+    ("a_full_batch_and_one_more_arrive_in_order", a_full_batch_and_one_more_arrive_in_order),
+    ("awkward_texts_arrive_or_are_dead_letters", awkward_texts_arrive_or_are_dead_letters),
+    ("an_outage_loses_nothing", an_outage_loses_nothing),
+    ("a_full_queue_is_accounted_for", a_full_queue_is_accounted_for),
+    ("probing_delivers_nothing", probing_delivers_nothing),
+    ("closing_delivers_and_ends", closing_delivers_and_ends),
+    ("dropping_delivers", dropping_delivers),
+    ("many_threads_lose_nothing", many_threads_lose_nothing),
+];
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn quiet() -> Settings {
+    Settings { observer: Arc::new(|_| {}), ..Settings::default() }
+}
+
+fn open(peer: &dyn Peer, settings: Settings) -> Connector {
+    connect(peer.config(), "conformance", settings).unwrap()
+}
+
+fn ids(events: &[Event]) -> Vec<String> {
+    events.iter().map(|event| event.id().to_string()).collect()
+}
+
+fn send(connector: &Connector, events: &[Event]) {
+    for event in events {
+        assert_eq!(connector.send(event.clone()), Ok(()));
+    }
+}
+
+#[track_caller]
+fn ledger(connector: &Connector) -> Ledger {
+    let ledger = connector.status().unwrap().ledger;
+    assert!(ledger.balances(), "{ledger:?}");
+    ledger
+}
+
+fn docs_name_every_option(descriptor: &'static Descriptor) {
+    let schema = (descriptor.schema)();
+    let options = schema.as_object().unwrap()["properties"].as_object().unwrap().clone();
+    assert!(!options.is_empty());
+    for (name, option) in options {
+        assert!(descriptor.docs.contains(&format!("`{name}`")), "docs.md says nothing of `{name}`");
+        assert!(option.get("description").is_some(), "`{name}` has no doc comment");
+    }
+}
+
+fn its_folder_has_the_usual_files(descriptor: &'static Descriptor) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(descriptor.name);
+    for file in ["mod.rs", "config.rs", "docs.md", "example.toml"] {
+        assert!(folder.join(file).is_file(), "{file} is missing");
+    }
+    assert!(descriptor.docs.starts_with(&format!("# {}\n", descriptor.name)));
+    assert!(!descriptor.summary.is_empty() && !descriptor.summary.ends_with('.'));
+}
+
+fn one_event_arrives_once(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let events = events(1);
+    send(&connector, &events);
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(peer.received(), ids(&events));
+    let ledger = ledger(&connector);
+    assert_eq!((ledger.accepted, ledger.confirmed + ledger.sent, ledger.waiting), (1, 1, 0));
+}
+
+fn a_full_batch_and_one_more_arrive_in_order(peer: &dyn Peer) {
+    let most = peer.config().open().unwrap().profile().max_events;
+    let connector = open(peer, quiet());
+    let events = events(most + 1);
+    send(&connector, &events);
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(peer.received(), ids(&events));
+    assert_eq!(ledger(&connector).waiting, 0);
+}
+
+fn awkward_texts_arrive_or_are_dead_letters(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let long = "x".repeat(1 << 20);
+    let events =
+        ["", "\0\n\r\t\u{1b}\u{2028}", "🚀 \"quoted\" \\", "<script>&amp;", &long, "after"].map(event);
+    send(&connector, &events);
+    assert!(connector.flush(PATIENCE));
+    let dead: Vec<_> = connector.dead_letters().into_iter().map(|letter| letter.event).collect();
+    let expected: Vec<_> = ids(&events).into_iter().filter(|id| !ids(&dead).contains(id)).collect();
+    assert_eq!(peer.received(), expected);
+    assert!(expected.contains(&events[5].id().to_string()), "nothing after an awkward event is lost");
+}
+
+fn an_outage_loses_nothing(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let events = events(300);
+    let (before, after) = events.split_at(100);
+    send(&connector, before);
+    assert!(connector.flush(PATIENCE));
+    if !peer.take_down() {
+        return;
+    }
+    send(&connector, after);
+    connector.request_flush();
+    until("the destination is seen to be down", || connector.status().unwrap().down_for.is_some());
+    assert_eq!(ledger(&connector).waiting, 200);
+    peer.bring_up();
+    assert!(connector.flush(PATIENCE), "{:?}", connector.status());
+    assert_eq!(peer.received(), ids(&events));
+    let status = connector.status().unwrap();
+    assert!(status.down_for.is_none() && status.last_error.is_some());
+    assert_eq!(ledger(&connector).dead_lettered, 0);
+}
+
+fn a_full_queue_is_accounted_for(peer: &dyn Peer) {
+    for full in [Full::DropNewest, Full::DropOldest] {
+        let queue = QueueLimits { max_events: 50, full, ..QueueLimits::default() };
+        let connector = open(peer, Settings { queue, ..quiet() });
+        let already = peer.received().len();
+        let taken = events(2_000).into_iter().filter(|event| connector.send(event.clone()).is_ok()).count();
+        assert!(connector.flush(PATIENCE));
+        let ledger = ledger(&connector);
+        assert_eq!(ledger.accepted, 2_000);
+        assert_eq!(ledger.confirmed + ledger.sent + ledger.dropped(), 2_000);
+        assert_eq!(peer.received().len() - already, (ledger.confirmed + ledger.sent) as usize);
+        assert!(taken as u64 >= ledger.confirmed + ledger.sent);
+    }
+}
+
+fn probing_delivers_nothing(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let found = connector.probe().unwrap();
+    assert!(!found.is_empty());
+    assert_eq!(peer.received(), Vec::<String>::new());
+    if peer.take_down() {
+        let error = connector.probe().unwrap_err();
+        assert!(error.hint().is_some(), "{error:?} has no hint");
+    }
+}
+
+fn closing_delivers_and_ends(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let events = events(10);
+    send(&connector, &events);
+    assert!(connector.close(PATIENCE));
+    assert_eq!(peer.received(), ids(&events));
+    assert_eq!(connector.send(event("late")), Err(Rejected::Closed));
+    assert!(connector.close(PATIENCE), "a second close is harmless");
+    assert_eq!(ledger(&connector).accepted, 10);
+}
+
+fn dropping_delivers(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let events = events(10);
+    send(&connector, &events);
+    drop(connector);
+    assert_eq!(peer.received(), ids(&events));
+}
+
+fn many_threads_lose_nothing(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| send(&connector, &events(500)));
+        }
+    });
+    assert!(connector.flush(PATIENCE));
+    let mut received = peer.received();
+    received.sort();
+    received.dedup();
+    assert_eq!(received.len(), 2_000);
+    assert_eq!(ledger(&connector).accepted, 2_000);
+}

@@ -1,0 +1,45 @@
+//! One suite for every destination.
+//!
+//! A destination enters by standing in `ALL`; it then needs a [`Peer`] here, which is the receiving
+//! side as a test sees it. Trials are named `destination::case`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod cases;
+mod peers;
+
+use libtest_mimic::{Arguments, Trial};
+use nethical_destinations::{ALL, Descriptor};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = ALL.iter().flat_map(|descriptor| trials(descriptor)).collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
+    let on_paper = cases::ON_PAPER.iter().map(move |(case, run)| {
+        Trial::test(format!("{}::{case}", descriptor.name), move || {
+            run(descriptor);
+            Ok(())
+        })
+    });
+    let with_peer = cases::WITH_PEER.iter().map(move |(case, run)| {
+        Trial::test(format!("{}::{case}", descriptor.name), move || {
+            run(&*peers::start(descriptor.name));
+            Ok(())
+        })
+    });
+    on_paper.chain(with_peer).collect()
+}
+
+/// The receiving side.
+pub trait Peer {
+    /// Options that lead to this peer.
+    fn config(&self) -> std::sync::Arc<dyn nethical_destinations::Validated>;
+    /// The ids of the events that arrived, in order.
+    fn received(&self) -> Vec<String>;
+    /// Make deliveries fail until [`bring_up`](Self::bring_up). `false`: this peer cannot fail.
+    fn take_down(&self) -> bool;
+    fn bring_up(&self);
+}

@@ -1,0 +1,85 @@
+//! The receiving side of each destination.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nethical_core::event::Event;
+use nethical_destinations::Validated;
+use nethical_destinations::jsonl::JsonlConfig;
+use nethical_destinations::memory::MemoryConfig;
+
+use crate::Peer;
+
+/// Start the peer of this destination.
+pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
+    match destination {
+        "jsonl" => Box::new(JsonlFile::new()),
+        "memory" => Box::new(InMemory(MemoryConfig::default())),
+        other => panic!("no peer for {other}: write one in tests/conformance/peers.rs"),
+    }
+}
+
+struct JsonlFile {
+    folder: tempfile::TempDir,
+}
+
+impl JsonlFile {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("app.jsonl")
+    }
+
+    fn moved(&self) -> PathBuf {
+        self.folder.path().join("app.jsonl.1")
+    }
+}
+
+impl Peer for JsonlFile {
+    fn config(&self) -> Arc<dyn Validated> {
+        Arc::new(JsonlConfig::new(self.path()))
+    }
+
+    fn received(&self) -> Vec<String> {
+        let files = [self.moved(), self.path()];
+        let text: String = files.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+        assert!(text.is_empty() || text.ends_with('\n'), "the file ends in half a line");
+        let id = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned()
+        };
+        text.lines().map(id).collect()
+    }
+
+    fn take_down(&self) -> bool {
+        if self.path().exists() {
+            fs::rename(self.path(), self.moved()).unwrap();
+        }
+        fs::create_dir(self.path()).unwrap();
+        true
+    }
+
+    fn bring_up(&self) {
+        fs::remove_dir(self.path()).unwrap();
+    }
+}
+
+struct InMemory(MemoryConfig);
+
+impl Peer for InMemory {
+    fn config(&self) -> Arc<dyn Validated> {
+        Arc::new(self.0.clone())
+    }
+
+    fn received(&self) -> Vec<String> {
+        self.0.memory().events().iter().map(Event::id).map(|id| id.to_string()).collect()
+    }
+
+    fn take_down(&self) -> bool {
+        false
+    }
+
+    fn bring_up(&self) {}
+}
