@@ -12,7 +12,7 @@ pub use nethical_destinations as destinations;
 ///
 /// ```
 /// let metadata = nethical::fields! { memory_mb: 1500, "request.id": "a-1", ratio: 0.75 };
-/// assert_eq!(metadata.as_map().len(), 3);
+/// assert_eq!(metadata.get("memory_mb"), Some(&1500.into()));
 /// ```
 #[macro_export]
 macro_rules! fields {

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use nethical_core::delivery::{Connector, Status};
-use nethical_core::event::{Encoded, Event, Level, LogEntry, Metadata, Rules};
+use nethical_core::event::{
+    Encoded, Event, EventId, Head, Level, LogEntry, Metadata, Rules, Timestamp, encode,
+};
 
 /// Hands every log entry to all of its connectors. One that fails or is slow concerns no other.
 ///
@@ -116,14 +118,15 @@ impl LogAggregator {
     }
 
     /// Log an entry of now. See [`publish`](Self::publish) for what comes back.
-    pub fn log(
-        &self,
-        level: Level,
-        message: impl Into<String>,
-        source: impl Into<String>,
-        metadata: Metadata,
-    ) -> bool {
-        self.log_entry(&LogEntry::new(level, message, source).with(metadata))
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for the call: `fields! { .. }`")]
+    pub fn log(&self, level: Level, message: &str, source: &str, metadata: Metadata) -> bool {
+        if !self.wants(level) {
+            return true;
+        }
+        let timestamp = Timestamp::now();
+        let head = Head { timestamp, level, message, source, id: EventId::at(timestamp) };
+        let encoded = encode(&head, &self.rules, |json| metadata.write(json));
+        self.publish_encoded(&encoded)
     }
 
     /// Log an entry.

@@ -1,3 +1,58 @@
-//! xtask
+//! The repository's own commands: `cargo xtask test` and `cargo xtask bench`.
+//!
+//! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
+//! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
+//! compile is reported by the stage that found it and not by the driver failing to build.
 
-fn main() {}
+#[cfg(feature = "bench")]
+mod bench;
+mod process;
+mod release;
+mod terminal;
+mod test;
+mod tools;
+mod venv;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Tests, benches and generators of this repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check, in order, and stop at the first that fails.
+    Test(test::Args),
+    /// Measure ours and its peers in interleaved rounds.
+    #[cfg(feature = "bench")]
+    Bench(bench::Args),
+    /// Measure ours and its peers in interleaved rounds.
+    #[cfg(not(feature = "bench"))]
+    Bench(release::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = Workspace::find().and_then(|workspace| match Cli::parse().command {
+        Command::Test(args) => test::run(&workspace, &args),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => bench::run(&workspace, &args),
+        #[cfg(not(feature = "bench"))]
+        Command::Bench(_) => release::again(&workspace),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

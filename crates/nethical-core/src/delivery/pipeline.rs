@@ -8,10 +8,12 @@
 //! the batch is held, for as long as it takes, and no event is given up for it. A refused batch is
 //! halved until the refused event stands alone, which then ends as a dead letter.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -255,13 +257,25 @@ impl Pipeline {
                 continue;
             }
             part.attempts += 1;
-            match self.destination.deliver(&part.batch).await {
+            match self.attempt(&part.batch).await {
                 Ok(receipt) => parts.extend(self.take_receipt(&part, receipt)),
                 Err(error) if error.is_in_doubt() => parts.extend(self.doubt(part, &error).await),
-                Err(error) if error.is_endpoint_fault() => parts.push(self.hold(part, &error)),
+                Err(error) if error.is_endpoint_fault() => {
+                    self.fault(&error);
+                    parts.push(part);
+                }
                 Err(error) => parts.extend(self.refuse(&part, &error)),
             }
         }
+    }
+
+    /// One delivery. A destination that panics is at fault like one that answers nonsense.
+    async fn attempt(&self, batch: &Batch) -> Result<Receipt, Error> {
+        let delivery = AssertUnwindSafe(self.destination.deliver(batch)).catch_unwind();
+        delivery.await.unwrap_or_else(|_| {
+            let message = "the destination panicked, see standard error";
+            Err(Error::unavailable("delivery.panicked", message).in_doubt())
+        })
     }
 
     /// Wait until an attempt may be made. `false`: the destination is being closed.
@@ -291,26 +305,26 @@ impl Pipeline {
             ReceiptKind::Confirmed => Outcome::Confirmed,
             ReceiptKind::Sent => Outcome::Sent,
         };
-        for refusal in &receipt.refused {
-            if let Some(event) = part.batch.get(refusal.index) {
-                self.bury(event, &refusal.error, part.attempts);
-            }
-        }
-        self.queue.settle(part.batch.len().saturating_sub(left + receipt.refused.len()), outcome);
+        let refused = receipt
+            .refused
+            .iter()
+            .filter_map(|refusal| Some((part.batch.get(refusal.index)?, &refusal.error)));
+        let refused = refused.map(|(event, error)| self.bury(event, error, part.attempts)).count();
+        self.queue.settle(part.batch.len().saturating_sub(left + refused), outcome);
         match receipt.unfinished {
             None => {
                 self.recovered();
                 None
             }
             Some(unfinished) => {
-                let batch = part.batch.pick(&unfinished.indices);
-                Some(self.hold(Part { batch, ..*part }, &unfinished.error))
+                self.fault(&unfinished.error);
+                Some(Part { batch: part.batch.pick(&unfinished.indices), ..*part })
             }
         }
     }
 
-    /// The endpoint is at fault: keep the events, and wait before the next attempt.
-    fn hold(&self, part: Part, error: &Error) -> Part {
+    /// The endpoint is at fault: wait before the next attempt, and tell people.
+    fn fault(&self, error: &Error) {
         let now = Instant::now();
         {
             let mut pace = lock(&self.pace);
@@ -320,11 +334,11 @@ impl Pipeline {
         }
         let change = lock(&self.health).down(error, now);
         self.notify(change);
-        part
     }
 
     /// The events were sent, and nobody knows whether they were applied.
     async fn doubt(&self, mut part: Part, error: &Error) -> Vec<Part> {
+        self.fault(error);
         if !self.profile.repeat_safe {
             part.batch.iter().for_each(|event| self.bury(event, error, part.attempts));
             return Vec::new();
@@ -333,7 +347,7 @@ impl Pipeline {
         if part.in_doubt >= self.settings.max_in_doubt && self.destination.probe().await.is_ok() {
             return self.refuse(&part, error);
         }
-        vec![self.hold(part, error)]
+        vec![part]
     }
 
     /// The endpoint refuses the batch: halve it, or bury the one event that is left.

@@ -22,6 +22,7 @@ enum Answer {
     Stop(usize),
     Fail(Error),
     Hang,
+    Panic,
 }
 
 /// An endpoint that follows its script, and from its end on does the last thing again.
@@ -92,6 +93,7 @@ impl Destination for Scripted {
             Answer::Take => self.take(batch),
             Answer::Fail(error) => return Err(error),
             Answer::Hang => std::future::pending().await,
+            Answer::Panic => panic!("this panic is part of a test"),
             Answer::RefuseBatch if batch.iter().any(is_bad) => return Err(refused()),
             Answer::RefuseBatch => self.take(batch),
             Answer::RefuseSome => {
@@ -260,6 +262,15 @@ async fn doubt_is_not_repeated_where_a_repeat_does_harm() {
     bench.offer(["x"]).start().settle().await;
     assert_eq!(bench.ledger().dead_lettered, 1);
     assert_eq!(bench.endpoint.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_panics_is_tried_again() {
+    let mut endpoint = Scripted::new([Answer::Panic, Answer::Take]);
+    endpoint.profile.repeat_safe = true;
+    let bench = Bench::new(endpoint, Settings::default());
+    bench.offer(numbers(3)).start().settle().await;
+    assert_eq!(bench.ledger().confirmed, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,40 +70,59 @@ impl LogEntry {
 
 /// The metadata of an entry: any JSON values by name, in the order in which they were given.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Metadata(Map<String, Value>);
+pub struct Metadata(Vec<(Cow<'static, str>, Value)>);
 
 impl Metadata {
     /// None yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// The same with `key` set to `value`.
     #[must_use]
-    pub fn with(mut self, key: impl Into<String>, value: impl IntoValue) -> Self {
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl IntoValue) -> Self {
         self.insert(key, value);
         self
     }
 
-    /// Set `key` to `value`.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl IntoValue) {
-        self.0.insert(key.into(), value.into_value());
+    /// Set `key` to `value`, in the place of what it was.
+    pub fn insert(&mut self, key: impl Into<Cow<'static, str>>, value: impl IntoValue) {
+        let (key, value) = (key.into(), value.into_value());
+        match self.0.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((key, value)),
+        }
     }
 
-    /// The values by name.
-    pub const fn as_map(&self) -> &Map<String, Value> {
-        &self.0
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.iter().find_map(|(known, value)| (known == key).then_some(value))
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Write all as one JSON object.
     pub fn write(&self, json: &mut JsonWriter<'_>) {
-        write_object(json, &self.0);
+        write_object(json, self.iter());
     }
 }
 
 impl From<Map<String, Value>> for Metadata {
     fn from(map: Map<String, Value>) -> Self {
-        Self(map)
+        Self(map.into_iter().map(|(key, value)| (Cow::Owned(key), value)).collect())
     }
 }
 
@@ -135,8 +154,9 @@ impl IntoValue for f64 {
 }
 
 impl IntoValue for f32 {
+    /// The shortest number that reads back as this one: `0.1`, not `0.10000000149011612`.
     fn into_value(self) -> Value {
-        f64::from(self).into_value()
+        zmij::Buffer::new().format(self).parse().unwrap_or_else(|_| f64::from(self)).into_value()
     }
 }
 
@@ -159,7 +179,7 @@ fn write_value(json: &mut JsonWriter<'_>, value: &Value) {
         Value::Number(number) => write_number(json, number),
         Value::String(text) => json.string(text),
         Value::Array(items) => write_array(json, items),
-        Value::Object(map) => write_object(json, map),
+        Value::Object(map) => write_object(json, map.iter().map(|(key, value)| (key.as_str(), value))),
     }
 }
 
@@ -185,11 +205,11 @@ fn write_array(json: &mut JsonWriter<'_>, items: &[Value]) {
     json.end_array();
 }
 
-fn write_object(json: &mut JsonWriter<'_>, map: &Map<String, Value>) {
+fn write_object<'v>(json: &mut JsonWriter<'_>, fields: impl Iterator<Item = (&'v str, &'v Value)>) {
     if !json.begin_object() {
         return;
     }
-    for (key, value) in map {
+    for (key, value) in fields {
         if json.key(key) == Field::Write {
             write_value(json, value);
         }
@@ -318,6 +338,13 @@ mod tests {
                 std::process::id()
             )
         );
+    }
+
+    #[test]
+    fn single_precision_is_written_short() {
+        assert_eq!(0.1_f32.into_value(), json!(0.1));
+        assert_eq!(f32::NAN.into_value(), json!("NaN"));
+        assert_eq!(f32::NEG_INFINITY.into_value(), json!("-Infinity"));
     }
 
     #[test]

@@ -7,33 +7,41 @@
 /// What stands in the place of a secret.
 pub const MARK: &str = "[REDACTED]";
 
-/// Words, or words in a row, that make a key a secret's.
-const SECRETS: &[&[&str]] = &[
-    &["password"],
-    &["passwd"],
-    &["pwd"],
-    &["passphrase"],
-    &["secret"],
-    &["secrets"],
-    &["token"],
-    &["apikey"],
-    &["api", "key"],
-    &["access", "key"],
-    &["private", "key"],
-    &["signing", "key"],
-    &["encryption", "key"],
-    &["authorization"],
-    &["bearer"],
-    &["cookie"],
-    &["credential"],
-    &["credentials"],
-];
+/// What one word of a key says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// A secret's word: `password`.
+    Secret,
+    /// A secret's word if `key` follows: `api`.
+    KindOfKey,
+    Key,
+    /// After a secret's word: not the secret itself. `token_count`, `eos_token_id`, `secret_name`.
+    About,
+    Other,
+}
 
-/// Words after which a secret's word is no secret: `token_count`, `eos_token_id`, `secret_name`.
-const HARMLESS_AFTER: &[&str] = &[
-    "budget", "count", "counts", "id", "ids", "index", "len", "length", "limit", "name", "rate", "size",
-    "type", "usage",
-];
+/// The longest word that [`Word::of`] knows.
+const LONGEST: usize = 13;
+
+impl Word {
+    fn of(word: &[u8]) -> Self {
+        let mut lower = [0; LONGEST];
+        let Some(lower) = lower.get_mut(..word.len()) else { return Self::Other };
+        lower.copy_from_slice(word);
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"password" | b"passwd" | b"pwd" | b"passphrase" | b"secret" | b"secrets" | b"token"
+            | b"apikey" | b"authorization" | b"bearer" | b"cookie" | b"credential" | b"credentials" => {
+                Self::Secret
+            }
+            b"api" | b"access" | b"private" | b"signing" | b"encryption" => Self::KindOfKey,
+            b"key" => Self::Key,
+            b"budget" | b"count" | b"counts" | b"id" | b"ids" | b"index" | b"len" | b"length" | b"limit"
+            | b"name" | b"rate" | b"size" | b"type" | b"usage" => Self::About,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// Which keys hold secrets. The default knows the usual words.
 #[derive(Debug, Clone)]
@@ -58,7 +66,8 @@ impl Redaction {
     /// Also redact keys that hold `key`'s words in a row: `"internal_ref"` catches `my_internal_ref`.
     #[must_use]
     pub fn also(mut self, key: &str) -> Self {
-        let words: Vec<String> = Words(key).map(str::to_ascii_lowercase).collect();
+        let words: Vec<_> =
+            Words(key.as_bytes()).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         if !words.is_empty() {
             self.extra.push(words);
         }
@@ -78,61 +87,59 @@ impl Redaction {
     }
 
     fn names_a_secret(&self, key: &str) -> bool {
-        let mut rest = Words(key);
-        loop {
-            if SECRETS.iter().any(|secret| matches(rest, secret, true)) {
-                return true;
-            }
-            if self.extra.iter().any(|secret| matches(rest, secret, false)) {
-                return true;
-            }
-            if rest.next().is_none() {
-                return false;
-            }
-        }
+        is_usual_secret(key) || self.extra.iter().any(|words| has_in_a_row(key, words))
     }
 }
 
-/// Whether the words at the front of `key` are `secret`, and no word after them makes it harmless.
-fn matches<S: AsRef<str>>(mut key: Words<'_>, secret: &[S], unless_harmless: bool) -> bool {
-    secret.iter().all(|word| key.next().is_some_and(|found| found.eq_ignore_ascii_case(word.as_ref())))
-        && !(unless_harmless
-            && key
-                .next()
-                .is_some_and(|next| HARMLESS_AFTER.iter().any(|word| next.eq_ignore_ascii_case(word))))
+fn is_usual_secret(key: &str) -> bool {
+    let mut words = Words(key.as_bytes()).map(Word::of).peekable();
+    while let Some(word) = words.next() {
+        let secret =
+            word == Word::Secret || word == Word::KindOfKey && words.next_if_eq(&Word::Key).is_some();
+        if secret && words.peek() != Some(&Word::About) {
+            return true;
+        }
+    }
+    false
 }
 
-/// The words of a key: split at everything but letters and digits, and where `camelCase` rises.
-#[derive(Clone, Copy)]
-struct Words<'k>(&'k str);
+fn has_in_a_row(key: &str, wanted: &[String]) -> bool {
+    let words: Vec<_> = Words(key.as_bytes()).collect();
+    let same = |(word, wanted): (&&[u8], &String)| word.eq_ignore_ascii_case(wanted.as_bytes());
+    words.windows(wanted.len()).any(|row| row.iter().zip(wanted).all(same))
+}
+
+/// The words of a key: split at every ASCII character that is no letter or digit, and where
+/// `camelCase` rises.
+struct Words<'k>(&'k [u8]);
 
 impl<'k> Iterator for Words<'k> {
-    type Item = &'k str;
+    type Item = &'k [u8];
 
-    fn next(&mut self) -> Option<&'k str> {
-        let text = self.0.trim_start_matches(|c: char| !c.is_alphanumeric());
-        if text.is_empty() {
-            self.0 = text;
-            return None;
-        }
-        let (word, rest) = text.split_at_checked(word_length(text)).unwrap_or((text, ""));
+    fn next(&mut self) -> Option<&'k [u8]> {
+        let start = self.0.iter().position(|&byte| is_part(byte))?;
+        let text = self.0.get(start..)?;
+        let (word, rest) = text.split_at_checked(word_length(text))?;
         self.0 = rest;
         Some(word)
     }
 }
 
+const fn is_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
+}
+
 /// Where the word at the start of `text` ends: `APIKey` is `API` and `Key`, `authToken` is `auth` and `Token`.
-fn word_length(text: &str) -> usize {
-    let mut before = ' ';
-    let mut letters = text.char_indices().peekable();
-    while let Some((at, letter)) = letters.next() {
-        let rises = letter.is_uppercase()
-            && (before.is_lowercase()
-                || before.is_uppercase() && letters.peek().is_some_and(|next| next.1.is_lowercase()));
-        if !letter.is_alphanumeric() || rises && at > 0 {
+fn word_length(text: &[u8]) -> usize {
+    let mut before = b' ';
+    for (at, &byte) in text.iter().enumerate() {
+        let rises = byte.is_ascii_uppercase()
+            && (before.is_ascii_lowercase()
+                || before.is_ascii_uppercase() && text.get(at + 1).is_some_and(u8::is_ascii_lowercase));
+        if !is_part(byte) || rises {
             return at;
         }
-        before = letter;
+        before = byte;
     }
     text.len()
 }

@@ -1,0 +1,160 @@
+//! `cargo xtask bench`: ours and its peers side by side, in one run.
+//!
+//! A [`Contest`] asks one question of several [`Contestant`]s. They take turns, `A B C A B C ...`, so that a
+//! neighbour who takes the processor for a second takes it from all of them, and each round yields a ratio of
+//! its own. The first contestant is the one the others are compared with.
+//!
+//! To add a contest, write a file beside `log_rate.rs` with a function that returns it, and name that function in
+//! [`contests`]. The product and the peer crates are there only with the feature `bench`, which the
+//! command turns on for itself.
+
+mod log_call;
+mod log_rate;
+mod logging_calls;
+mod ours;
+mod report;
+mod rounds;
+mod script;
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::release;
+use crate::terminal;
+use crate::venv::Venv;
+use crate::workspace::Workspace;
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only this contest; may be given several times.
+    #[arg(long, value_name = "CONTEST")]
+    only: Vec<String>,
+    /// Tiny sizes and few rounds: shows that every contest works, not how fast anything is.
+    #[arg(long)]
+    quick: bool,
+    /// Print the contests and stop.
+    #[arg(long)]
+    list: bool,
+}
+
+/// What one contestant does: `n` operations, and how long they took.
+type Body = Box<dyn FnMut(u64) -> Result<Duration>>;
+
+/// One way of doing what the contest asks for.
+struct Contestant {
+    name: &'static str,
+    body: Body,
+}
+
+impl Contestant {
+    fn new(name: &'static str, body: impl FnMut(u64) -> Result<Duration> + 'static) -> Self {
+        Self { name, body: Box::new(body) }
+    }
+}
+
+/// How a measurement is written down.
+#[derive(Clone, Copy)]
+enum Unit {
+    /// How many of these per second; more is better.
+    PerSecond(&'static str),
+    /// Nanoseconds for each of these; less is better.
+    NanosecondsPer(&'static str),
+}
+
+/// What has to be there before the first round.
+enum Needs {
+    /// Nothing but this binary.
+    Nothing,
+    /// The virtual environment, with or without our own package in it.
+    Python { with_package: bool },
+}
+
+/// One question and everyone who answers it.
+struct Contest {
+    name: &'static str,
+    /// One line: what is done, and how many of it.
+    about: &'static str,
+    unit: Unit,
+    /// Operations per round.
+    size: u64,
+    /// Operations per round with `--quick`.
+    quick: u64,
+    needs: Needs,
+    contestants: Vec<Contestant>,
+}
+
+/// Every contest, in the order of the output.
+fn contests(workspace: &Workspace) -> Vec<Contest> {
+    vec![log_call::contest(workspace), log_rate::contest(workspace), logging_calls::contest(workspace)]
+}
+
+/// Runs the chosen contests, prints a table for each and writes it to `target/bench/<contest>.json`.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let contests = chosen(contests(workspace), &args.only)?;
+    if args.list {
+        contests
+            .iter()
+            .for_each(|contest| terminal::result(&format!("{:<20}{}", contest.name, contest.about)));
+        return Ok(());
+    }
+    if release::needed() {
+        return release::again(workspace);
+    }
+    fs::create_dir_all(workspace.bench()).context("could not make the folder for results")?;
+    for mut contest in contests {
+        terminal::heading(contest.name, contest.about);
+        prepare(workspace, &contest.needs)?;
+        let plan = if args.quick { rounds::Plan::quick(&contest) } else { rounds::Plan::full(&contest) };
+        let results = rounds::run(&mut contest, &plan)?;
+        report::print(&contest, &plan, &results);
+        report::write(workspace, &contest, &plan, &results)?;
+    }
+    Ok(())
+}
+
+fn chosen(contests: Vec<Contest>, only: &[String]) -> Result<Vec<Contest>> {
+    let names: Vec<&str> = contests.iter().map(|contest| contest.name).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        let hint = format!("the contests are {}", names.join(", "));
+        return Err(terminal::Hinted::new(format!("no contest is called `{unknown}`"), hint).into());
+    }
+    let wanted = |contest: &Contest| only.is_empty() || only.iter().any(|name| name == contest.name);
+    Ok(contests.into_iter().filter(wanted).collect())
+}
+
+fn prepare(workspace: &Workspace, needs: &Needs) -> Result<()> {
+    if let Needs::Python { with_package } = *needs {
+        let venv = Venv::prepare(workspace)?;
+        if with_package {
+            venv.install_package()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_contest_is_refused_before_anything_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = contests(&Workspace::at(folder.path()));
+        let error = chosen(all, &["nonsense".to_owned()]).err().unwrap();
+        assert_eq!(error.to_string(), "no contest is called `nonsense`");
+    }
+
+    #[test]
+    fn every_contest_has_somebody_to_compare_with_and_a_name_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = contests(&Workspace::at(folder.path()));
+        assert!(all.iter().all(|contest| contest.contestants.len() > 1 && contest.quick <= contest.size));
+        let mut names: Vec<_> = all.iter().map(|contest| contest.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+    }
+}
