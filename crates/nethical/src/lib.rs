@@ -6,9 +6,10 @@ mod logs;
 
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
-pub use logs::LogAggregator;
+pub use logs::{LogAggregator, Routes};
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
+pub use nethical_core::fork;
 pub use nethical_destinations as destinations;
 
 /// Metadata from names and values.
