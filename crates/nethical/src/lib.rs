@@ -36,3 +36,8 @@ macro_rules! field_name {
         $key
     };
 }
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
