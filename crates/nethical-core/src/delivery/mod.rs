@@ -49,7 +49,7 @@ mod spooled;
 
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
-pub use self::connector::{Connector, FLUSH_PATIENCE, close_all};
+pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, statuses};
 pub use self::dead_letters::DeadLetter;
 pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, Refusal, Unfinished};
 pub use self::error::{Error, Kind};
