@@ -7,8 +7,8 @@
 //! - The frames written since the last fsync stay in memory, up to a limit in mode `None`. After a failed
 //!   fsync the kernel may have thrown their pages away while still showing them, so the segment is
 //!   *poisoned*: cut back to what is known to be durable, never written to again, and the frames are
-//!   written once more, with their old sequence numbers, to a new segment. A segment that could not even be
-//!   cut may leave its copies behind; whoever reads both takes the first valid one.
+//!   written once more, with their old sequence numbers, to a new segment. Where that begins the old one
+//!   ends, even if it could not be cut.
 //! - After a failed write the partial frame is cut off. If not even that works the segment is given up like
 //!   a full one; what a reader finds behind its last whole frame is no frame.
 //! - While the disk refuses, what was accepted is kept and tried again; callers meet the full policy. In
