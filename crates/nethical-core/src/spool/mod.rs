@@ -35,7 +35,9 @@
 
 mod codec;
 mod cursor;
+mod dead_letters;
 mod destination;
+mod directory;
 mod frame;
 mod log;
 mod options;
@@ -58,6 +60,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
+pub use directory::{Directory, Home};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
 pub use recovery::Recovery;
@@ -347,10 +351,13 @@ impl Spool {
         self.owner.close();
     }
 
-    /// In tests with a writer that is turned by hand, turns it.
+    /// In tests with a writer that is turned by hand, turns it: once for what it may still be holding, once
+    /// for what came since.
     fn nudge(&self) {
         #[cfg(test)]
-        self.turn();
+        for _ in 0..2 {
+            self.turn();
+        }
     }
 }
 
@@ -433,4 +440,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn now_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+/// What tells the frames of one file from those of every other.
+fn random_marker() -> u32 {
+    getrandom::u32().unwrap_or(now_micros() as u32)
 }

@@ -288,13 +288,13 @@ impl Inner {
         length: usize,
         to: &[DestinationId],
     ) -> Result<Option<Shortage>, AppendError> {
-        let mut room = to.is_empty();
-        for id in to {
-            let destination = self.destination(*id).ok_or(AppendError::UnknownDestination(*id))?;
-            room |= self.has_room(options, destination);
-        }
         if to.is_empty() {
             return Err(AppendError::NoDestination);
+        }
+        let mut room = matches!(options.full, Full::DropOldest);
+        for id in to {
+            let destination = self.destination(*id).ok_or(AppendError::UnknownDestination(*id))?;
+            room = room || self.has_room(options, destination);
         }
         let buffered = self.batch.bytes.len();
         let fits = buffered == 0 || buffered + length <= options.buffer_bytes;
@@ -336,7 +336,7 @@ impl Inner {
             let Some(destination) = self.destination(*id) else { continue };
             let repeated = seen.contains(id);
             if !repeated && self.has_room(options, destination) {
-                destination.counters.accepted.add(tally);
+                destination.counters.accepted.add_alone(tally);
                 kept.iter_mut().for_each(|kept| kept.push(*id));
                 continue;
             }

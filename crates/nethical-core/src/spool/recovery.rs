@@ -2,12 +2,13 @@
 //!
 //! Nothing found here stops a start, except a directory that cannot be listed or written. A sealed segment
 //! is believed by its footer. A segment is read through when it has none, when a position lies inside it
-//! (so that what waits is known exactly), or when it overlaps the one before, as after a poisoned fsync.
+//! (so that what waits is known exactly), or when it overlaps a later one.
 //! While reading through:
 //!
 //! - bytes that are no frame, with a valid frame behind them, are copied to the quarantine and stepped over;
 //! - bytes at the end with nothing valid behind them are a torn tail; they are cut off;
-//! - a sequence number that was there already is a copy and counts for nothing.
+//! - where a later segment begins, the earlier one ends. They overlap after a failed fsync only, when the
+//!   later one holds the copies that were written again.
 //!
 //! The last segment goes on growing if it is small and whole, else it gets its footer now. Files of others,
 //! of a later version or full of zeros are left where they are and reported. A position ahead of the log,
@@ -102,14 +103,37 @@ pub(super) fn open(storage: &Arc<dyn Storage>, dir: &Path, options: &Options) ->
     }
     // A process killed between creating a file and the fsync of its name has left that to us.
     let named = storage.sync_dir(dir).is_ok();
+    let found: Vec<Found> = ordinals.iter().filter_map(|ordinal| recovery.inspect(*ordinal)).collect();
+    let limits = limits(&found);
     let mut active = None;
-    for ordinal in &ordinals {
-        let may_grow = named && ordinals.last() == Some(ordinal);
-        active = recovery.segment(*ordinal, may_grow);
+    for (found, limit) in found.into_iter().zip(limits) {
+        let may_grow = named && ordinals.last() == Some(&found.header.ordinal);
+        active = recovery.take_in(&found, limit, may_grow);
     }
     recovery.find_missing(&ordinals);
     let next_ordinal = ordinals.last().map_or(1, |last| last + 1);
     Ok(recovery.finish(active, next_ordinal))
+}
+
+/// For each segment, the first sequence number that a later one has.
+fn limits(found: &[Found]) -> Vec<Seq> {
+    let mut limit = Seq(u64::MAX);
+    let mut limits = Vec::with_capacity(found.len());
+    for found in found.iter().rev() {
+        limits.push(limit);
+        limit = limit.min(found.first);
+    }
+    limits.reverse();
+    limits
+}
+
+/// A segment at first sight.
+struct Found {
+    header: Header,
+    size: u64,
+    footer: Option<Summary>,
+    /// The sequence number of its first frame, the highest there is if it has none.
+    first: Seq,
 }
 
 struct Run<'a> {
@@ -129,8 +153,8 @@ struct Scanned {
     whole: Summary,
     /// What in it waits for whom.
     remaining: Tallies,
-    /// Where the torn tail begins, if there is one.
-    torn_at: Option<u64>,
+    /// Where a torn tail, or what later segments have copies of, begins.
+    cut_at: Option<u64>,
     damaged: bool,
 }
 
@@ -150,10 +174,10 @@ impl Run<'_> {
         self.cursors.insert(id, (file, position));
     }
 
-    /// Takes one segment in; gives it back if it can go on growing.
-    fn segment(&mut self, ordinal: u64, may_grow: bool) -> Option<Active> {
+    /// Looks at the outside of one segment.
+    fn inspect(&mut self, ordinal: u64) -> Option<Found> {
         let path = segment::path(self.dir, ordinal);
-        let opened = self.storage.open(&path).and_then(|file| {
+        let opened = self.storage.open_read(&path).and_then(|file| {
             let opening = segment::open_header(&*file, ordinal)?;
             Ok((file, opening))
         });
@@ -165,69 +189,68 @@ impl Run<'_> {
             }
             Ok((_, Opening::Newer(_))) => return push(&mut self.report.newer, path),
             Ok((_, Opening::Foreign)) => return push(&mut self.report.foreign, path),
-            Ok((file, Opening::Zeros)) => {
-                drop(file);
+            Ok((_, Opening::Zeros)) => {
                 let _ = self.storage.unlink(&path);
                 return push(&mut self.report.zero_filled, path);
             }
             Err(_) => return push(&mut self.report.unreadable, path),
         };
-        match self.intact(file, header, may_grow) {
-            Ok(active) => active,
+        match Found::read(&*file, header) {
+            Ok(found) => Some(found),
             Err(_) => push(&mut self.report.unreadable, path),
         }
     }
 
-    fn intact(
-        &mut self,
-        file: Box<dyn StorageFile>,
-        header: Header,
-        may_grow: bool,
-    ) -> io::Result<Option<Active>> {
-        let footer = segment::read_footer(&*file, header.marker)?;
+    /// Takes one segment in; gives it back if it can go on growing.
+    fn take_in(&mut self, found: &Found, limit: Seq, may_grow: bool) -> Option<Active> {
         self.report.segments += 1;
-        if let Some(summary) = footer.as_ref().filter(|summary| !self.needs_scan(summary)) {
+        let header = found.header;
+        if let Some(summary) = found.footer.as_ref().filter(|summary| !self.needs_scan(summary, limit)) {
             let low = |id| self.cursors.get(&id).map_or(Seq(0), |(_, position)| position.low);
             let mut remaining = Tallies::default();
             for (id, tally) in summary.tallies.iter().filter(|(id, _)| low(*id) < summary.first) {
                 *remaining.entry(id) = tally;
             }
-            self.last = self.last.max(summary.last);
-            self.insert(header, summary, remaining, file.size()?, true);
-            return Ok(None);
+            self.insert(header, summary, remaining, found.size, true);
+            return None;
         }
+        let path = segment::path(self.dir, header.ordinal);
+        let Ok(file) = self.storage.open(&path) else { return push(&mut self.report.unreadable, path) };
+        let end = found.footer.as_ref().map_or(found.size, |summary| summary.end);
+        let Ok(scanned) = self.scan(&*file, header, end, limit) else {
+            return push(&mut self.report.unreadable, path);
+        };
         self.report.scanned += 1;
-        let end = footer.as_ref().map_or(file.size()?, |summary| summary.end);
-        let scanned = self.scan(&*file, header, end)?;
-        if footer.is_some() {
-            self.insert(header, &scanned.whole, scanned.remaining, file.size()?, true);
-            return Ok(None);
+        if found.footer.is_some() {
+            self.insert(header, &scanned.whole, scanned.remaining, found.size, true);
+            return None;
         }
-        Ok(self.unsealed(file, header, scanned, may_grow))
+        self.unsealed(file, header, scanned, may_grow)
     }
 
     /// Whether the footer does not tell enough: a position lies inside, or copies do.
-    fn needs_scan(&self, summary: &Summary) -> bool {
+    fn needs_scan(&self, summary: &Summary, limit: Seq) -> bool {
         let inside = |position: &Position| {
             (position.low >= summary.first && position.low < summary.last)
                 || position.window.iter().any(|seq| (summary.first..=summary.last).contains(seq))
         };
         summary.frames > 0
-            && (summary.first <= self.last || self.cursors.values().any(|(_, position)| inside(position)))
+            && (summary.last >= limit || self.cursors.values().any(|(_, position)| inside(position)))
     }
 
-    fn scan(&mut self, file: &dyn StorageFile, header: Header, end: u64) -> io::Result<Scanned> {
+    /// Reads a segment through, up to the first frame that a later segment has a copy of.
+    fn scan(&mut self, file: &dyn StorageFile, header: Header, end: u64, limit: Seq) -> io::Result<Scanned> {
         let mut scanned =
-            Scanned { whole: Summary::empty(), remaining: Tallies::default(), torn_at: None, damaged: false };
+            Scanned { whole: Summary::empty(), remaining: Tallies::default(), cut_at: None, damaged: false };
         let mut scanner = Scanner::new(header.marker, HEADER, end);
         loop {
             match scanner.next(file)? {
                 Step::Frame { frame, offset } => {
-                    scanned.whole.add(&frame, offset + frame.length as u64);
-                    if frame.seq <= self.last {
-                        continue;
+                    if frame.seq >= limit {
+                        scanned.cut_at = Some(offset);
+                        return Ok(scanned);
                     }
-                    self.last = frame.seq;
+                    scanned.whole.add(&frame, offset + frame.length as u64);
                     for id in frame.destinations().filter(|id| !self.settled(*id, frame.seq)) {
                         scanned.remaining.entry(id).add(Tally::one(frame.payload.len()));
                     }
@@ -239,7 +262,7 @@ impl Run<'_> {
                     quarantine::keep(self.storage, self.dir, header.ordinal, from, to);
                 }
                 Step::Torn { from, to } => {
-                    scanned.torn_at = Some(from);
+                    scanned.cut_at = Some(from);
                     self.report.torn += 1;
                     self.report.cut_bytes += to - from;
                 }
@@ -261,9 +284,12 @@ impl Run<'_> {
         may_grow: bool,
     ) -> Option<Active> {
         let summary = scanned.whole;
-        let cut = scanned.torn_at.is_none_or(|at| file.truncate(at).is_ok());
+        let cut = scanned.cut_at.is_none_or(|at| file.truncate(at).is_ok());
         let small = summary.end <= self.options.segment_bytes / 2;
-        if may_grow && small && cut && !scanned.damaged {
+        // An fsync may have failed just before the process was killed, and the kernel have forgotten to write
+        // even the header: what comes now must be readable whatever became of what is there.
+        let growable = may_grow && small && cut && !scanned.damaged;
+        if growable && file.write_all_at(&header.encode(), 0).is_ok() {
             self.insert(header, &summary, scanned.remaining, summary.end, false);
             return Some(Active { file, ordinal: header.ordinal, marker: header.marker, summary });
         }
@@ -330,12 +356,36 @@ impl Run<'_> {
     }
 }
 
+impl Found {
+    fn read(file: &dyn StorageFile, header: Header) -> io::Result<Self> {
+        let size = file.size()?;
+        let footer = segment::read_footer(file, header.marker)?;
+        let first = match &footer {
+            Some(summary) if summary.frames > 0 => summary.first,
+            Some(_) => Seq(u64::MAX),
+            None => first_frame(file, header, size)?,
+        };
+        Ok(Self { header, size, footer, first })
+    }
+}
+
+fn first_frame(file: &dyn StorageFile, header: Header, size: u64) -> io::Result<Seq> {
+    let mut scanner = Scanner::new(header.marker, HEADER, size);
+    loop {
+        match scanner.next(file)? {
+            Step::Frame { frame, .. } => return Ok(frame.seq),
+            Step::Damaged { .. } => {}
+            Step::Torn { .. } | Step::End => return Ok(Seq(u64::MAX)),
+        }
+    }
+}
+
 /// Stands in for a destination whose position is lost.
 fn orphan(id: DestinationId) -> Position {
     Position { id, ..Position::default() }
 }
 
-fn push(list: &mut Vec<PathBuf>, path: PathBuf) -> Option<Active> {
+fn push<T>(list: &mut Vec<PathBuf>, path: PathBuf) -> Option<T> {
     list.push(path);
     None
 }

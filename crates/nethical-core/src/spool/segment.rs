@@ -192,6 +192,24 @@ impl Tallies {
         &mut self.0[at].1
     }
 
+    /// Counts an event for each of its destinations. Events that follow each other tend to have the same
+    /// ones in the same order, so the place in the list is the first guess.
+    pub(super) fn count(&mut self, frame: &Frame<'_>) {
+        let tally = Tally::one(frame.payload.len());
+        for (at, id) in frame.destinations().enumerate() {
+            match self.0.get_mut(at) {
+                Some((known, sum)) if *known == id => sum.add(tally),
+                _ => self.entry(id).add(tally),
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (id, tally) in other.iter() {
+            self.entry(id).add(tally);
+        }
+    }
+
     pub(super) fn get(&self, id: DestinationId) -> Tally {
         self.0.iter().find(|(known, _)| *known == id).map(|(_, tally)| *tally).unwrap_or_default()
     }
@@ -231,15 +249,18 @@ impl Summary {
 
     /// Counts a frame that ends at `end`.
     pub(super) fn add(&mut self, frame: &Frame<'_>, end: u64) {
+        self.extend(frame, end);
+        self.tallies.count(frame);
+    }
+
+    /// Takes a frame in whose destinations are counted elsewhere.
+    pub(super) fn extend(&mut self, frame: &Frame<'_>, end: u64) {
         if self.frames == 0 {
             self.first = frame.seq;
         }
         self.last = frame.seq;
         self.frames += 1;
         self.end = end;
-        for id in frame.destinations() {
-            self.tallies.entry(id).add(Tally::one(frame.payload.len()));
-        }
     }
 
     /// The footer that says so, for the segment with this marker.

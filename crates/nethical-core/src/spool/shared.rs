@@ -99,7 +99,7 @@ impl Shared {
             segment.last = active.summary.last;
             segment.end = active.summary.end;
             segment.size = active.summary.end;
-            fresh.iter().for_each(|(id, tally)| segment.remaining.entry(id).add(tally));
+            segment.remaining.add(fresh);
         }
     }
 

@@ -7,8 +7,8 @@
 //! - The frames written since the last fsync stay in memory, up to a limit in mode `None`. After a failed
 //!   fsync the kernel may have thrown their pages away while still showing them, so the segment is
 //!   *poisoned*: cut back to what is known to be durable, never written to again, and the frames are
-//!   written once more, with their old sequence numbers, to a new segment. A segment that could not even be
-//!   cut may leave its copies behind; whoever reads both takes the first valid one.
+//!   written once more, with their old sequence numbers, to a new segment. Where that begins the old one
+//!   ends, even if it could not be cut.
 //! - After a failed write the partial frame is cut off. If not even that works the segment is given up like
 //!   a full one; what a reader finds behind its last whole frame is no frame.
 //! - While the disk refuses, what was accepted is kept and tried again; callers meet the full policy. In
@@ -24,10 +24,10 @@ use super::destination::Destination;
 use super::frame::{self, Frame};
 use super::log::Segment;
 use super::queue::{Batch, Order, Patience, Ticket};
-use super::segment::{self, HEADER, Header, Summary, Tallies, Tally};
+use super::segment::{self, HEADER, Header, Summary, Tallies};
 use super::shared::{Shared, bump};
 use super::storage::StorageFile;
-use super::{Durability, Full, Seq, now_micros};
+use super::{Durability, Full, Seq, now_micros, random_marker};
 
 /// Unsynced frames that are kept to be written again; at this size an fsync is due.
 const UNSYNCED: usize = 4 * 1024 * 1024;
@@ -248,13 +248,15 @@ impl Writer {
         let mut fresh = Tallies::default();
         let mut again = Vec::new();
         for frame in frame::walk(run) {
-            active.summary.add(&frame, active.summary.end + frame.length as u64);
+            active.summary.extend(&frame, active.summary.end + frame.length as u64);
             if frame.seq > self.published {
-                frame.destinations().for_each(|id| fresh.entry(id).add(Tally::one(frame.payload.len())));
+                fresh.count(&frame);
             } else {
+                active.summary.tallies.count(&frame);
                 again.push(frame);
             }
         }
+        active.summary.tallies.add(&fresh);
         self.published = self.published.max(active.summary.last);
         self.shared.readmit(active.ordinal, &again);
         self.shared.grow(active, &fresh);
@@ -501,10 +503,6 @@ fn place_frames(run: &mut [u8], active: &Active, limit: usize) -> usize {
         length += size;
     }
     length
-}
-
-fn random_marker() -> u32 {
-    getrandom::u32().unwrap_or(now_micros() as u32) | 1
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -1,4 +1,5 @@
 //! Tests of the spool as a whole.
 
+mod cases;
 mod model;
 mod sim;
