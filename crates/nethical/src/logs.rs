@@ -54,7 +54,7 @@ impl Routes {
     /// Hand an event to every connector whose level it reaches. `true` if all of those took it;
     /// none of them keeps the others from it.
     pub fn publish(&self, event: &Event) -> bool {
-        self.of(event.level()).filter(|connector| connector.send(event.clone()).is_err()).count() == 0
+        Connector::send_to_all(event, self.of(event.level()).map(|connector| &**connector))
     }
 
     fn of(&self, level: Level) -> impl Iterator<Item = &Arc<Connector>> {

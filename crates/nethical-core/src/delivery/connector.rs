@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::delivery::backlog::Rejected;
 use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::pipeline::{Pipeline, Settings, Status};
+use crate::delivery::spooled::Spooled;
 use crate::delivery::{Destination, Error, runtime};
 use crate::event::Event;
 use crate::fork::PerProcess;
@@ -72,6 +73,23 @@ impl Connector {
     /// cannot be opened.
     pub fn send(&self, event: Event) -> Result<(), Rejected> {
         self.pipeline().map_err(|_| Rejected::Closed)?.offer(event)
+    }
+
+    /// Hand one event to several destinations; on disk it is stored once for all of them. `true` if all of
+    /// them took it; none of them keeps the others from it.
+    pub fn send_to_all<'c>(event: &Event, connectors: impl Iterator<Item = &'c Self>) -> bool {
+        let mut taken = true;
+        let mut spooled: Vec<&Arc<Spooled>> = Vec::new();
+        for connector in connectors {
+            match connector.pipeline() {
+                Ok(pipeline) => match pipeline.spooled() {
+                    Some(backlog) => spooled.push(backlog),
+                    None => taken &= pipeline.offer(event.clone()).is_ok(),
+                },
+                Err(_) => taken = false,
+            }
+        }
+        taken & Spooled::offer_to_all(event, &spooled)
     }
 
     /// Whether [`send`](Self::send) would wait for room now.

@@ -50,12 +50,15 @@ pub struct Profile {
     pub repeat_safe: bool,
     /// What a success means.
     pub receipt: ReceiptKind,
+    /// Whether this destination is itself a file on this machine. Such a one is fed from memory; the
+    /// others through the spool, unless the settings say otherwise.
+    pub local: bool,
     /// Waits between attempts while the endpoint is at fault.
     pub retry: Schedule,
 }
 
 impl Default for Profile {
-    /// 1,000 events, 1 MiB, no overhead, not repeat-safe, confirmed, the usual waits.
+    /// 1,000 events, 1 MiB, no overhead, not repeat-safe, confirmed, not local, the usual waits.
     fn default() -> Self {
         Self {
             max_events: 1_000,
@@ -63,6 +66,7 @@ impl Default for Profile {
             event_overhead: 0,
             repeat_safe: false,
             receipt: ReceiptKind::Confirmed,
+            local: false,
             retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(30) },
         }
     }

@@ -46,6 +46,7 @@ mod queue;
 pub mod runtime;
 mod schedule;
 mod spooled;
+mod store;
 
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
@@ -55,6 +56,7 @@ pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, R
 pub use self::error::{Error, Kind};
 pub use self::ledger::{DropReason, Ledger, Outcome};
 pub use self::notice::{Change, Notice, Observer, warn_by_tracing};
-pub use self::pipeline::{Settings, Status};
+pub use self::pipeline::{Settings, SpoolSettings, Status};
 pub use self::queue::{Full, QueueLimits};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
+pub use self::store::adopt;

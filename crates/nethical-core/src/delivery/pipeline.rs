@@ -9,6 +9,7 @@
 //! halved until the refused event stands alone, which then ends as a dead letter.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,10 +25,13 @@ use crate::delivery::gate::Gate;
 use crate::delivery::notice::{Change, Health, Notice, Observer, warn_by_tracing};
 use crate::delivery::queue::{Queue, QueueLimits};
 use crate::delivery::schedule::luck;
+use crate::delivery::spooled::Spooled;
+use crate::delivery::store::{self, Store};
 use crate::delivery::{
     Batch, Destination, DropReason, Error, Ledger, Outcome, Profile, Receipt, ReceiptKind, runtime,
 };
 use crate::event::{Event, Timestamp};
+use crate::spool;
 
 /// How one destination is fed. All have defaults.
 #[derive(Clone)]
@@ -45,7 +49,9 @@ pub struct Settings {
     /// Times that an event may have been sent without an answer before the endpoint is asked whether
     /// it is well; if it is, the event is at fault. Default 5.
     pub max_in_doubt: u32,
-    /// Bytes of dead letters to keep. Default 16 MiB.
+    /// Whether and where events wait on disk.
+    pub spool: SpoolSettings,
+    /// Bytes of dead letters to keep in memory, beside those on disk. Default 16 MiB.
     pub dead_letter_bytes: usize,
     /// Who is told of changes. Default: a `tracing` warning on target `nethical`.
     pub observer: Observer,
@@ -60,8 +66,63 @@ impl Default for Settings {
             breaker: BreakerSettings::default(),
             rate_limit_per_sec: None,
             max_in_doubt: 5,
+            spool: SpoolSettings::default(),
             dead_letter_bytes: 16 << 20,
             observer: Arc::new(warn_by_tracing),
+        }
+    }
+}
+
+/// Whether and where events wait on disk.
+#[derive(Debug, Clone, Default)]
+pub struct SpoolSettings {
+    /// On or off. Without it: on, unless the destination is a file on this machine. `NETHICAL_SPOOL=off`
+    /// turns it off in any case.
+    pub enabled: Option<bool>,
+    /// The directory for this and everything else that is kept. Without it `$NETHICAL_HOME`, else
+    /// `$XDG_STATE_HOME/nethical`, else `~/.local/state/nethical`.
+    pub home: Option<PathBuf>,
+    /// By what the destination is known to a later process, which delivers what this one leaves. Without
+    /// it the name.
+    pub key: Option<String>,
+    /// What identifies a destination that has no name of its own; used instead of the name, hashed.
+    pub identity: Option<String>,
+    /// Durability and sizes. They count for the first destination that is opened in a home.
+    pub options: spool::Options,
+}
+
+impl SpoolSettings {
+    /// Nothing is kept on disk, no dead letters either.
+    pub fn off() -> Self {
+        Self { enabled: Some(false), ..Self::default() }
+    }
+
+    /// The directory, if anything may be kept on disk.
+    fn home(&self) -> Option<PathBuf> {
+        let on = self.enabled != Some(false) && store::is_allowed();
+        on.then(|| self.home.clone().or_else(store::default_home)).flatten()
+    }
+
+    /// The backlog on disk, where there is to be one.
+    ///
+    /// # Errors
+    /// If it was asked for and cannot be had. If it is only usual, memory serves, with a warning.
+    fn backlog(&self, name: &str, local: bool) -> Result<Option<Arc<Spooled>>, Error> {
+        let Some(home) = self.home().filter(|_| self.enabled.unwrap_or(!local)) else { return Ok(None) };
+        let open = || {
+            let store = Store::at(&home, &self.options)?;
+            let hashed = || self.identity.as_ref().map(|identity| store.key_of(name, identity));
+            let key = self.key.clone().or_else(hashed).unwrap_or_else(|| name.to_owned());
+            store.backlog(&key)
+        };
+        match open() {
+            Ok(backlog) => Ok(Some(backlog)),
+            Err(error) if self.enabled == Some(true) => Err(error),
+            Err(error) => {
+                let hint = error.hint().unwrap_or_default();
+                tracing::warn!(target: "nethical", hint, "{name}: events wait in memory only: {error}");
+                Ok(None)
+            }
         }
     }
 }
@@ -88,10 +149,12 @@ pub(crate) struct Pipeline {
     profile: Profile,
     limits: BatchLimits,
     settings: Settings,
-    backlog: Box<dyn Backlog>,
+    backlog: Arc<dyn Backlog>,
+    /// The same, if it is on disk.
+    spooled: Option<Arc<Spooled>>,
     pace: Mutex<Pace>,
     health: Mutex<Health>,
-    dead_letters: Mutex<DeadLetters>,
+    dead_letters: Arc<DeadLetters>,
     stop: Stop,
 }
 
@@ -142,12 +205,22 @@ impl Pipeline {
         destination: Arc<dyn Destination>,
         settings: Settings,
     ) -> Result<Arc<Self>, Error> {
-        let pipeline = Arc::new(Self::new(name, destination, settings));
+        let spooled = settings.spool.backlog(&name, destination.profile().local)?;
+        let pipeline = Arc::new(Self::new(name, destination, settings, spooled));
         runtime::handle()?.spawn(Arc::clone(&pipeline).run());
         Ok(pipeline)
     }
 
-    fn new(name: Arc<str>, destination: Arc<dyn Destination>, settings: Settings) -> Self {
+    fn new(
+        name: Arc<str>,
+        destination: Arc<dyn Destination>,
+        settings: Settings,
+        spooled: Option<Arc<Spooled>>,
+    ) -> Self {
+        let backlog: Arc<dyn Backlog> = match &spooled {
+            Some(spooled) => Arc::<Spooled>::clone(spooled),
+            None => Arc::new(Queue::new(settings.queue)),
+        };
         let profile = destination.profile();
         let limits = BatchLimits {
             close_at: settings.batch_size.clamp(1, profile.max_events),
@@ -166,10 +239,11 @@ impl Pipeline {
             destination,
             profile,
             limits,
-            backlog: Box::new(Queue::new(settings.queue)),
+            backlog,
+            spooled,
             pace: Mutex::new(pace),
             health: Mutex::default(),
-            dead_letters: Mutex::new(DeadLetters::new(settings.dead_letter_bytes)),
+            dead_letters: Arc::new(DeadLetters::new(settings.dead_letter_bytes, settings.spool.home())),
             settings,
             stop: Stop::default(),
         }
@@ -182,6 +256,11 @@ impl Pipeline {
             self.note_drops(DropReason::QueueFull);
         }
         taken
+    }
+
+    /// Its backlog, if that is on disk.
+    pub(crate) const fn spooled(&self) -> Option<&Arc<Spooled>> {
+        self.spooled.as_ref()
     }
 
     /// Whether an offer would wait for room now.
@@ -229,7 +308,7 @@ impl Pipeline {
 
     /// The dead letters that are kept.
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
-        lock(&self.dead_letters).list()
+        self.dead_letters.list()
     }
 
     /// See whether a delivery would work.
@@ -258,13 +337,13 @@ impl Pipeline {
             }
             part.attempts += 1;
             match self.attempt(&part.batch).await {
-                Ok(receipt) => parts.extend(self.take_receipt(&part, receipt)),
+                Ok(receipt) => parts.extend(self.take_receipt(&part, receipt).await),
                 Err(error) if error.is_in_doubt() => parts.extend(self.doubt(part, &error).await),
                 Err(error) if error.is_endpoint_fault() => {
                     self.fault(&error);
                     parts.push(part);
                 }
-                Err(error) => parts.extend(self.refuse(&part, &error)),
+                Err(error) => parts.extend(self.refuse(&part, &error).await),
             }
         }
     }
@@ -299,7 +378,7 @@ impl Pipeline {
     }
 
     /// The endpoint answered. Returns what is still to be delivered.
-    fn take_receipt(&self, part: &Part, receipt: Receipt) -> Option<Part> {
+    async fn take_receipt(&self, part: &Part, receipt: Receipt) -> Option<Part> {
         let outcome = match self.profile.receipt {
             ReceiptKind::Confirmed => Outcome::Confirmed,
             ReceiptKind::Sent => Outcome::Sent,
@@ -307,12 +386,10 @@ impl Pipeline {
         let left = receipt.unfinished.as_ref().map_or(&[][..], |unfinished| &unfinished.indices);
         let refused: Vec<_> = receipt.refused.iter().map(|refusal| refusal.index).collect();
         self.backlog.settle(&part.batch.without(left, &refused), outcome);
-        for refusal in &receipt.refused {
-            part.batch
-                .get(refusal.index)
-                .into_iter()
-                .for_each(|event| self.bury(event, &refusal.error, part.attempts));
-        }
+        let letters = receipt.refused.into_iter();
+        let letters =
+            letters.filter_map(|refusal| Some((part.batch.get(refusal.index)?.clone(), refusal.error)));
+        self.bury(letters.collect(), part.attempts).await;
         match receipt.unfinished {
             None => {
                 self.recovered();
@@ -342,23 +419,24 @@ impl Pipeline {
     async fn doubt(&self, mut part: Part, error: &Error) -> Vec<Part> {
         self.fault(error);
         if !self.profile.repeat_safe {
-            part.batch.iter().for_each(|event| self.bury(event, error, part.attempts));
+            let letters = part.batch.iter().map(|event| (event.clone(), error.clone()));
+            self.bury(letters.collect(), part.attempts).await;
             return Vec::new();
         }
         part.in_doubt += 1;
         if part.in_doubt >= self.settings.max_in_doubt && self.destination.probe().await.is_ok() {
-            return self.refuse(&part, error);
+            return self.refuse(&part, error).await;
         }
         vec![part]
     }
 
     /// The endpoint refuses the batch: halve it, or bury the one event that is left.
-    fn refuse(&self, part: &Part, error: &Error) -> Vec<Part> {
+    async fn refuse(&self, part: &Part, error: &Error) -> Vec<Part> {
         self.recovered();
         match &*part.batch {
             [] => Vec::new(),
             [event] => {
-                self.bury(event, error, part.attempts);
+                self.bury(vec![(event.clone(), error.clone())], part.attempts).await;
                 Vec::new()
             }
             _ => {
@@ -369,12 +447,18 @@ impl Pipeline {
         }
     }
 
-    fn bury(&self, event: &Event, error: &Error, attempts: u32) {
-        let letter =
-            DeadLetter { event: event.clone(), error: error.clone(), attempts, at: Timestamp::now() };
-        lock(&self.dead_letters).push(letter);
-        self.backlog.settle(std::slice::from_ref(event), Outcome::DeadLettered);
+    /// Keep refused events among the dead letters, on disk before they count as settled.
+    async fn bury(&self, letters: Vec<(Event, Error)>, attempts: u32) {
+        let Some((_, error)) = letters.first() else { return };
         let change = lock(&self.health).dead_letter(error, Instant::now());
+        let events: Vec<_> = letters.iter().map(|(event, _)| event.clone()).collect();
+        let (graves, name) = (Arc::clone(&self.dead_letters), Arc::clone(&self.name));
+        let at = Timestamp::now();
+        let letters =
+            letters.into_iter().map(move |(event, error)| DeadLetter { event, error, attempts, at });
+        // Only a panic can keep it from being done, and then the letters are lost with the thread.
+        let _ = runtime::blocking(move || letters.for_each(|letter| graves.push(&name, letter))).await;
+        self.backlog.settle(&events, Outcome::DeadLettered);
         self.notify(change);
     }
 

@@ -133,10 +133,11 @@ impl Bench {
     fn new(endpoint: Scripted, mut settings: Settings) -> Self {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&notices);
+        settings.spool = SpoolSettings::off();
         settings.observer = Arc::new(move |notice| lock(&told).push(notice.to_string()));
         let endpoint = Arc::new(endpoint);
         let destination: Arc<dyn Destination> = Arc::<Scripted>::clone(&endpoint);
-        let pipeline = Arc::new(Pipeline::new("test".into(), destination, settings));
+        let pipeline = Arc::new(Pipeline::new("test".into(), destination, settings, None));
         Self { pipeline, endpoint, notices }
     }
 

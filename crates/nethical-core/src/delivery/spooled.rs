@@ -54,33 +54,34 @@ struct Source {
     reader: Arc<Reader>,
     /// What was settled before it was opened, and by us since.
     settled: Ledger,
+    /// The spool's own counts when it was opened. They begin with the spool, not with the reader.
+    before: DestinationStats,
 }
 
 impl Source {
     fn new(reader: Reader) -> Self {
         let settled = Ledger::from_stored(&reader.note());
-        Self { reader: Arc::new(reader), settled }
+        let before = reader.stats();
+        Self { reader: Arc::new(reader), settled, before }
     }
 
     /// Its accounts, with what the spool itself had to give up.
     fn ledger(&self) -> Ledger {
-        with_spools_own(self.settled, &self.reader.stats())
+        let (now, before, mut ledger) = (self.reader.stats(), &self.before, self.settled);
+        let refused = now.dropped_newest.events - before.dropped_newest.events;
+        let given_up = [
+            (refused, DropReason::QueueFull),
+            (now.dropped_oldest.events - before.dropped_oldest.events, DropReason::Oldest),
+            (now.damaged.events - before.damaged.events, DropReason::Damaged),
+            (now.rejected.events - before.rejected.events, DropReason::Storage),
+        ];
+        for (events, reason) in given_up {
+            ledger.settle(events, Outcome::Dropped(reason));
+        }
+        ledger.accepted += before.waiting.events + (now.accepted.events - before.accepted.events) + refused;
+        ledger.waiting = now.waiting.events;
+        ledger
     }
-}
-
-fn with_spools_own(mut ledger: Ledger, stats: &DestinationStats) -> Ledger {
-    let given_up = [
-        (stats.dropped_oldest.events, DropReason::Oldest),
-        (stats.dropped_newest.events, DropReason::QueueFull),
-        (stats.damaged.events, DropReason::Damaged),
-        (stats.rejected.events, DropReason::Storage),
-    ];
-    for (events, reason) in given_up {
-        ledger.settle(events, Outcome::Dropped(reason));
-    }
-    ledger.accepted += stats.accepted.events + stats.dropped_newest.events;
-    ledger.waiting = stats.waiting.events;
-    ledger
 }
 
 impl State {
@@ -148,9 +149,20 @@ impl Spooled {
         true
     }
 
-    /// Where to append for this destination, together with others of the same spool.
-    pub(crate) const fn address(&self) -> (&Spool, DestinationId) {
-        (&self.spool, self.id)
+    /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
+    pub(crate) fn offer_to_all(event: &Event, backlogs: &[&Arc<Self>]) -> bool {
+        let open: Vec<&Arc<Self>> = backlogs.iter().copied().filter(|backlog| backlog.is_open()).collect();
+        let mut taken = open.len() == backlogs.len();
+        // Nearly always there is one spool, so one round.
+        let mut rest = open;
+        while let Some(first) = rest.first().copied() {
+            let (here, elsewhere): (Vec<&Arc<Self>>, _) =
+                rest.into_iter().partition(|other| other.spool.is(&first.spool));
+            let ids: Vec<_> = here.iter().map(|backlog| backlog.id).collect();
+            taken &= append(&first.spool, event, &ids).is_ok();
+            rest = elsewhere;
+        }
+        taken
     }
 
     /// Whether it takes events.
@@ -214,10 +226,7 @@ impl State {
     fn acknowledge(&mut self, source: u32, seqs: &[Seq], outcome: Outcome) {
         let Some(source) = self.sources.get_mut(&source).filter(|_| !seqs.is_empty()) else { return };
         source.settled.settle(seqs.len() as u64, outcome);
-        // What the spool gave up by itself stands in the note, but is counted anew by the open spool.
-        let mut note = with_spools_own(source.settled, &source.reader.stats());
-        note.accepted = note.settled();
-        source.reader.ack_noting(seqs, note.to_stored());
+        source.reader.ack_noting(seqs, source.ledger().to_stored());
         self.in_flight = self.in_flight.saturating_sub(seqs.len() as u64);
     }
 }
@@ -300,6 +309,7 @@ impl Backlog for Spooled {
         state.sources.clear();
         state.finished = true;
         drop(state);
+        self.spool.sync(SYNC_GRACE);
         self.progress.notify_all();
     }
 

@@ -80,13 +80,29 @@ impl Home {
         }
     }
 
+    /// Takes over the oldest directory that no process owns, if there is one.
+    ///
+    /// # Errors
+    /// When the home cannot be listed. A directory that cannot be locked is left out.
+    pub fn adopt_one(&self) -> io::Result<Option<Directory>> {
+        Ok(self.list()?.into_iter().find_map(|path| self.claim(path).ok().flatten()))
+    }
+
     /// Takes over every directory that no process owns.
     ///
     /// # Errors
     /// When the home cannot be listed. A directory that cannot be locked is left out.
     pub fn adopt(&self) -> io::Result<Vec<Directory>> {
-        let paths = self.list()?;
-        Ok(paths.into_iter().filter_map(|path| self.claim(path).ok().flatten()).collect())
+        self.adopt_unless(|_| false)
+    }
+
+    /// The same, without those that `left_alone` names.
+    ///
+    /// # Errors
+    /// When the home cannot be listed. A directory that cannot be locked is left out.
+    pub fn adopt_unless(&self, left_alone: impl Fn(&Path) -> bool) -> io::Result<Vec<Directory>> {
+        let paths = self.list()?.into_iter().filter(|path| !left_alone(path));
+        Ok(paths.filter_map(|path| self.claim(path).ok().flatten()).collect())
     }
 
     /// All directories, oldest first, whoever owns them.

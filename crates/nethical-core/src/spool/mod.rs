@@ -316,6 +316,11 @@ impl Spool {
         Ok(destination.counters.dropped_oldest.get().less(before))
     }
 
+    /// Whether this is a handle of the same spool.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.owner, &other.owner)
+    }
+
     /// What was chosen for it.
     pub fn options(&self) -> &Options {
         &self.owner.shared.options

@@ -17,6 +17,7 @@
 //! Frames for a destination whose cursor file is gone or unreadable are kept for an *orphan*.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +68,27 @@ impl Recovery {
     pub fn is_clean(&self) -> bool {
         let calm = Self { segments: self.segments, scanned: self.scanned, ..Self::default() };
         *self == calm
+    }
+}
+
+impl fmt::Display for Recovery {
+    /// What was found wrong, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            (self.torn, "unfinished tails were cut off"),
+            (self.quarantined, "damaged stretches were put into quarantine"),
+            (self.salvaged.len(), "segments with a damaged header were read nevertheless"),
+            (self.foreign.len(), "files that are no segments were left alone"),
+            (self.newer.len(), "segments of a later version were left alone"),
+            (self.zero_filled.len(), "segments held nothing but zeros"),
+            (self.unreadable.len(), "segments could not be read"),
+            (self.missing.len(), "segments are missing"),
+            (self.mended.len(), "positions were ahead of the log and were mended"),
+            (self.orphans.len(), "destinations have events and no name any more"),
+        ];
+        let found = counts.iter().filter(|(count, _)| *count > 0);
+        let found: Vec<_> = found.map(|(count, what)| format!("{count} {what}")).collect();
+        write!(f, "the spool was opened after damage: {}", found.join("; "))
     }
 }
 

@@ -71,6 +71,7 @@ impl Destination for Jsonl {
             max_bytes: 4 << 20,
             event_overhead: 1,
             repeat_safe: true,
+            local: true,
             retry: Schedule { first: Duration::from_millis(100), cap: Duration::from_secs(1) },
             ..Profile::default()
         }

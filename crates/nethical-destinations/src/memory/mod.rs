@@ -53,7 +53,7 @@ struct Keeper {
 #[async_trait]
 impl Destination for Keeper {
     fn profile(&self) -> Profile {
-        Profile { repeat_safe: true, ..Profile::default() }
+        Profile { repeat_safe: true, local: true, ..Profile::default() }
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {

@@ -155,7 +155,7 @@ fn strange_files_stop_nothing_and_are_reported() {
         sim.edit(&segment(1), |bytes| bytes.fill(0));
         sim.edit(&segment(2), |bytes| bytes[8] = 9);
         sim.edit(&segment(3), |bytes| {
-            *bytes = b"somebody else's file, rather a long one to be sure".repeat(2)
+            *bytes = b"somebody else's file, rather a long one to be sure".repeat(2);
         });
     });
     assert_eq!(recovery.zero_filled, [segment(1)]);

@@ -1,0 +1,213 @@
+//! Connectors whose events wait on disk: outages, restarts, adoption, several destinations.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nethical_core::delivery::{
+    Batch, Connector, Destination, Error, Ledger, Profile, Receipt, Refusal, Rejected, Settings,
+    SpoolSettings,
+};
+use nethical_core::event::{Event, Level, LogEntry, Rules};
+use nethical_core::spool::{DeadLetterLog, Disk, Durability, Filter, Home, Options, Retention};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A receiver that several connectors, one after the other, deliver to.
+#[derive(Clone, Default)]
+struct Receiver {
+    got: Arc<Mutex<Vec<String>>>,
+    down: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Destination for Receiver {
+    fn profile(&self) -> Profile {
+        Profile { max_events: 100, repeat_safe: true, ..Profile::default() }
+    }
+
+    async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
+        if self.down.load(Ordering::Acquire) {
+            return Err(Error::unavailable("test.down", "connection refused"));
+        }
+        let mut receipt = Receipt::all();
+        for (index, event) in batch.iter().enumerate() {
+            let message = event.log().unwrap().message.into_owned();
+            if message.starts_with("bad") {
+                receipt.refused.push(Refusal { index, error: Error::refused("test.bad", "bad thing") });
+            } else {
+                self.got.lock().unwrap().push(message);
+            }
+        }
+        Ok(receipt)
+    }
+
+    async fn probe(&self) -> Result<String, Error> {
+        Ok("well".to_owned())
+    }
+}
+
+impl Receiver {
+    fn got(&self) -> Vec<String> {
+        self.got.lock().unwrap().clone()
+    }
+
+    fn is_down(&self, down: bool) {
+        self.down.store(down, Ordering::Release);
+    }
+
+    fn connect(&self, home: &Path, name: &str) -> Connector {
+        self.connect_with(home, name, Options::default())
+    }
+
+    fn connect_with(&self, home: &Path, name: &str, options: Options) -> Connector {
+        let spool = SpoolSettings { home: Some(home.to_owned()), options, ..SpoolSettings::default() };
+        let settings = Settings { spool, observer: Arc::new(|_| {}), ..Settings::default() };
+        let receiver = self.clone();
+        Connector::open(name, settings, move || Ok(Arc::new(receiver.clone()))).unwrap()
+    }
+}
+
+fn event(message: &str) -> Event {
+    LogEntry::new(Level::Info, message, "tests").encode(&Rules::default()).event
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+fn send(connector: &Connector, messages: &[String]) {
+    messages.iter().for_each(|message| connector.send(event(message)).unwrap());
+}
+
+#[track_caller]
+fn ledger(connector: &Connector) -> Ledger {
+    let ledger = connector.status().unwrap().ledger;
+    assert!(ledger.balances(), "{ledger:?}");
+    ledger
+}
+
+#[test]
+fn delivers_in_order_and_accounts() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..1_000));
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), numbers(0..1_000));
+    let ledger = ledger(&connector);
+    assert_eq!((ledger.accepted, ledger.confirmed, ledger.waiting), (1_000, 1_000, 0));
+}
+
+#[test]
+fn what_one_leaves_the_next_delivers_and_the_accounts_go_on() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..150));
+    assert!(connector.flush(PATIENCE));
+    receiver.is_down(true);
+    send(&connector, &numbers(150..400));
+    assert!(!connector.close(Duration::from_millis(100)));
+    assert_eq!(ledger(&connector).waiting, 250);
+    assert_eq!(connector.send(event("late")), Err(Rejected::Closed));
+
+    receiver.is_down(false);
+    let connector = receiver.connect(home.path(), "a");
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), numbers(0..400));
+    let ledger = ledger(&connector);
+    assert_eq!((ledger.accepted, ledger.confirmed, ledger.waiting), (400, 400, 0));
+}
+
+#[test]
+fn one_that_is_down_does_not_delay_another() {
+    let home = tempfile::tempdir().unwrap();
+    let (well, sick) = (Receiver::default(), Receiver::default());
+    sick.is_down(true);
+    let (to_well, to_sick) = (well.connect(home.path(), "well"), sick.connect(home.path(), "sick"));
+    for message in numbers(0..500) {
+        assert!(Connector::send_to_all(&event(&message), [&to_well, &to_sick].into_iter()));
+    }
+    assert!(to_well.flush(PATIENCE));
+    assert_eq!(well.got(), numbers(0..500));
+    assert_eq!((ledger(&to_well).waiting, ledger(&to_sick).waiting), (0, 500));
+    sick.is_down(false);
+    assert!(to_sick.flush(PATIENCE));
+    assert_eq!(sick.got(), numbers(0..500));
+}
+
+#[test]
+fn refused_events_are_dead_letters_on_disk() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &["one".to_owned(), "bad two".to_owned(), "three".to_owned()]);
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), ["one", "three"]);
+    assert_eq!(ledger(&connector).dead_lettered, 1);
+    let dead = Home::new(Arc::new(Disk), home.path()).dead_letters();
+    let log = DeadLetterLog::open(Arc::new(Disk), &dead, Retention::default()).unwrap();
+    let letters = log.list(&Filter::default(), 10).unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = letters.first().unwrap();
+    assert_eq!((letter.destination.as_str(), letter.reason.as_str(), letter.attempts), ("a", "test.bad", 1));
+}
+
+#[test]
+fn two_destinations_of_one_name_do_not_share_a_backlog() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, second) = (Receiver::default(), Receiver::default());
+    let (to_first, to_second) = (first.connect(home.path(), "same"), second.connect(home.path(), "same"));
+    send(&to_first, &numbers(0..10));
+    send(&to_second, &numbers(10..30));
+    assert!(to_first.flush(PATIENCE) && to_second.flush(PATIENCE));
+    assert_eq!((first.got(), second.got()), (numbers(0..10), numbers(10..30)));
+}
+
+#[test]
+fn a_batch_waits_for_its_age_and_not_for_a_flush() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..3));
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(receiver.got().len(), 0, "a batch of three is closed by its age, one second");
+    assert!(connector.flush(Duration::from_millis(500)), "a flush does not wait for that");
+    assert_eq!(receiver.got(), numbers(0..3));
+}
+
+#[test]
+fn every_event_is_durable_when_the_mode_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    receiver.is_down(true);
+    let options = Options { durability: Durability::Every, ..Options::default() };
+    let connector = receiver.connect_with(home.path(), "a", options);
+    assert!(connector.would_block());
+    send(&connector, &numbers(0..20));
+    assert_eq!(ledger(&connector).waiting, 20);
+    receiver.is_down(false);
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), numbers(0..20));
+}
+
+#[test]
+fn a_home_that_cannot_be_used_does_not_stop_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(&file, "a");
+    send(&connector, &numbers(0..5));
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), numbers(0..5));
+    let spool = SpoolSettings { enabled: Some(true), home: Some(file), ..SpoolSettings::default() };
+    let settings = Settings { spool, ..Settings::default() };
+    let error = Connector::open("a", settings, move || Ok(Arc::new(receiver.clone()))).unwrap_err();
+    assert_eq!(error.code(), "spool.open");
+}
