@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use crate::delivery::{Batch, Ledger, Outcome};
-use crate::event::Event;
+use crate::event::{Event, Timestamp};
 
 /// When a batch is closed, and how large it may be.
 #[derive(Debug, Clone, Copy)]
@@ -68,4 +68,10 @@ pub(crate) trait Backlog: Send + Sync {
 
     /// The accounts, exact at one moment.
     fn ledger(&self) -> Ledger;
+
+    /// Bytes of the events that wait.
+    fn waiting_bytes(&self) -> u64;
+
+    /// When the oldest event that waits happened, or was accepted, if that is known.
+    fn oldest(&self) -> Option<Timestamp>;
 }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::delivery::backlog::Rejected;
 use crate::delivery::dead_letters::DeadLetter;
-use crate::delivery::pipeline::{Pipeline, Settings, Status};
+use crate::delivery::pipeline::Pipeline;
+use crate::delivery::settings::Settings;
 use crate::delivery::spooled::Spooled;
+use crate::delivery::status::Status;
 use crate::delivery::{Destination, Error, runtime};
 use crate::event::Event;
 use crate::fork::PerProcess;

@@ -1,6 +1,9 @@
 //! The account of every event.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why an event was given up by a stated policy. The order is that of the counts on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +138,37 @@ impl Ledger {
     }
 }
 
+/// The counts by name, as people and programs read them.
+#[derive(Serialize, Deserialize)]
+struct Named {
+    accepted: u64,
+    confirmed: u64,
+    sent: u64,
+    dead_lettered: u64,
+    waiting: u64,
+    #[serde(default)]
+    dropped: BTreeMap<String, u64>,
+}
+
+impl Serialize for Ledger {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { accepted, confirmed, sent, dead_lettered, waiting, .. } = *self;
+        let counted = DropReason::ALL.iter().filter(|reason| self.dropped_because(**reason) > 0);
+        let dropped = counted.map(|reason| (reason.to_string(), self.dropped_because(*reason))).collect();
+        Named { accepted, confirmed, sent, dead_lettered, waiting, dropped }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ledger {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = Named::deserialize(deserializer)?;
+        let Named { accepted, confirmed, sent, dead_lettered, waiting, .. } = named;
+        let dropped =
+            DropReason::ALL.map(|reason| named.dropped.get(reason.as_str()).copied().unwrap_or_default());
+        Ok(Self { accepted, confirmed, sent, dead_lettered, waiting, dropped })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +186,8 @@ mod tests {
         assert_eq!((ledger.settled(), ledger.dropped()), (11, 5));
         assert!(ledger.balances());
         assert_eq!(Ledger { accepted: 12, waiting: 1, ..Ledger::from_stored(&ledger.to_stored()) }, ledger);
+        let json = serde_json::to_string(&ledger).unwrap();
+        assert_eq!(serde_json::from_str::<Ledger>(&json).unwrap(), ledger, "{json}");
         ledger.accepted += 1;
         assert!(!ledger.balances());
     }

@@ -45,7 +45,9 @@ mod pipeline;
 mod queue;
 pub mod runtime;
 mod schedule;
+mod settings;
 mod spooled;
+mod status;
 mod store;
 
 pub use self::backlog::Rejected;
@@ -56,7 +58,8 @@ pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, R
 pub use self::error::{Error, Kind};
 pub use self::ledger::{DropReason, Ledger, Outcome};
 pub use self::notice::{Change, Notice, Observer, warn_by_tracing};
-pub use self::pipeline::{Settings, SpoolSettings, Status};
 pub use self::queue::{Full, QueueLimits};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
+pub use self::settings::{Settings, SpoolSettings};
+pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
 pub use self::store::adopt;

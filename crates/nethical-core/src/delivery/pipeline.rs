@@ -9,7 +9,6 @@
 //! halved until the refused event stands alone, which then ends as a dead letter.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,128 +18,20 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
-use crate::delivery::breaker::{Breaker, BreakerSettings};
+use crate::delivery::breaker::Breaker;
 use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
 use crate::delivery::gate::Gate;
-use crate::delivery::notice::{Change, Health, Notice, Observer, warn_by_tracing};
-use crate::delivery::queue::{Queue, QueueLimits};
+use crate::delivery::notice::{Change, Health, Notice};
+use crate::delivery::queue::Queue;
 use crate::delivery::schedule::luck;
+use crate::delivery::settings::Settings;
 use crate::delivery::spooled::Spooled;
-use crate::delivery::store::{self, Store};
+use crate::delivery::status::Status;
+use crate::delivery::store::Reports;
 use crate::delivery::{
-    Batch, Destination, DropReason, Error, Ledger, Outcome, Profile, Receipt, ReceiptKind, runtime,
+    Batch, Destination, DropReason, Error, Outcome, Profile, Receipt, ReceiptKind, runtime,
 };
 use crate::event::{Event, Timestamp};
-use crate::spool;
-
-/// How one destination is fed. All have defaults.
-#[derive(Clone)]
-pub struct Settings {
-    /// How much may wait in memory, and what happens beyond.
-    pub queue: QueueLimits,
-    /// Events that close a batch before its age does. Default 100.
-    pub batch_size: usize,
-    /// A batch is closed when its first event has waited this long. Default 1 s.
-    pub batch_age: Duration,
-    /// When to leave a failing endpoint alone.
-    pub breaker: BreakerSettings,
-    /// Most attempts per second. Default: any number.
-    pub rate_limit_per_sec: Option<f64>,
-    /// Times that an event may have been sent without an answer before the endpoint is asked whether
-    /// it is well; if it is, the event is at fault. Default 5.
-    pub max_in_doubt: u32,
-    /// Whether and where events wait on disk.
-    pub spool: SpoolSettings,
-    /// Bytes of dead letters to keep in memory, beside those on disk. Default 16 MiB.
-    pub dead_letter_bytes: usize,
-    /// Who is told of changes. Default: a `tracing` warning on target `nethical`.
-    pub observer: Observer,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            queue: QueueLimits::default(),
-            batch_size: 100,
-            batch_age: Duration::from_secs(1),
-            breaker: BreakerSettings::default(),
-            rate_limit_per_sec: None,
-            max_in_doubt: 5,
-            spool: SpoolSettings::default(),
-            dead_letter_bytes: 16 << 20,
-            observer: Arc::new(warn_by_tracing),
-        }
-    }
-}
-
-/// Whether and where events wait on disk.
-#[derive(Debug, Clone, Default)]
-pub struct SpoolSettings {
-    /// On or off. Without it: on, unless the destination is a file on this machine. `NETHICAL_SPOOL=off`
-    /// turns it off in any case.
-    pub enabled: Option<bool>,
-    /// The directory for this and everything else that is kept. Without it `$NETHICAL_HOME`, else
-    /// `$XDG_STATE_HOME/nethical`, else `~/.local/state/nethical`.
-    pub home: Option<PathBuf>,
-    /// By what the destination is known to a later process, which delivers what this one leaves. Without
-    /// it the name.
-    pub key: Option<String>,
-    /// What identifies a destination that has no name of its own; used instead of the name, hashed.
-    pub identity: Option<String>,
-    /// Durability and sizes. They count for the first destination that is opened in a home.
-    pub options: spool::Options,
-}
-
-impl SpoolSettings {
-    /// Nothing is kept on disk, no dead letters either.
-    pub fn off() -> Self {
-        Self { enabled: Some(false), ..Self::default() }
-    }
-
-    /// The directory, if anything may be kept on disk.
-    fn home(&self) -> Option<PathBuf> {
-        let on = self.enabled != Some(false) && store::is_allowed();
-        on.then(|| self.home.clone().or_else(store::default_home)).flatten()
-    }
-
-    /// The backlog on disk, where there is to be one.
-    ///
-    /// # Errors
-    /// If it was asked for and cannot be had. If it is only usual, memory serves, with a warning.
-    fn backlog(&self, name: &str, local: bool) -> Result<Option<Arc<Spooled>>, Error> {
-        let Some(home) = self.home().filter(|_| self.enabled.unwrap_or(!local)) else { return Ok(None) };
-        let open = || {
-            let store = Store::at(&home, &self.options)?;
-            let hashed = || self.identity.as_ref().map(|identity| store.key_of(name, identity));
-            let key = self.key.clone().or_else(hashed).unwrap_or_else(|| name.to_owned());
-            store.backlog(&key)
-        };
-        match open() {
-            Ok(backlog) => Ok(Some(backlog)),
-            Err(error) if self.enabled == Some(true) => Err(error),
-            Err(error) => {
-                let hint = error.hint().unwrap_or_default();
-                tracing::warn!(target: "nethical", hint, "{name}: events wait in memory only: {error}");
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// What one destination is doing.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// Its name.
-    pub name: Arc<str>,
-    /// The account of its events.
-    pub ledger: Ledger,
-    /// Since how long its deliveries fail.
-    pub down_for: Option<Duration>,
-    /// Whether the breaker keeps it from being tried.
-    pub breaker_open: bool,
-    /// The last failure, also after it was overcome.
-    pub last_error: Option<Error>,
-}
 
 /// One destination with its queue, worker and accounts.
 pub(crate) struct Pipeline {
@@ -205,8 +96,11 @@ impl Pipeline {
         destination: Arc<dyn Destination>,
         settings: Settings,
     ) -> Result<Arc<Self>, Error> {
-        let spooled = settings.spool.backlog(&name, destination.profile().local)?;
+        let (store, spooled) = settings.spool.backlog(&name, destination.profile().local)?.unzip();
         let pipeline = Arc::new(Self::new(name, destination, settings, spooled));
+        if let Some(store) = store {
+            store.watch(&(Arc::<Self>::clone(&pipeline) as Arc<dyn Reports>));
+        }
         runtime::handle()?.spawn(Arc::clone(&pipeline).run());
         Ok(pipeline)
     }
@@ -299,7 +193,10 @@ impl Pipeline {
         let health = lock(&self.health);
         Status {
             name: Arc::clone(&self.name),
+            key: self.spooled.as_ref().map(|spooled| spooled.key().to_owned()),
             ledger: self.backlog.ledger(),
+            waiting_bytes: self.backlog.waiting_bytes(),
+            oldest: self.backlog.oldest(),
             down_for: health.down_since().map(|since| since.elapsed()),
             breaker_open: lock(&self.pace).breaker.is_open(),
             last_error: health.last_error().cloned(),
@@ -481,6 +378,12 @@ impl Pipeline {
             let observer = Arc::clone(&self.settings.observer);
             runtime.spawn_blocking(move || observer(&notice));
         }
+    }
+}
+
+impl Reports for Pipeline {
+    fn report(&self) -> Status {
+        self.status()
     }
 }
 

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 
 use super::*;
-use crate::delivery::queue::Full;
-use crate::delivery::{Kind, Refusal, Unfinished};
+use crate::delivery::queue::{Full, QueueLimits};
+use crate::delivery::settings::SpoolSettings;
+use crate::delivery::{Kind, Ledger, Refusal, Unfinished};
 use crate::event::{EventId, Family, Level};
 
 /// What the endpoint does at one attempt.

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
 use crate::delivery::{Batch, DropReason, Ledger, Outcome};
-use crate::event::Event;
+use crate::event::{Event, Timestamp};
 
 /// What to do with a new event when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,5 +306,13 @@ impl Backlog for Queue {
         let mut ledger = state.ledger;
         ledger.waiting = (state.events.len() + state.in_flight) as u64;
         ledger
+    }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.lock().bytes as u64
+    }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        self.lock().events.front().map(Event::at)
     }
 }

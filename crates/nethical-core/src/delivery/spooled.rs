@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
 use crate::delivery::{Batch, DropReason, Ledger, Outcome, runtime};
-use crate::event::{Event, Place};
+use crate::event::{Event, Place, Timestamp};
 use crate::spool::{
-    AppendError, DestinationId, DestinationStats, Durability, Entry, Full, Reader, Seq, Spool,
+    AppendError, DestinationId, DestinationStats, Durability, Entry, Full, Reader, Seq, Spool, SpoolError,
 };
 
 /// How long the worker waits for events that are accepted and not on disk yet.
@@ -29,6 +29,7 @@ const SYNC_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Spooled {
     spool: Spool,
     id: DestinationId,
+    key: String,
     state: Mutex<State>,
     /// The worker sleeps here.
     work: Arc<Notify>,
@@ -106,26 +107,22 @@ impl State {
 }
 
 impl Spooled {
-    /// The backlog of the destination that the spool knows by `id`.
-    pub(crate) fn new(spool: Spool, id: DestinationId) -> Result<Self, crate::spool::SpoolError> {
-        let backlog = Self {
-            spool,
-            id,
-            state: Mutex::default(),
-            work: Arc::new(Notify::new()),
-            progress: Condvar::new(),
-        };
-        let own = backlog.spool.clone();
-        backlog.add_source(&own, id)?;
+    /// The backlog of the destination that the spool knows by `key`.
+    pub(crate) fn new(spool: Spool, key: String) -> Result<Self, SpoolError> {
+        let id = spool.destination(&key)?;
+        let (work, progress) = (Arc::new(Notify::new()), Condvar::new());
+        let backlog = Self { spool, id, key, state: Mutex::default(), work, progress };
+        backlog.add_source(&backlog.spool, id)?;
         Ok(backlog)
     }
 
+    /// By what a later process knows the destination.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Also deliver what waits in this spool.
-    pub(crate) fn add_source(
-        &self,
-        spool: &Spool,
-        id: DestinationId,
-    ) -> Result<u32, crate::spool::SpoolError> {
+    pub(crate) fn add_source(&self, spool: &Spool, id: DestinationId) -> Result<u32, SpoolError> {
         let work = Arc::clone(&self.work);
         let reader = spool.reader(id, Arc::new(move || work.notify_one()))?;
         let mut state = self.lock();
@@ -320,6 +317,27 @@ impl Backlog for Spooled {
     fn ledger(&self) -> Ledger {
         self.lock().ledger()
     }
+
+    fn waiting_bytes(&self) -> u64 {
+        self.lock().sources.values().map(|source| source.reader.waiting().bytes).sum()
+    }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        let state = self.lock();
+        let oldest = state.sources.values().filter_map(|source| source.reader.waiting().oldest_micros).min();
+        oldest.and_then(timestamp)
+    }
+}
+
+fn timestamp(micros: u64) -> Option<Timestamp> {
+    Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()
+}
+
+/// The accounts of a destination that nobody has open, and when its oldest event that waits was accepted.
+pub(crate) fn look(spool: &Spool, id: DestinationId) -> Result<(Ledger, Option<Timestamp>), SpoolError> {
+    let source = Source::new(spool.reader(id, Arc::new(|| {}))?);
+    let first = source.reader.read(1, usize::MAX).unwrap_or_default();
+    Ok((source.ledger(), first.first().and_then(|entry| timestamp(entry.time))))
 }
 
 /// Store an event once for all of these destinations.

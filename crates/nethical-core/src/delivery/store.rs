@@ -16,13 +16,17 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::spooled::Spooled;
+use crate::delivery::status::{self, Status};
 use crate::delivery::{Error, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
 use crate::spool::{DestinationId, Directory, Home, Options, Spool};
 
-/// How often directories of ended processes are looked for.
-const ADOPTION_PAUSE: Duration = Duration::from_secs(5);
+/// How often it is written down what the destinations do.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Directories of ended processes are looked for every so many times.
+const ADOPTION_PAUSES: u64 = 5;
 
 /// When directories with nothing for us are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -32,11 +36,18 @@ pub(crate) struct Store {
     home: Home,
     spool: Spool,
     /// Locked as long as the process lives.
-    _directory: Directory,
+    directory: Directory,
     attached: Mutex<Vec<Attached>>,
+    watched: Mutex<Vec<Weak<dyn Reports>>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
+}
+
+/// Something that can say what it is doing.
+pub(crate) trait Reports: Send + Sync {
+    /// What it is doing.
+    fn report(&self) -> Status;
 }
 
 /// A destination that is open in this process.
@@ -80,7 +91,7 @@ impl Store {
         }
         let store = Arc::new(Self::open(home, options.clone())?);
         stores.insert(home.to_owned(), Arc::clone(&store));
-        runtime::handle()?.spawn(adopt_now_and_then(Arc::downgrade(&store)));
+        runtime::handle()?.spawn(keep(Arc::downgrade(&store)));
         Ok(store)
     }
 
@@ -102,8 +113,9 @@ impl Store {
         Ok(Self {
             home,
             spool,
-            _directory: directory,
+            directory,
             attached: Mutex::default(),
+            watched: Mutex::default(),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
         })
@@ -120,8 +132,8 @@ impl Store {
             .map(|number| if number == 1 { key.to_owned() } else { format!("{key}#{number}") })
             .find(|key| !in_use(key))
             .unwrap_or_default();
-        let id = self.spool.destination(&key).map_err(failed)?;
-        let backlog = Arc::new(Spooled::new(self.spool.clone(), id).map_err(failed)?);
+        let backlog = Spooled::new(self.spool.clone(), key.clone()).map_err(failed)?;
+        let backlog = Arc::new(backlog);
         attached.push(Attached { key, backlog: Arc::downgrade(&backlog) });
         lock(&self.looked_at).1.clear();
         Ok(backlog)
@@ -134,6 +146,23 @@ impl Store {
         let digest = Sha256::new_with_prefix(salt).chain_update(identity.as_bytes()).finalize();
         let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{kind}-{short}")
+    }
+
+    /// Also write down what this one is doing.
+    pub(crate) fn watch(&self, reports: &Arc<dyn Reports>) {
+        lock(&self.watched).push(Arc::downgrade(reports));
+    }
+
+    /// Write down what the destinations are doing, for other processes to read.
+    pub(crate) fn write_status(&self) {
+        let watched: Vec<_> = {
+            let mut watched = lock(&self.watched);
+            watched.retain(|other| other.strong_count() > 0);
+            watched.iter().filter_map(Weak::upgrade).collect()
+        };
+        let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
+        // A disk that does not take it leaves the last one, which says when it was written.
+        let _ = status::write(self.directory.path(), &statuses);
     }
 
     /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
@@ -221,12 +250,19 @@ fn salt(home: &Path) -> Vec<u8> {
     fs::read(&path).unwrap_or_else(|_| fresh.to_vec())
 }
 
-async fn adopt_now_and_then(store: Weak<Store>) {
-    loop {
-        tokio::time::sleep(ADOPTION_PAUSE).await;
+/// The store's own work beside delivery.
+async fn keep(store: Weak<Store>) {
+    for second in 1_u64.. {
+        tokio::time::sleep(STATUS_PAUSE).await;
         let Some(store) = store.upgrade() else { return };
-        // What cannot be adopted now is looked at again later.
-        let _ = runtime::blocking(move || store.adopt()).await;
+        let work = move || {
+            store.write_status();
+            if second.is_multiple_of(ADOPTION_PAUSES) {
+                store.adopt();
+            }
+        };
+        // What cannot be done now is done later.
+        let _ = runtime::blocking(work).await;
     }
 }
 

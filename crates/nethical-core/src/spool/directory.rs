@@ -27,6 +27,9 @@ use super::{cursor, lock, now_micros, segment};
 
 const LOCK: &str = "lock";
 
+/// What the owner writes down about itself.
+pub const STATUS: &str = "status.json";
+
 /// Directories owned by this process; entries of another pid were inherited by a fork and mean nothing.
 static OWNED: Mutex<BTreeSet<(u32, PathBuf)>> = Mutex::new(BTreeSet::new());
 
@@ -165,7 +168,9 @@ impl Directory {
     /// When a file cannot be removed.
     pub fn remove(self) -> io::Result<()> {
         let names: Vec<String> = self.storage.list(&self.path)?.into_iter().map(|entry| entry.name).collect();
-        let part = |name: &&String| segment::ordinal_of(name).is_some() || cursor::id_of(name).is_some();
+        let part = |name: &&String| {
+            segment::ordinal_of(name).is_some() || cursor::id_of(name).is_some() || *name == STATUS
+        };
         for name in names.iter().filter(part) {
             self.storage.unlink(&self.path.join(name))?;
         }

@@ -61,7 +61,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
-pub use directory::{Directory, Home};
+pub use directory::{Directory, Home, STATUS};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
 pub use recovery::Recovery;

@@ -1,0 +1,167 @@
+//! What destinations are doing, for this process and for others to read.
+//!
+//! Every second a process writes what its destinations do to `status.json` in its directory. Whoever wants
+//! to know reads these files; where the process has ended the spool itself is asked, which knows exactly.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::spooled;
+use crate::delivery::{Error, Ledger};
+use crate::event::Timestamp;
+use crate::spool::storage::Disk;
+use crate::spool::{Directory, Home, Options, STATUS, Spool};
+
+/// What one destination is doing.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Its name.
+    pub name: Arc<str>,
+    /// By what a later process knows it, if its events wait on disk.
+    pub key: Option<String>,
+    /// The account of its events.
+    pub ledger: Ledger,
+    /// Bytes of the events that wait.
+    pub waiting_bytes: u64,
+    /// When the oldest event that waits happened, or was accepted; `None` too if that is not known.
+    pub oldest: Option<Timestamp>,
+    /// Since how long its deliveries fail.
+    pub down_for: Option<Duration>,
+    /// Whether the breaker keeps it from being tried.
+    pub breaker_open: bool,
+    /// The last failure, also after it was overcome.
+    pub last_error: Option<Error>,
+}
+
+/// What a process is doing, or has left.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProcessReport {
+    /// Where its spool is.
+    #[serde(skip)]
+    pub directory: PathBuf,
+    /// Whether it runs.
+    #[serde(skip)]
+    pub running: bool,
+    /// Its number.
+    pub pid: u32,
+    /// When this was written.
+    pub written: Timestamp,
+    /// Its destinations.
+    pub destinations: Vec<DestinationReport>,
+}
+
+/// What a destination is doing, as it is written down.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DestinationReport {
+    /// By what a later process knows it.
+    pub key: String,
+    /// The account of its events.
+    pub ledger: Ledger,
+    /// Bytes of the events that wait.
+    pub waiting_bytes: u64,
+    /// When the oldest event that waits happened, or was accepted.
+    pub oldest: Option<Timestamp>,
+    /// Since when its deliveries fail.
+    pub down_since: Option<Timestamp>,
+    /// Whether the breaker keeps it from being tried.
+    pub breaker_open: bool,
+    /// The last failure, also after it was overcome.
+    pub last_error: Option<ErrorReport>,
+}
+
+/// A failure, as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ErrorReport {
+    /// A stable name.
+    pub code: String,
+    /// What failed, and where.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl From<&Error> for ErrorReport {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            message: error.message().to_owned(),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
+}
+
+impl From<&Status> for DestinationReport {
+    fn from(status: &Status) -> Self {
+        let since = |ago: Duration| Timestamp::now().checked_sub(ago).ok();
+        Self {
+            key: status.key.clone().unwrap_or_else(|| status.name.to_string()),
+            ledger: status.ledger,
+            waiting_bytes: status.waiting_bytes,
+            oldest: status.oldest,
+            down_since: status.down_for.and_then(since),
+            breaker_open: status.breaker_open,
+            last_error: status.last_error.as_ref().map(ErrorReport::from),
+        }
+    }
+}
+
+/// Write down what the destinations of this process do. The file is replaced as a whole.
+pub(crate) fn write(directory: &Path, statuses: &[Status]) -> io::Result<()> {
+    let report = ProcessReport {
+        directory: PathBuf::new(),
+        running: true,
+        pid: std::process::id(),
+        written: Timestamp::now(),
+        destinations: statuses.iter().map(DestinationReport::from).collect(),
+    };
+    let fresh = directory.join(format!("{STATUS}.tmp"));
+    fs::write(&fresh, serde_json::to_vec(&report)?)?;
+    fs::rename(fresh, directory.join(STATUS))
+}
+
+fn read(directory: &Path) -> Option<ProcessReport> {
+    let report = serde_json::from_slice(&fs::read(directory.join(STATUS)).ok()?).ok()?;
+    Some(ProcessReport { directory: directory.to_owned(), running: true, ..report })
+}
+
+/// What every process with this home is doing, and what ended ones have left, oldest first.
+///
+/// # Errors
+/// If the home cannot be listed. A home that does not exist has no processes.
+pub fn survey(home: &Path) -> io::Result<Vec<ProcessReport>> {
+    let home = Home::new(Arc::new(Disk), home);
+    let free = home.adopt()?;
+    let mut reports: Vec<_> = free.iter().filter_map(left_behind).collect();
+    let is_free = |path: &PathBuf| free.iter().any(|directory| directory.path() == path);
+    reports.extend(home.list()?.iter().filter(|path| !is_free(path)).filter_map(|path| read(path)));
+    reports.sort_by(|one, other| one.directory.cmp(&other.directory));
+    Ok(reports)
+}
+
+/// What an ended process has left: the spool knows how much, the last report why.
+fn left_behind(directory: &Directory) -> Option<ProcessReport> {
+    let path = directory.path();
+    let last = read(path);
+    let (spool, _) = Spool::open(Arc::new(Disk), path, Options::default()).ok()?;
+    let destinations = spool.stats().destinations.into_iter().filter_map(|stats| {
+        let reported = last.iter().flat_map(|last| &last.destinations).find(|report| report.key == stats.key);
+        let (ledger, oldest) = spooled::look(&spool, stats.id).ok()?;
+        let mut report = reported.cloned().unwrap_or_default();
+        report.key = stats.key;
+        Some(DestinationReport {
+            ledger,
+            oldest,
+            waiting_bytes: stats.waiting.bytes,
+            breaker_open: false,
+            ..report
+        })
+    });
+    let destinations = destinations.collect();
+    let (pid, written) = last.map_or((0, Timestamp::UNIX_EPOCH), |last| (last.pid, last.written));
+    Some(ProcessReport { directory: path.to_owned(), running: false, pid, written, destinations })
+}
