@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, reason = "tests")]
 
+pub mod soak;
+
 use std::time::{Duration, Instant};
 
 use nethical_core::event::{Event, Level, LogEntry, Metadata, Rules};

@@ -10,8 +10,9 @@ const VERSION: u8 = 1;
 const HEAD: usize = 27;
 
 impl Event {
-    /// The event as bytes that [`from_stored`](Self::from_stored) reads.
-    pub(crate) fn to_stored(&self) -> Vec<u8> {
+    /// The event as it is kept in the spool and among the dead letters; [`from_stored`](Self::from_stored)
+    /// reads it.
+    pub fn to_stored(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + self.json().len());
         bytes.extend_from_slice(&[VERSION, family_code(self.family()), self.level() as u8]);
         bytes.extend_from_slice(self.id().as_bytes());
@@ -21,7 +22,7 @@ impl Event {
     }
 
     /// The event in these bytes; `None` if a later version wrote them, or they are none.
-    pub(crate) fn from_stored(bytes: &[u8]) -> Option<Self> {
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         let (head, json) = bytes.split_at_checked(HEAD)?;
         let (&[version, family, level], head) = head.split_first_chunk::<3>()?;
         let (id, at) = head.split_first_chunk::<16>()?;
