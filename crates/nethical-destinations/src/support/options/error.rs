@@ -70,7 +70,9 @@ impl OptionsError {
         self
     }
 
-    pub(super) fn within_item(mut self, index: usize) -> Self {
+    /// The same, seen from the list that holds this item.
+    #[must_use]
+    pub fn within_item(mut self, index: usize) -> Self {
         let path = &self.0.path;
         let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
         self.0.path = format!("[{index}]{dot}{path}");
