@@ -1,1 +1,58 @@
-//! The extension module.
+//! The extension module `nethical._core`: what the Python package `nethical` stands on.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `aggregator.rs` | `Aggregator.log`: the hot path |
+//! | `connector.rs` | `Connector`: the handle of one destination |
+//! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
+//! | `values.rs`, `convert.rs` | any Python value as JSON |
+//! | `feed.rs` | connectors that are written in Python |
+//! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
+//! | `process.rs` | forks, the end of the process |
+//! | `wait.rs` | waiting without the GIL |
+//! | `errors.rs` | failures as exceptions |
+//! | `report.rs` | accounts and dead letters as dicts |
+
+mod aggregator;
+mod connector;
+mod convert;
+mod entry;
+mod errors;
+mod feed;
+mod levels;
+mod notices;
+mod process;
+mod report;
+mod values;
+mod wait;
+
+use pyo3::prelude::*;
+
+/// The module.
+#[pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::connector::Connector;
+    #[pymodule_export]
+    use super::entry::{entry_to_json, new_id, parse_id, register};
+    #[pymodule_export]
+    use super::feed::Feed;
+    #[pymodule_export]
+    use super::levels::level_name;
+    #[pymodule_export]
+    use super::notices::next_notice;
+    #[pymodule_export]
+    use super::process::{close_all, generation, status};
+    #[pymodule_export]
+    use super::wait::{close, flush};
+
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::values::prepare(module.py())?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -6,9 +6,10 @@ mod logs;
 
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
-pub use logs::LogAggregator;
+pub use logs::{LogAggregator, Routes};
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
+pub use nethical_core::fork;
 pub use nethical_destinations as destinations;
 
 /// Metadata from names and values.
@@ -35,3 +36,8 @@ macro_rules! field_name {
         $key
     };
 }
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

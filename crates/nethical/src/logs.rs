@@ -1,7 +1,7 @@
 //! One log entry to many destinations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use nethical_core::delivery::{Connector, Status};
@@ -24,15 +24,42 @@ use nethical_core::event::{
 /// ```
 #[derive(Debug, Default)]
 pub struct LogAggregator {
-    routes: RwLock<Vec<Route>>,
+    routes: RwLock<Routes>,
     rules: Rules,
     repairs: AtomicU64,
 }
+
+/// The connectors of an aggregator at one moment. A clone shares them, so whoever delivers or
+/// waits holds no lock meanwhile.
+#[derive(Debug, Clone, Default)]
+pub struct Routes(Arc<[Route]>);
 
 #[derive(Debug, Clone)]
 struct Route {
     connector: Arc<Connector>,
     level: Level,
+}
+
+impl Routes {
+    /// Whether any connector takes entries of this level.
+    pub fn wants(&self, level: Level) -> bool {
+        self.of(level).next().is_some()
+    }
+
+    /// Whether [`publish`](Self::publish) of an event of this level would wait for room now.
+    pub fn would_block(&self, level: Level) -> bool {
+        self.of(level).any(|connector| connector.would_block())
+    }
+
+    /// Hand an event to every connector whose level it reaches. `true` if all of those took it;
+    /// none of them keeps the others from it.
+    pub fn publish(&self, event: &Event) -> bool {
+        self.of(event.level()).filter(|connector| connector.send(event.clone()).is_err()).count() == 0
+    }
+
+    fn of(&self, level: Level) -> impl Iterator<Item = &Arc<Connector>> {
+        self.0.iter().filter(move |route| route.level <= level).map(|route| &route.connector)
+    }
 }
 
 impl LogAggregator {
@@ -51,12 +78,16 @@ impl LogAggregator {
         &self.rules
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Vec<Route>> {
-        self.routes.read().unwrap_or_else(PoisonError::into_inner)
+    /// The connectors as they are now.
+    pub fn routes(&self) -> Routes {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Vec<Route>> {
-        self.routes.write().unwrap_or_else(PoisonError::into_inner)
+    fn change(&self, change: impl FnOnce(&mut Vec<Route>)) {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = routes.0.to_vec();
+        change(&mut changed);
+        *routes = Routes(changed.into());
     }
 
     /// Add a connector that gets every entry.
@@ -66,20 +97,24 @@ impl LogAggregator {
 
     /// Add a connector that gets entries of this level and above.
     pub fn add_from(&self, connector: impl Into<Arc<Connector>>, level: Level) {
-        self.write().push(Route { connector: connector.into(), level });
+        let route = Route { connector: connector.into(), level };
+        self.change(|routes| routes.push(route));
     }
 
     /// Remove this connector. It stays open; whether it was there.
     pub fn remove(&self, connector: &Arc<Connector>) -> bool {
-        let mut routes = self.write();
-        let before = routes.len();
-        routes.retain(|route| !Arc::ptr_eq(&route.connector, connector));
-        routes.len() < before
+        let mut found = false;
+        self.change(|routes| {
+            let before = routes.len();
+            routes.retain(|route| !Arc::ptr_eq(&route.connector, connector));
+            found = routes.len() < before;
+        });
+        found
     }
 
     /// The connectors, in the order in which they were added.
     pub fn connectors(&self) -> Vec<Arc<Connector>> {
-        self.read().iter().map(|route| Arc::clone(&route.connector)).collect()
+        self.routes().0.iter().map(|route| Arc::clone(&route.connector)).collect()
     }
 
     /// Log an entry of now. See [`publish`](Self::publish) for what comes back.
@@ -104,23 +139,26 @@ impl LogAggregator {
 
     /// Whether any connector takes entries of this level.
     pub fn wants(&self, level: Level) -> bool {
-        self.read().iter().any(|route| route.level <= level)
+        self.routes().wants(level)
     }
 
     /// Hand over an entry that was encoded with the aggregator's rules.
     pub fn publish_encoded(&self, encoded: &Encoded) -> bool {
+        self.count_repairs(encoded);
+        self.publish(&encoded.event)
+    }
+
+    /// Count an encoded entry if something in it had to be changed.
+    pub fn count_repairs(&self, encoded: &Encoded) {
         if encoded.repairs > 0 {
             self.repairs.fetch_add(1, Ordering::Relaxed);
         }
-        self.publish(&encoded.event)
     }
 
     /// Hand an event to every connector whose level it reaches. `true` if all of those took it;
     /// none of them keeps the others from it.
     pub fn publish(&self, event: &Event) -> bool {
-        let routes = self.read();
-        let wanted = routes.iter().filter(|route| route.level <= event.level());
-        wanted.filter(|route| route.connector.send(event.clone()).is_err()).count() == 0
+        self.routes().publish(event)
     }
 
     /// Entries of which some value was cut, replaced or left out so far.

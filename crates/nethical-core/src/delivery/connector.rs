@@ -81,7 +81,7 @@ impl Connector {
 
     /// Deliver what waits now, at once, without waiting for it.
     pub fn request_flush(&self) {
-        if let Ok(pipeline) = self.pipeline() {
+        if let Some(Ok(pipeline)) = self.pipeline.existing() {
             pipeline.request_flush();
         }
     }
@@ -94,9 +94,11 @@ impl Connector {
     }
 
     /// Deliver what waits now, and wait for it. `true` if everything that was accepted so far came to
-    /// its end within `patience`; see [`status`](Self::status) for which end.
+    /// its end within `patience`; see [`status`](Self::status) for which end. In a forked child that
+    /// has sent nothing there is nothing to do.
     pub fn flush(&self, patience: Duration) -> bool {
-        self.pipeline().is_ok_and(|pipeline| pipeline.flush(Instant::now() + patience))
+        let Some(pipeline) = self.pipeline.existing() else { return true };
+        pipeline.as_ref().is_ok_and(|pipeline| pipeline.flush(Instant::now() + patience))
     }
 
     /// Take no more, deliver what waits, and let go of the destination. `true` if everything was
@@ -140,6 +142,16 @@ impl Drop for Connector {
             pipeline.close(Instant::now() + DROP_PATIENCE);
         }
     }
+}
+
+/// What every destination of this process that is still open is doing.
+pub fn statuses() -> Vec<Status> {
+    let Some(open) = OPEN.existing() else { return Vec::new() };
+    let open: Vec<_> = {
+        let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter_map(Weak::upgrade).collect()
+    };
+    open.iter().map(|pipeline| pipeline.status()).collect()
 }
 
 /// Close every destination of this process that is still open, all within `patience` together.

@@ -46,7 +46,7 @@ pub mod runtime;
 mod schedule;
 
 pub use self::breaker::BreakerSettings;
-pub use self::connector::{Connector, FLUSH_PATIENCE, close_all};
+pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, statuses};
 pub use self::dead_letters::DeadLetter;
 pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, Refusal, Unfinished};
 pub use self::error::{Error, Kind};

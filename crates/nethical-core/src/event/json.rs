@@ -80,6 +80,11 @@ impl<'a> JsonWriter<'a> {
         self.repairs += 1;
     }
 
+    /// Count fields that the caller left out itself after a [`Field::Skip`] of a full entry.
+    pub const fn omit(&mut self, fields: usize) {
+        self.omitted += fields;
+    }
+
     /// Bytes that are part of a fixed frame.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);

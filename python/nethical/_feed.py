@@ -1,0 +1,70 @@
+"""The thread of a connector that is written in Python."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from . import _core, _events
+
+_thread = threading.local()
+
+
+def is_feeding() -> bool:
+    """Whether this thread is one of them: what it logs must not come back to it."""
+    return getattr(_thread, "feeding", False)
+
+
+def work(feed: _core.Feed, connector: Any) -> None:
+    """Call the connector's methods, one at a time, until it is closed."""
+    _thread.feeding = True
+    while (task := feed.next()) is not None:
+        kind, lines = task
+        if kind == "deliver":
+            feed.done(_deliver(connector, lines))
+        elif kind == "flush":
+            feed.done(_call(connector, "flush"))
+        else:
+            failed = _call(connector, "flush")
+            feed.done(failed + _call(connector, "close"))
+
+
+def _deliver(connector: Any, lines: list[bytes]) -> list[tuple[int, str]]:
+    from .integrations.logging_connectors import LogEntry
+
+    refused = []
+    for index, line in enumerate(lines):
+        try:
+            taken = connector.send(LogEntry.from_json(line))
+            if taken is not None and not taken:
+                refused.append((index, f"{_name(connector)}.send() returned {taken!r}"))
+        except BaseException as error:  # Nothing that it raises may end the thread.
+            refused.append((index, f"{_name(connector)}.send() raised {_describe(error)}"))
+    return refused
+
+
+def _call(connector: Any, method: str) -> list[tuple[int, str]]:
+    """Call ``flush`` or ``close``, if there is one. A failure is a warning."""
+    function = getattr(connector, method, None)
+    if function is None:
+        return []
+    try:
+        result = function()
+        failure = f"returned {result!r}" if result is not None and not result else None
+    except BaseException as error:
+        failure = f"raised {_describe(error)}"
+    if failure is None:
+        return []
+    _events.warn(f"{_name(connector)}.{method}() {failure}", None)
+    return [(0, failure)]
+
+
+def _name(connector: Any) -> str:
+    return type(connector).__name__
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

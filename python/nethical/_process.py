@@ -1,0 +1,79 @@
+"""The end of a process: deliver what waits, and say what is left."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from typing import Any
+
+from . import _core, _events
+
+EXIT_TIMEOUT = 30.0
+
+
+def install() -> None:
+    """Have the end of this process prepared for. Children of a plain fork inherit it."""
+    atexit.register(close_engine)
+
+
+def first_use() -> None:
+    """The engine is used for the first time in this process.
+
+    A child of ``multiprocessing`` ends without ``atexit``, and forgets at its start what was
+    registered with ``multiprocessing`` before, so this must not be done any earlier.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return
+    from multiprocessing.util import Finalize
+
+    Finalize(None, close_engine, exitpriority=-100)
+
+
+def exit_timeout() -> float:
+    """Seconds that the end of a process may take: ``NETHICAL_EXIT_TIMEOUT``."""
+    try:
+        seconds = float(os.environ.get("NETHICAL_EXIT_TIMEOUT", EXIT_TIMEOUT))
+    except ValueError:
+        return EXIT_TIMEOUT
+    return seconds if seconds >= 0 else EXIT_TIMEOUT
+
+
+def close_engine() -> None:
+    """Close everything, within the time for it."""
+    timeout = exit_timeout()
+    before = _core.status()
+    try:
+        left = _core.close_all(timeout)
+    except KeyboardInterrupt:
+        left = [status for status in before if status["waiting"]]
+    _events.tell_all()
+    for status in left:
+        _say(_what_is_left(status, timeout))
+
+
+def _what_is_left(status: dict[str, Any], timeout: float) -> str:
+    waiting = status["waiting"]
+    what = f"nethical: {waiting} {'entry' if waiting == 1 else 'entries'} for {status['name']} not delivered"
+    error = status["last_error"]
+    why = f": {error['message']}" if error else f" within NETHICAL_EXIT_TIMEOUT={timeout:g} s"
+    hint = f"; hint: {error['hint']}" if error and error["hint"] else ""
+    return what + why + hint
+
+
+def _say(line: str) -> None:
+    if sys.stderr is None:
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
+
+
+def status() -> list[dict[str, Any]]:
+    """The accounts of every open connector of this process.
+
+    Always ``accepted = confirmed + sent + dead_lettered + sum(dropped.values()) + waiting``.
+    """
+    return _core.status()

@@ -1,0 +1,1 @@
+"""What Nethical delivers to, by kind."""

@@ -1,0 +1,132 @@
+"""One entry to many connectors."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, NoReturn, SupportsIndex, TypeVar
+
+from .. import _core
+from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, EngineConnector, LogConnector
+from ._entries import LogLevel
+
+_Self = TypeVar("_Self", bound="LogAggregator")
+
+
+class Connectors(list[LogConnector]):
+    """A picture of the connectors. Changing it would change nothing, so it refuses."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("use add_connector() and remove_connector(): the list is a picture")
+
+    append = extend = insert = remove = clear = sort = reverse = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse  # type: ignore[assignment]
+
+    def pop(self, index: SupportsIndex = -1) -> NoReturn:
+        self._refuse()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (list, (list(self),))
+
+
+# Connectors that are written in Python, by their address, with what feeds them: each object has
+# one thread, however many aggregators it is in.
+_feeds: dict[int, tuple[LogConnector, _core.Connector]] = {}
+
+_NO_WAIT: _core._Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
+
+
+def _handle(connector: LogConnector) -> _core.Connector:
+    """What an aggregator feeds for this connector."""
+    if isinstance(connector, EngineConnector) and type(connector).send is EngineConnector.send:
+        return connector._connector
+    known = _feeds.get(id(connector))
+    if known is None or known[1].closed:
+        name = getattr(connector, "name", None)
+        name = name if isinstance(name, str) else type(connector).__name__
+        known = _feeds[id(connector)] = (connector, _core.Connector.custom(name, connector, _NO_WAIT))
+    return known[1]
+
+
+class LogAggregator(_core.Aggregator):
+    """Hands every log entry to all of its connectors. One that fails or is slow concerns no other."""
+
+    def __init__(self) -> None:
+        self._members: list[tuple[LogConnector, _core.Connector, LogLevel]] = []
+
+    @property
+    def connectors(self) -> list[LogConnector]:
+        """The connectors, in the order in which they were added."""
+        return Connectors(member[0] for member in self._members)
+
+    def add_connector(self, connector: LogConnector, level: LogLevel | str | None = None) -> None:
+        """Have ``connector`` get every entry, or those of ``level`` and above.
+
+        It may be any object with a ``send`` method; see :class:`LogConnector`.
+        """
+        if isinstance(connector, type) or not callable(getattr(connector, "send", None)):
+            raise TypeError(f"add_connector() takes a LogConnector, not {_what(connector)}")
+        if any(member[0] is connector for member in self._members):
+            raise ValueError(f"{connector!r} was added before, and would get every entry twice")
+        known = LogLevel.DEBUG if level is None else LogLevel[_core.level_name(level)]
+        handle = _handle(connector)
+        self._add(handle, known)
+        self._members.append((connector, handle, known))
+
+    def remove_connector(self, connector: LogConnector) -> bool:
+        """Have ``connector`` get no more. It stays open. Whether it was there."""
+        for index, (member, handle, _) in enumerate(self._members):
+            if member is connector:
+                del self._members[index]
+                return self._remove(handle)
+        return False
+
+    def flush_all(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Deliver what waits, everywhere at once. True if all of it came to its end in ``timeout`` seconds."""
+        return _core.flush([member[1] for member in self._members], timeout)
+
+    def close_all(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Deliver what waits and close every connector, within ``timeout`` seconds. True if nothing was left."""
+        settled = _core.close([member[1] for member in self._members], timeout)
+        self._closed()
+        for connector, _, _ in self._members:
+            _feeds.pop(id(connector), None)
+        return settled
+
+    def status(self) -> list[dict[str, Any]]:
+        """The accounts of each connector."""
+        return [member[1].status() for member in self._members]
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close_all()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        members = [(connector, level) for connector, _, level in self._members]
+        state = {name: value for name, value in vars(self).items() if name != "_members"}
+        return (_rebuild, (type(self), members, state))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(connectors={list(self.connectors)!r})"
+
+
+def _rebuild(
+    kind: type[LogAggregator], members: list[tuple[LogConnector, LogLevel]], state: dict[str, Any]
+) -> LogAggregator:
+    """In another process: the same with connectors of its own."""
+    made = kind.__new__(kind)
+    LogAggregator.__init__(made)
+    vars(made).update(state)
+    for connector, level in members:
+        made.add_connector(connector, level)
+    return made
+
+
+def _what(found: object) -> str:
+    return f"the class {found.__name__} itself" if isinstance(found, type) else type(found).__name__

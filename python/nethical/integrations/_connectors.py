@@ -1,0 +1,166 @@
+"""What an entry can be handed to."""
+
+from __future__ import annotations
+
+import abc
+import os
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from .. import _core
+from ._entries import LogEntry
+
+_Self = TypeVar("_Self", bound="LogConnector")
+
+FLUSH_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 30.0
+
+
+class LogConnector(abc.ABC):
+    """Takes log entries.
+
+    A subclass of one's own need only have ``send``. Added to a :class:`LogAggregator` its methods
+    are called in order, on one background thread of its own, so they may be slow. An exception in
+    ``send``, or a false result, is counted and kept as a dead letter; it concerns nobody else.
+    """
+
+    @abc.abstractmethod
+    def send(self, entry: LogEntry) -> bool:
+        """Take an entry. True if it was accepted."""
+
+    def flush(self) -> bool:
+        """Deliver what waits. True if everything accepted so far was delivered."""
+        return True
+
+    def close(self) -> None:
+        """Deliver what waits, and let go of everything. A second call is harmless."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+WhenFull = Literal["drop_newest", "drop_oldest", "block"]
+
+
+class EngineConnector(LogConnector):
+    """A connector whose destination is the engine's: ``send`` hands over and returns at once."""
+
+    def __init__(self, connector: _core.Connector, options: dict[str, Any]) -> None:
+        self._connector = connector
+        self._options = options
+
+    @property
+    def name(self) -> str:
+        """The name in warnings and accounts."""
+        return self._connector.name
+
+    def send(self, entry: LogEntry) -> bool:
+        """Take an entry. False if the queue is full and gives up new entries.
+
+        After :meth:`close` this raises :class:`nethical.ClosedError`.
+        """
+        return self._connector.send(entry)
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Deliver what waits. True if everything accepted so far came to its end in ``timeout`` seconds."""
+        return _core.flush([self._connector], timeout)
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Deliver what waits, and let go of the destination. A second call is harmless."""
+        _core.close([self._connector], timeout)
+
+    def status(self) -> dict[str, Any]:
+        """The accounts: ``accepted``, ``confirmed``, ``dropped``, ``waiting``, ``last_error``, ..."""
+        return self._connector.status()
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Entries that were refused: ``line``, ``error``, ``attempts`` and ``at`` of each."""
+        return self._connector.dead_letters()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_open, (type(self), self._options))
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+        return f"{type(self).__name__}({options})"
+
+
+def _open(kind: type[EngineConnector], options: dict[str, Any]) -> EngineConnector:
+    return kind(**options)
+
+
+def _queue(max_queue: int, when_full: str, block_timeout: float) -> _core._Queue:
+    return {"max_queue": max_queue, "when_full": when_full, "block_timeout": block_timeout}
+
+
+class JSONFileConnector(EngineConnector):
+    """Appends to a file, one JSON object per line. Several processes may write to one file.
+
+    ``buffer_size`` entries are written at once; fewer are written after a second, at a flush or at
+    the end. ``fsync`` says when the file is forced to the disk: ``interval`` (at most a second
+    after a write), ``batch`` (with every write) or ``never``. At most ``max_queue`` entries wait in
+    memory; what happens beyond is ``when_full``: ``drop_newest``, ``drop_oldest``, or ``block`` the
+    caller for at most ``block_timeout`` seconds.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        buffer_size: int = 100,
+        *,
+        fsync: Literal["interval", "batch", "never"] = "interval",
+        name: str = "jsonl",
+        max_queue: int = 65_536,
+        when_full: WhenFull = "drop_newest",
+        block_timeout: float = 10.0,
+    ) -> None:
+        path = os.fsdecode(filepath)
+        if not path or "\0" in path:
+            raise ValueError(f"filepath is {path!r}: name a file")
+        if not isinstance(buffer_size, int) or buffer_size < 1:
+            raise ValueError(f"buffer_size is {buffer_size!r}: use a whole number from 1 up")
+        path = os.path.abspath(path) + (os.sep if path.endswith(os.sep) else "")
+        queue = _queue(max_queue, when_full, block_timeout)
+        connector = _core.Connector.jsonl(name, path, buffer_size, fsync, queue)
+        self.filepath = path
+        """The file, as an absolute path."""
+        self.buffer_size = buffer_size
+        """Entries that are written at once."""
+        options = {"filepath": path, "buffer_size": buffer_size, "fsync": fsync, "name": name}
+        super().__init__(connector, {**options, **queue})
+
+
+class MemoryConnector(EngineConnector):
+    """Keeps the newest entries in memory, for tests."""
+
+    def __init__(
+        self,
+        max_events: int = 10_000,
+        *,
+        name: str = "memory",
+        max_queue: int = 65_536,
+        when_full: WhenFull = "drop_newest",
+        block_timeout: float = 10.0,
+    ) -> None:
+        queue = _queue(max_queue, when_full, block_timeout)
+        connector = _core.Connector.memory(name, max_events, queue)
+        super().__init__(connector, {"max_events": max_events, "name": name, **queue})
+
+    @property
+    def entries(self) -> list[LogEntry]:
+        """What was sent so far, oldest first, as it would arrive elsewhere: redacted, within limits."""
+        self.flush()
+        return [LogEntry.from_json(line) for line in self._connector.lines()]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.flush()
+        self._connector.clear()

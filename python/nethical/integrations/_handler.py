@@ -1,0 +1,40 @@
+"""The standard library's ``logging`` as a source."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from .. import _feed
+from ._aggregator import LogAggregator
+from ._entries import LogEntry
+
+
+class AggregatorHandler(logging.Handler):
+    """Hands records to an aggregator.
+
+    Records of logger ``nethical`` and below never enter, nor what a connector logs while it is
+    given entries: either would go round in circles.
+    """
+
+    def __init__(self, aggregator: LogAggregator, level: int | str = logging.NOTSET) -> None:
+        if not isinstance(aggregator, LogAggregator):
+            raise TypeError(f"a LogAggregator is needed, not {type(aggregator).__name__}")
+        super().__init__(level)
+        self.aggregator = aggregator
+
+    def emit(self, record: logging.LogRecord) -> None:
+        name = record.name
+        if name == "nethical" or name.startswith("nethical.") or _feed.is_feeding():
+            return
+        try:
+            self.aggregator.log_entry(LogEntry.from_log_record(record))
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Deliver what waits, in at most ten seconds."""
+        self.aggregator.flush_all()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.aggregator, self.level))

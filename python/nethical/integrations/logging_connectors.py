@@ -1,0 +1,30 @@
+"""Log entries to many destinations.
+
+    from nethical.integrations.logging_connectors import JSONFileConnector, LogAggregator, LogLevel
+
+    with LogAggregator() as logs:
+        logs.add_connector(JSONFileConnector("logs/app.jsonl"))
+        logs.log(LogLevel.WARNING, "High memory usage", "monitor", memory_mb=1500)
+"""
+
+from __future__ import annotations
+
+from ._aggregator import LogAggregator
+from ._connectors import JSONFileConnector, LogConnector, MemoryConnector
+from ._entries import LogEntry, LogLevel
+from ._handler import AggregatorHandler
+
+__all__ = [
+    "AggregatorHandler",
+    "JSONFileConnector",
+    "LogAggregator",
+    "LogConnector",
+    "LogEntry",
+    "LogLevel",
+    "MemoryConnector",
+]
+
+for _name in __all__:
+    # Pickles and messages name the place that people import from.
+    globals()[_name].__module__ = __name__
+del _name
