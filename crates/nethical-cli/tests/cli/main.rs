@@ -1,5 +1,7 @@
 //! The command as people and scripts use it: exit codes, output, files.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod check;
 mod interrupt;
 mod log;

@@ -115,6 +115,14 @@ fn typos_name_the_nearest() {
 }
 
 #[test]
+fn a_misspelt_key_is_not_missing_too() {
+    check(
+        "[logging.jsonl]\nfilepth = 'a'",
+        &["2:1 unknown key `logging.jsonl.filepth` (did you mean `filepath`?)"],
+    );
+}
+
+#[test]
 fn wrong_values_stand_where_they_are() {
     check("logging = 5", &["1:11 `logging`: expected a table"]);
     check(

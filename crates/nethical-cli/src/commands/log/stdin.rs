@@ -16,12 +16,12 @@ use super::report::Input;
 use crate::failure::Failure;
 use crate::{render, signals};
 
-/// Lines between two looks at the clock and the screen.
+/// Lines between two looks at the screen.
 const STEP: u64 = 4_096;
 
 /// Log every line; returns at the end of the input.
 pub(super) fn feed(args: &Args, metadata: &Metadata, delivery: &Arc<Delivery>) -> Result<Input, Failure> {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new());
     let (at_end, watched) = (Arc::clone(delivery), Arc::clone(&shared));
     signals::on_interrupt(move || {
         watched.stop.store(true, Ordering::Relaxed);
@@ -32,7 +32,7 @@ pub(super) fn feed(args: &Args, metadata: &Metadata, delivery: &Arc<Delivery>) -
     if io::stdin().is_terminal() {
         render::say("reading entries from the terminal, one on each line; Ctrl-D ends");
     }
-    Feeder { args, metadata, delivery, input: Input { lines: Some(0), ..Input::default() } }.run(&shared)
+    Feeder { args, metadata, delivery, input: shared.input() }.run(&shared)
 }
 
 fn show_progress(delivery: &Delivery) {
@@ -47,15 +47,21 @@ fn show_progress(delivery: &Delivery) {
 }
 
 /// What the thread that waits for signals must know.
-#[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    started: Instant,
     input: Mutex<Input>,
 }
 
 impl Shared {
+    fn new() -> Self {
+        let input = Input { lines: Some(0), ..Input::default() };
+        Self { stop: AtomicBool::new(false), started: Instant::now(), input: Mutex::new(input) }
+    }
+
     fn input(&self) -> Input {
-        *self.input.lock().unwrap_or_else(PoisonError::into_inner)
+        let input = *self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        Input { took: self.started.elapsed(), ..input }
     }
 
     fn set(&self, input: Input) {
@@ -72,23 +78,20 @@ struct Feeder<'a> {
 
 impl Feeder<'_> {
     fn run(mut self, shared: &Shared) -> Result<Input, Failure> {
-        let started = Instant::now();
         let mut lines = Lines::new(BufReader::with_capacity(1 << 18, io::stdin().lock()));
         let mut number = 0;
         while !shared.stop.load(Ordering::Relaxed) {
             let line = lines.next().map_err(|error| Failure::io("read standard input", &error))?;
             let Some(line) = line else { break };
+            self.take(&line);
             number += 1;
             self.input.lines = Some(number);
-            self.take(&line);
+            shared.set(self.input);
             if number.is_multiple_of(STEP) {
-                self.input.took = started.elapsed();
-                shared.set(self.input);
                 self.delivery.progress.set_position(number);
             }
         }
-        self.input.took = started.elapsed();
-        Ok(self.input)
+        Ok(shared.input())
     }
 
     fn take(&mut self, line: &Line<'_>) {

@@ -218,7 +218,8 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
-        seed.deserialize(self.value()?).map_err(|error| error.within_key(self.name))
+        let NodeReader(node) = self.value()?;
+        seed.deserialize(NodeReader(node)).map_err(|error| error.about(node).within_key(self.name))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
