@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -91,6 +92,28 @@ fn what_cannot_be_delivered_is_told_by_the_exit_code() {
         sandbox.run(&["log", "--file", "/dev/full", "--wait", "0.1", "--json", "x"]).code(75).json();
     assert_eq!(account["outcome"], "waiting");
     assert_eq!(account["destinations"][0]["code"], "jsonl.disk_full");
+}
+
+#[test]
+fn not_waiting_is_short_and_still_tells() {
+    let sandbox = Sandbox::new();
+    let started = Instant::now();
+    sandbox.run(&["log", "--no-wait", "--file", "x.jsonl", "hello"]).code(0).silent();
+    sandbox.run(&["log", "--no-wait", "--file", "/dev/full", "hello"]).code(75).says("1 event not delivered");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(sandbox.messages("x.jsonl"), ["hello"]);
+}
+
+#[test]
+fn a_reader_of_the_account_that_leaves_changes_no_outcome() {
+    let sandbox = Sandbox::new();
+    for (file, code) in [("x.jsonl", 0), ("/dev/full", 75)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = sandbox.command(&["log", "--json", "--wait", "0.2", "--file", file, "hello"]);
+        Ended::from(command.stdout(writer).output().unwrap()).code(code);
+    }
+    assert_eq!(sandbox.messages("x.jsonl"), ["hello"]);
 }
 
 #[test]

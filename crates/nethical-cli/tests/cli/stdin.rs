@@ -86,6 +86,8 @@ fn standard_input_that_cannot_be_read_is_clear() {
     let sandbox = Sandbox::new();
     let ended = sandbox.run_with(&["log", "--stdin", "--file", "out"], &sandbox.path("")).code(1);
     ended.says("error: cannot read standard input: Is a directory");
+    let endless = sandbox.run_with(&["log", "--stdin", "--file", "."], "/dev/zero".as_ref()).code(2);
+    endless.says("Is a directory");
     let ended = sandbox.run(&["log", "--stdin", "--file", "out", "message"]).code(2);
     ended.says("`message` is no field");
 }

@@ -11,7 +11,8 @@ use nethical::event::{EventId, Head, Timestamp, encode};
 
 use super::Args;
 use super::delivery::Delivery;
-use super::lines::{Line, Lines, entry_of};
+use super::entry::Object;
+use super::lines::{Line, Lines};
 use super::report::Input;
 use crate::failure::Failure;
 use crate::{render, signals};
@@ -122,11 +123,11 @@ impl Feeder<'_> {
     }
 
     fn log_json(&mut self, text: &str) {
-        let Ok(object) = serde_json::from_str(text) else {
+        let Ok(object) = serde_json::from_str::<Object>(text) else {
             self.input.not_json += 1;
             return self.log_text(text);
         };
-        let (entry, odd) = entry_of(object, self.args.level, &self.args.source, self.metadata);
+        let (entry, odd) = object.into_entry(self.args.level, &self.args.source, self.metadata);
         self.input.odd += u64::from(odd);
         self.delivery.logs().log_entry(&entry);
     }
