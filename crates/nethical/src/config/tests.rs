@@ -156,12 +156,12 @@ fn wrong_values_stand_where_they_are() {
 #[test]
 fn all_faults_come_at_once_in_the_order_of_the_text() {
     check(
-        "[logging.jsonl]\nfilepath = 5\nbufer_size = 1\nfsync = 'batsh'\n[logging.x]\n[limits]\nmax_depth = 0\n[y]",
+        "[logging.jsonl]\nfilepath = 5\nbufer_size = 1\nfsync = 'batsh'\n[logging.memry]\n[limits]\nmax_depth = 0\n[y]",
         &[
             "2:12 `logging.jsonl.filepath`: expected a path, found `5`",
             "3:1 unknown key `logging.jsonl.bufer_size` (did you mean `buffer_size`?)",
             "4:9 `logging.jsonl.fsync`: unknown value `batsh` (did you mean `batch`?)",
-            "5:10 there is no destination of type `x` (for a destination with a name of its own, add `type = ...` with one of `jsonl` or `memory`)",
+            "5:10 there is no destination of type `memry` (did you mean `memory`?)",
             "7:13 `limits.max_depth`: must be at least 1",
             "8:2 unknown key `y` (known here: `logging`, `redaction` and `limits`)",
         ],
@@ -231,6 +231,15 @@ error: unknown key `logging.jsonl.bufer_size`
   = help: did you mean `buffer_size`?";
     assert_eq!(error.to_string(), shown);
     assert!(error.render(true).contains('\u{1b}'));
+}
+
+#[test]
+fn marks_of_windows_are_taken() {
+    for text in
+        ["\u{feff}[logging.memory]\r\nlevel = 'info'\r\n", "\u{feff}{\"logging\":\r\n{\"memory\": {}}}"]
+    {
+        assert_eq!(read(text).unwrap().logging().len(), 1, "{text:?}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::failure::Failure;
 
 /// Log an entry, or one for each line of standard input.
 ///
-/// Nothing is printed unless something is wrong.
+/// One that was delivered prints nothing; --stdin ends with an account on standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -1,11 +1,12 @@
 //! Entries from standard input.
 
+use std::fmt::Write;
 use std::io::{self, BufReader, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressDrawTarget, ProgressState, ProgressStyle};
 use nethical::Metadata;
 use nethical::event::{EventId, Head, Timestamp, encode};
 
@@ -40,8 +41,12 @@ fn show_progress(delivery: &Delivery) {
     if !io::stderr().is_terminal() || io::stdin().is_terminal() {
         return;
     }
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} lines, {per_sec}, {elapsed}") {
-        delivery.progress.set_style(style);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} lines, {rate} a second, {elapsed}")
+    {
+        let rate = |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&render::thousands(state.per_sec() as u64));
+        };
+        delivery.progress.set_style(style.with_key("rate", rate));
     }
     delivery.progress.set_draw_target(ProgressDrawTarget::stderr());
     delivery.progress.enable_steady_tick(Duration::from_millis(100));
