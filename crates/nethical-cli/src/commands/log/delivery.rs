@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -19,7 +18,7 @@ use super::report::{Account, Input};
 use crate::commands::load_config;
 use crate::exit::Exit;
 use crate::failure::{Failure, exit_of};
-use crate::render;
+use crate::{render, signals};
 
 /// How many entries of standard input may wait: enough for two batches, little enough for any machine.
 const MAX_WAITING: usize = 16_384;
@@ -85,9 +84,7 @@ impl Delivery {
     /// command ends.
     pub(super) fn finish(&self, input: &Input) -> Result<Exit, Failure> {
         if std::mem::replace(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner), true) {
-            loop {
-                thread::park();
-            }
+            signals::wait_for_the_end();
         }
         let settled = self.logs.flush_all(self.patience);
         let statuses = self.logs.statuses();

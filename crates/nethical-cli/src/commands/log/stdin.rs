@@ -86,9 +86,10 @@ impl Feeder<'_> {
     fn run(mut self, shared: &Shared) -> Result<Input, Failure> {
         let mut lines = Lines::new(BufReader::with_capacity(1 << 18, io::stdin().lock()));
         let mut number = 0;
-        while !shared.stop.load(Ordering::Relaxed) {
-            let line = lines.next().map_err(|error| Failure::io("read standard input", &error))?;
-            let Some(line) = line else { break };
+        while let Some(line) = lines.next().map_err(|error| Failure::io("read standard input", &error))? {
+            if shared.stop.load(Ordering::Relaxed) {
+                signals::wait_for_the_end();
+            }
             self.take(&line);
             number += 1;
             self.input.lines = Some(number);
