@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `aggregator.rs` | `Aggregator.log`: the hot path |
+//! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
 //! | `connector.rs` | `Connector`: the handle of one destination |
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
 //! | `values.rs`, `convert.rs` | any Python value as JSON |
@@ -18,6 +18,7 @@ mod connector;
 mod convert;
 mod entry;
 mod errors;
+mod fastcall;
 mod feed;
 mod levels;
 mod notices;
@@ -53,6 +54,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::values::prepare(module.py())?;
+        super::fastcall::install(&module.py().get_type::<Aggregator>())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
