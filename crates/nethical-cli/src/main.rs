@@ -1,14 +1,64 @@
 //! The `nethical` command.
 
 mod commands;
+mod exit;
+mod failure;
+mod render;
+mod signals;
 
-use clap::Parser;
-#[derive(Parser)]
-enum Cli {
-    Demo(commands::demo::DemoArgs),
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::commands::{check, completions, demo, destinations, init, log};
+use self::failure::Failure;
+
+/// One delivery layer for logs, ML runs and alerts.
+///
+/// Exit codes: 0 delivered, 75 not delivered in time, 1 refused, 2 wrong usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "nethical", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// The configuration. Without it: $NETHICAL_CONFIG, ./nethical.toml,
+    /// $XDG_CONFIG_HOME/nethical/nethical.toml.
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
 }
-fn main() -> std::process::ExitCode {
-    match Cli::parse() {
-        Cli::Demo(args) => commands::demo::run(&args).unwrap_or(std::process::ExitCode::FAILURE),
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Log(log::Args),
+    Check(check::Args),
+    Init(init::Args),
+    Destinations(destinations::Args),
+    Completions(completions::Args),
+    Demo(demo::DemoArgs),
+}
+
+impl Cli {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let config = self.config.as_deref();
+        let exit = match self.command {
+            Command::Log(args) => log::run(&args, config),
+            Command::Check(args) => check::run(&args, config),
+            Command::Init(args) => init::run(&args),
+            Command::Destinations(args) => destinations::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Demo(args) => return Ok(demo::run(&args)?),
+        };
+        exit.map(ExitCode::from)
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(exit) => exit,
+        Err(failure) => {
+            render::failure(&failure);
+            failure.exit().into()
+        }
     }
 }

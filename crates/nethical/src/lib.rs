@@ -1,7 +1,11 @@
 //! One delivery layer for logs, ML runs and alerts.
 
+pub mod config;
+mod facade;
 mod logs;
 
+pub use config::{Config, ConfigError};
+pub use facade::Nethical;
 pub use logs::{LogAggregator, Routes};
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
@@ -32,3 +36,8 @@ macro_rules! field_name {
         $key
     };
 }
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

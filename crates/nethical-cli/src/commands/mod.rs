@@ -1,3 +1,25 @@
 //! One file per verb.
 
+pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod destinations;
+pub(crate) mod init;
+pub(crate) mod log;
+
+use std::path::Path;
+
+use nethical::Config;
+use nethical::config::{CONFIG_VARIABLE, find};
+
+use crate::failure::Failure;
+
+/// Read the configuration that was asked for, or the one that is found.
+fn load_config(asked: Option<&Path>) -> Result<Config, Failure> {
+    let path = find(asked).ok_or_else(|| {
+        let hint =
+            format!("`nethical init` writes one; or name one with `--config PATH` or in ${CONFIG_VARIABLE}");
+        Failure::usage("no configuration found", hint)
+    })?;
+    Ok(Config::load(path)?)
+}

@@ -13,6 +13,12 @@ pub(super) fn classify(action: &str, path: &Path, error: &io::Error) -> Error {
         Some(Errno::NOSPC | Errno::DQUOT) => {
             (Kind::Unavailable, "jsonl.disk_full", "free some space: writing goes on by itself")
         }
+        // "File too large.": a limit on the process (setrlimit(2), RLIMIT_FSIZE), or the file system's own.
+        Some(Errno::FBIG) => (
+            Kind::Unavailable,
+            "jsonl.file_too_large",
+            "raise the limit on file sizes (`ulimit -f`), or move the file away: writing goes on by itself",
+        ),
         // "Is a directory."
         Some(Errno::ISDIR) => (Kind::Config, "jsonl.is_directory", "name a file in the directory"),
         // "Not a directory." "File exists.": a part of the path that should be a folder is a file.

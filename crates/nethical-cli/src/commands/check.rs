@@ -1,0 +1,135 @@
+//! `nethical check`
+
+use std::io::Write;
+use std::path::Path;
+use std::thread;
+
+use nethical::Config;
+use nethical::config::{ConfigError, LogDestination};
+use nethical::delivery::Error;
+use serde_json::{Value, json};
+
+use super::load_config;
+use crate::exit::Exit;
+use crate::failure::{Failure, exit_of};
+use crate::render::{BAD, GOOD, styled};
+
+/// See whether the configuration is right and every destination works.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only read the configuration; open and reach nothing.
+    #[arg(long)]
+    offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found out about one destination.
+struct Finding<'c> {
+    destination: &'c LogDestination,
+    found: Result<String, Error>,
+}
+
+pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
+    let config = match load_config(config) {
+        Err(Failure::Config(error)) if args.json => {
+            writeln!(anstream::stdout(), "{:#}", problems(&error))?;
+            return Ok(Exit::Usage);
+        }
+        loaded => loaded?,
+    };
+    let findings = if args.offline { read_only(&config) } else { reach(&config) };
+    let failed = findings.iter().filter_map(|finding| finding.found.as_ref().err());
+    let exit = failed.map(exit_of).max().unwrap_or(Exit::Success);
+    let mut out = anstream::stdout();
+    if args.json {
+        writeln!(out, "{:#}", as_json(&config, &findings))?;
+    } else {
+        show(&mut out, &config, &findings)?;
+    }
+    Ok(exit)
+}
+
+fn read_only(config: &Config) -> Vec<Finding<'_>> {
+    let finding = |destination: &LogDestination| {
+        format!("{}, {} and above", destination.kind().name, destination.level())
+    };
+    let findings = config.logging().iter();
+    findings.map(|destination| Finding { destination, found: Ok(finding(destination)) }).collect()
+}
+
+/// Open and probe all destinations, at the same time.
+fn reach(config: &Config) -> Vec<Finding<'_>> {
+    let panicked = || Error::unavailable("check.panicked", "the check itself failed");
+    thread::scope(|scope| {
+        let checks: Vec<_> = config
+            .logging()
+            .iter()
+            .map(|destination| (destination, scope.spawn(|| probe(destination))))
+            .collect();
+        checks
+            .into_iter()
+            .map(|(destination, check)| {
+                let found = check.join().unwrap_or_else(|_| Err(panicked()));
+                Finding { destination, found }
+            })
+            .collect()
+    })
+}
+
+fn probe(destination: &LogDestination) -> Result<String, Error> {
+    destination.connect(&|settings| settings)?.probe()
+}
+
+fn show(out: &mut impl Write, config: &Config, findings: &[Finding<'_>]) -> Result<(), Failure> {
+    if findings.is_empty() {
+        writeln!(out, "{}: right, but nothing is configured", config.name())?;
+    }
+    let width = findings.iter().map(|finding| finding.destination.name().len()).max().unwrap_or(0);
+    for Finding { destination, found } in findings {
+        let name = destination.name();
+        match found {
+            Ok(found) => writeln!(out, "{name:width$}  {}      {found}", styled(GOOD, "ok"))?,
+            Err(error) => {
+                writeln!(out, "{name:width$}  {}  {error}", styled(BAD, "failed"))?;
+                if let Some(hint) = error.hint() {
+                    writeln!(out, "{:width$}          hint: {hint}", "")?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn as_json(config: &Config, findings: &[Finding<'_>]) -> Value {
+    let destinations: Vec<_> = findings
+        .iter()
+        .map(|Finding { destination, found }| {
+            json!({
+                "name": destination.name(),
+                "type": destination.kind().name,
+                "ok": found.is_ok(),
+                "found": found.as_ref().ok(),
+                "error": found.as_ref().err().map(ToString::to_string),
+                "code": found.as_ref().err().map(Error::code),
+                "hint": found.as_ref().err().and_then(Error::hint),
+            })
+        })
+        .collect();
+    json!({ "config": config.name(), "problems": [], "destinations": destinations })
+}
+
+fn problems(error: &ConfigError) -> Value {
+    let problem = |problem| {
+        let position = error.position(problem);
+        json!({
+            "message": problem.message,
+            "hint": problem.hint,
+            "line": position.map(|(line, _)| line),
+            "column": position.map(|(_, column)| column),
+        })
+    };
+    let problems: Vec<_> = error.problems().iter().map(problem).collect();
+    json!({ "config": error.name(), "problems": problems, "destinations": [] })
+}

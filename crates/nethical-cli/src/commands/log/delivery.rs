@@ -1,0 +1,167 @@
+//! The destinations that entries go to, from the first one to the account of all.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use nethical::config::LogDestination;
+use nethical::delivery::{Error, Full, Settings, Status};
+use nethical::destinations::connect;
+use nethical::destinations::jsonl::JsonlConfig;
+use nethical::destinations::support::options::{nearest, one_of};
+use nethical::event::Encoded;
+use nethical::{Config, LogAggregator, LogEntry};
+
+use super::Args;
+use super::report::{Account, Input};
+use crate::commands::load_config;
+use crate::exit::Exit;
+use crate::failure::{Failure, exit_of};
+use crate::render;
+
+/// How many entries of standard input may wait: enough for two batches, little enough for any machine.
+const MAX_WAITING: usize = 16_384;
+
+/// Reading goes on when there is room, whenever that is.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// What is left to do once everything is delivered: closing files.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Open destinations, and how the account of what they got is given.
+pub(super) struct Delivery {
+    logs: LogAggregator,
+    pub(super) progress: ProgressBar,
+    patience: Duration,
+    json: bool,
+    /// Destinations that could not be opened.
+    unopened: Vec<(String, Error)>,
+    finished: Mutex<bool>,
+}
+
+impl Delivery {
+    /// Open the destinations that the command names. One that cannot be opened is told, and keeps the
+    /// others from nothing.
+    pub(super) fn open(args: &Args, config: Option<&Path>) -> Result<Self, Failure> {
+        let progress = ProgressBar::hidden();
+        let (logs, unopened) = match &args.file {
+            Some(path) => open_file(path, &|settings| feeding(args, settings, &progress)),
+            None => {
+                let config = load_config(config)?;
+                let chosen = choose(&config, &args.to)?;
+                open_all(&config, &chosen, &|settings| feeding(args, settings, &progress))
+            }
+        };
+        for (name, error) in &unopened {
+            render::destination_error(name, error);
+        }
+        let patience = args.patience();
+        Ok(Self { logs, progress, patience, json: args.json, unopened, finished: Mutex::default() })
+    }
+
+    pub(super) fn log(&self, entry: &LogEntry) {
+        if !self.logs.connectors().is_empty() && !self.logs.wants(entry.level) {
+            render::warning(&format!("no destination takes entries of level {}", entry.level), None);
+        }
+        self.logs.log_entry(entry);
+    }
+
+    pub(super) fn publish(&self, encoded: &Encoded) {
+        self.logs.publish_encoded(encoded);
+    }
+
+    pub(super) const fn logs(&self) -> &LogAggregator {
+        &self.logs
+    }
+
+    /// Deliver what waits, close, and give the account. Only the first call returns: after it the
+    /// command ends.
+    pub(super) fn finish(&self, input: &Input) -> Result<Exit, Failure> {
+        if std::mem::replace(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner), true) {
+            loop {
+                thread::park();
+            }
+        }
+        let settled = self.logs.flush_all(self.patience);
+        let statuses = self.logs.statuses();
+        self.progress.finish_and_clear();
+        let exit = self.exit(&statuses);
+        Account { input, statuses: &statuses, unopened: &self.unopened, patience: self.patience, exit }
+            .give(self.json)?;
+        self.logs.close_all(if settled { CLOSING } else { Duration::ZERO });
+        Ok(exit)
+    }
+
+    fn exit(&self, statuses: &[Status]) -> Exit {
+        let ledgers = statuses.iter().map(|status| match status.ledger {
+            ledger if ledger.dead_lettered + ledger.dropped() > 0 => Exit::Refused,
+            ledger if ledger.waiting > 0 => Exit::Later,
+            _ => Exit::Success,
+        });
+        let unopened = self.unopened.iter().map(|(_, error)| exit_of(error));
+        ledgers.chain(unopened).max().unwrap_or(Exit::Success)
+    }
+}
+
+/// Feed a destination as this command wants it.
+fn feeding(args: &Args, mut settings: Settings, progress: &ProgressBar) -> Settings {
+    let progress = progress.clone();
+    settings.observer = Arc::new(move |notice| progress.suspend(|| render::notice(notice)));
+    if args.stdin {
+        settings.queue.full = Full::Block(FOREVER);
+        settings.queue.max_events = settings.queue.max_events.min(MAX_WAITING);
+    }
+    settings
+}
+
+type Opened = (LogAggregator, Vec<(String, Error)>);
+
+fn open_file(path: &Path, change: &dyn Fn(Settings) -> Settings) -> Opened {
+    let (logs, name) = (LogAggregator::new(), path.display().to_string());
+    let settings = change(Settings::default());
+    match connect(Arc::new(JsonlConfig::new(path)), name.as_str(), settings) {
+        Ok(connector) => {
+            logs.add(connector);
+            (logs, Vec::new())
+        }
+        Err(error) => (logs, vec![(name, error)]),
+    }
+}
+
+fn open_all(config: &Config, chosen: &[&LogDestination], change: &dyn Fn(Settings) -> Settings) -> Opened {
+    let (logs, mut unopened) = (LogAggregator::with_rules(config.rules().clone()), Vec::new());
+    for destination in chosen {
+        match destination.connect(change) {
+            Ok(connector) => logs.add_from(connector, destination.level()),
+            Err(error) => unopened.push((destination.name().to_owned(), error)),
+        }
+    }
+    (logs, unopened)
+}
+
+/// The destinations of these names, or all.
+fn choose<'c>(config: &'c Config, to: &[String]) -> Result<Vec<&'c LogDestination>, Failure> {
+    let all = config.logging();
+    if all.is_empty() {
+        let hint = "add a table such as `[logging.jsonl]`; `nethical init -` shows all of them";
+        return Err(Failure::usage(format!("{} has no destination for logs", config.name()), hint));
+    }
+    if to.is_empty() {
+        return Ok(all.iter().collect());
+    }
+    let named = |name: &String| {
+        all.iter().find(|destination| destination.name() == name).ok_or_else(|| unknown(config, name))
+    };
+    to.iter().map(named).collect()
+}
+
+fn unknown(config: &Config, name: &str) -> Failure {
+    let names = || config.logging().iter().map(LogDestination::name);
+    let hint = match nearest(name, names()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("it has {}", one_of(names(), "and")),
+    };
+    Failure::usage(format!("{} has no destination `{name}`", config.name()), hint)
+}

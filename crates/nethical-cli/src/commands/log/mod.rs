@@ -1,0 +1,102 @@
+//! `nethical log`
+
+mod delivery;
+mod fields;
+mod lines;
+mod report;
+mod stdin;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nethical::{Level, LogEntry, Metadata};
+
+use self::delivery::Delivery;
+use self::report::Input;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Log an entry, or one for each line of standard input.
+///
+/// Nothing is printed unless something is wrong.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What happened.
+    #[arg(required_unless_present = "stdin")]
+    message: Option<OsString>,
+    /// More about it. A number, `true`, `false`, `null` or a text in quotes is what it is in JSON;
+    /// anything else is text.
+    #[arg(value_name = "KEY=VALUE")]
+    fields: Vec<OsString>,
+    /// How severe it is: debug, info, warning, error or critical.
+    #[arg(long, short, default_value = "info")]
+    level: Level,
+    /// Which part of a program says so.
+    #[arg(long, short, default_value = "shell", value_name = "NAME")]
+    source: String,
+    /// Only to this destination of the configuration. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    to: Vec<String>,
+    /// Append to this JSON Lines file, without any configuration.
+    #[arg(long, short, value_name = "PATH", conflicts_with_all = ["to", "config"])]
+    file: Option<PathBuf>,
+    /// Log one entry for each line of standard input.
+    #[arg(long)]
+    stdin: bool,
+    /// Print the account as JSON. With --stdin each line is a JSON object too: `timestamp`, `level`,
+    /// `message`, `source`, `metadata` and `id` are taken as such, all else is metadata.
+    #[arg(long)]
+    json: bool,
+    /// Wait at most this long for everything to be delivered.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    wait: Duration,
+    /// Do not wait for the delivery. What the destination does not take at once is given up.
+    #[arg(long, conflicts_with = "wait")]
+    no_wait: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nethical log --level warning --source cron \"disk at 91%\" disk=/dev/sda1 used=0.91
+  nethical log --file app.jsonl \"started\" version=1.2.0
+  tail -F app.log | nethical log --stdin --source app";
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if !(0.0..=604_800.0).contains(&seconds) {
+        return Err("must be from 0 to 604800 (a week)".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
+    let metadata = fields::read(args.field_words())?;
+    let delivery = Arc::new(Delivery::open(args, config)?);
+    let input = if args.stdin {
+        stdin::feed(args, &metadata, &delivery)?
+    } else {
+        log_one(args, metadata, &delivery)
+    };
+    delivery.finish(&input)
+}
+
+impl Args {
+    fn field_words(&self) -> Vec<&OsString> {
+        let first = self.message.iter().filter(|_| self.stdin);
+        first.chain(&self.fields).collect()
+    }
+
+    fn patience(&self) -> Duration {
+        if self.no_wait { Duration::ZERO } else { self.wait }
+    }
+}
+
+fn log_one(args: &Args, metadata: Metadata, delivery: &Delivery) -> Input {
+    let message = args.message.as_ref().map(|message| message.to_string_lossy()).unwrap_or_default();
+    let entry = LogEntry::new(args.level, message, &args.source).with(metadata);
+    delivery.log(&entry);
+    Input::default()
+}

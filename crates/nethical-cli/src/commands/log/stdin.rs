@@ -1,0 +1,130 @@
+//! Entries from standard input.
+
+use std::io::{self, BufReader, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressDrawTarget, ProgressStyle};
+use nethical::Metadata;
+use nethical::event::{EventId, Head, Timestamp, encode};
+
+use super::Args;
+use super::delivery::Delivery;
+use super::lines::{Line, Lines, entry_of};
+use super::report::Input;
+use crate::failure::Failure;
+use crate::{render, signals};
+
+/// Lines between two looks at the clock and the screen.
+const STEP: u64 = 4_096;
+
+/// Log every line; returns at the end of the input.
+pub(super) fn feed(args: &Args, metadata: &Metadata, delivery: &Arc<Delivery>) -> Result<Input, Failure> {
+    let shared = Arc::new(Shared::default());
+    let (at_end, watched) = (Arc::clone(delivery), Arc::clone(&shared));
+    signals::on_interrupt(move || {
+        watched.stop.store(true, Ordering::Relaxed);
+        let _ = at_end.finish(&watched.input());
+    })
+    .map_err(|error| Failure::io("watch for signals", &error))?;
+    show_progress(delivery);
+    if io::stdin().is_terminal() {
+        render::say("reading entries from the terminal, one on each line; Ctrl-D ends");
+    }
+    Feeder { args, metadata, delivery, input: Input { lines: Some(0), ..Input::default() } }.run(&shared)
+}
+
+fn show_progress(delivery: &Delivery) {
+    if !io::stderr().is_terminal() || io::stdin().is_terminal() {
+        return;
+    }
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} lines, {per_sec}, {elapsed}") {
+        delivery.progress.set_style(style);
+    }
+    delivery.progress.set_draw_target(ProgressDrawTarget::stderr());
+    delivery.progress.enable_steady_tick(Duration::from_millis(100));
+}
+
+/// What the thread that waits for signals must know.
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    input: Mutex<Input>,
+}
+
+impl Shared {
+    fn input(&self) -> Input {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, input: Input) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = input;
+    }
+}
+
+struct Feeder<'a> {
+    args: &'a Args,
+    metadata: &'a Metadata,
+    delivery: &'a Delivery,
+    input: Input,
+}
+
+impl Feeder<'_> {
+    fn run(mut self, shared: &Shared) -> Result<Input, Failure> {
+        let started = Instant::now();
+        let mut lines = Lines::new(BufReader::with_capacity(1 << 18, io::stdin().lock()));
+        let mut number = 0;
+        while !shared.stop.load(Ordering::Relaxed) {
+            let line = lines.next().map_err(|error| Failure::io("read standard input", &error))?;
+            let Some(line) = line else { break };
+            number += 1;
+            self.input.lines = Some(number);
+            self.take(&line);
+            if number.is_multiple_of(STEP) {
+                self.input.took = started.elapsed();
+                shared.set(self.input);
+                self.delivery.progress.set_position(number);
+            }
+        }
+        self.input.took = started.elapsed();
+        Ok(self.input)
+    }
+
+    fn take(&mut self, line: &Line<'_>) {
+        self.input.cut += u64::from(line.cut);
+        self.input.with_nul += u64::from(line.bytes.contains(&0));
+        let text = String::from_utf8_lossy(line.bytes);
+        self.input.not_utf8 += u64::from(matches!(text, std::borrow::Cow::Owned(_)));
+        if !self.args.json {
+            self.log_text(&text);
+        } else if !text.trim().is_empty() {
+            self.log_json(&text);
+        }
+    }
+
+    fn log_text(&self, text: &str) {
+        let at = Timestamp::now();
+        let head = Head {
+            timestamp: at,
+            level: self.args.level,
+            message: text,
+            source: &self.args.source,
+            id: EventId::at(at),
+        };
+        if self.delivery.logs().wants(head.level) {
+            let rules = self.delivery.logs().rules();
+            self.delivery.publish(&encode(&head, rules, |json| self.metadata.write(json)));
+        }
+    }
+
+    fn log_json(&mut self, text: &str) {
+        let Ok(object) = serde_json::from_str(text) else {
+            self.input.not_json += 1;
+            return self.log_text(text);
+        };
+        let (entry, odd) = entry_of(object, self.args.level, &self.args.source, self.metadata);
+        self.input.odd += u64::from(odd);
+        self.delivery.logs().log_entry(&entry);
+    }
+}

@@ -1,0 +1,33 @@
+//! Ending in good order when somebody asks for it.
+
+use std::process;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// At the first SIGINT or SIGTERM run `finish` and end; at the second one end at once. The exit code
+/// is the usual 128 plus the signal's number.
+pub(crate) fn on_interrupt(finish: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut finish = Some(finish);
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            match finish.take() {
+                None => process::exit(128 + signal),
+                Some(finish) => end_by(finish, signal),
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn end_by(finish: impl FnOnce() + Send + 'static, signal: i32) {
+    let started = thread::Builder::new().spawn(move || {
+        finish();
+        process::exit(128 + signal);
+    });
+    if started.is_err() {
+        process::exit(128 + signal);
+    }
+}

@@ -1,0 +1,110 @@
+use std::fmt;
+use std::sync::Arc;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use nethical_destinations::support::options::{OptionsError, Span};
+
+use super::Document;
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone)]
+pub struct ConfigError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    name: Arc<str>,
+    text: Arc<str>,
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Where: bytes of the text.
+    pub span: Option<Span>,
+}
+
+impl From<&OptionsError> for Problem {
+    fn from(error: &OptionsError) -> Self {
+        Self { message: error.to_string(), hint: error.hint(), span: error.span() }
+    }
+}
+
+impl ConfigError {
+    pub(super) fn new(document: &Document, errors: &[OptionsError]) -> Self {
+        Self::from_problems(document, errors.iter().map(Problem::from).collect())
+    }
+
+    pub(super) fn from_problems(document: &Document, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
+        Self(Box::new(Inner { name: Arc::clone(&document.name), text: Arc::clone(&document.text), problems }))
+    }
+
+    /// All that is wrong, in the order of the text.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+
+    /// What the text is called: the path of its file.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The line and the column, from 1, at which a problem begins.
+    pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
+        let before = self.0.text.get(..problem.span.as_ref()?.start)?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..)?.chars().count() + 1;
+        Some((before.matches('\n').count() + 1, column))
+    }
+
+    /// Every problem with its line, and a mark under what is wrong.
+    pub fn render(&self, styled: bool) -> String {
+        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let rendered = self.0.problems.iter().map(|problem| renderer.render(&[self.group(problem)]));
+        rendered.collect::<Vec<_>>().join("\n\n")
+    }
+
+    fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+        let title = Level::ERROR.primary_title(&problem.message);
+        let group = match self.visible(problem) {
+            Some(span) => {
+                let snippet = Snippet::source(&*self.0.text).path(&*self.0.name);
+                title.element(snippet.annotation(AnnotationKind::Primary.span(span)))
+            }
+            None => Group::with_title(title),
+        };
+        match &problem.hint {
+            Some(hint) => group.element(Level::HELP.message(hint)),
+            None => group,
+        }
+    }
+
+    /// The bytes of a problem, if they are whole characters of the text; only those of the first line.
+    fn visible(&self, problem: &Problem) -> Option<Span> {
+        let span = problem.span.clone()?;
+        let written = self.0.text.get(span.clone())?;
+        let first_line = written.lines().next().map_or(0, str::len);
+        Some(span.start..span.start + first_line)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl std::error::Error for ConfigError {}

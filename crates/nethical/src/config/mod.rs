@@ -1,0 +1,181 @@
+//! The configuration: what is delivered where, as a file or a text says it.
+//!
+//! ```toml
+//! [logging.jsonl]                  # a table's name is its destination's name and type
+//! filepath = "logs/app.jsonl"
+//!
+//! [logging.errors]                 # a name of one's own
+//! type = "jsonl"
+//! filepath = "${LOG_DIR:-logs}/errors.jsonl"
+//! level = "error"                  # nothing below goes there
+//! queue = { max_events = 10000, full = "drop_oldest" }
+//!
+//! [redaction]
+//! also = ["internal_ref"]
+//! ```
+//!
+//! The same in JSON does too. Reading a configuration touches nothing but the file and the
+//! environment: no destination is opened before [`Config::open`].
+
+mod document;
+mod environment;
+mod error;
+mod feeding;
+mod logging;
+mod reading;
+mod rules;
+mod schema;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::str::FromStr;
+
+use nethical_core::delivery::Settings;
+use nethical_core::event::Rules;
+use nethical_destinations::support::options::{Entry, Options, OptionsError, Value};
+
+use self::document::Document;
+pub use self::document::Format;
+use self::environment::Environment;
+pub use self::error::{ConfigError, Problem};
+pub use self::logging::LogDestination;
+use self::reading::{Context, read};
+use self::rules::{LimitsTable, RedactionTable};
+pub use self::search::{CONFIG_VARIABLE, find};
+use crate::{LogAggregator, Nethical};
+
+/// The tables that a configuration can have.
+const SECTIONS: [&str; 3] = ["logging", "redaction", "limits"];
+
+/// A configuration that was read and checked.
+#[derive(Debug)]
+pub struct Config {
+    document: Document,
+    rules: Rules,
+    logging: Vec<LogDestination>,
+}
+
+impl Config {
+    /// Read a file: JSON if its name ends in `.json` or its first character is `{`, else TOML.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Self::read(Document::load(path.as_ref())?, &Environment::of_process())
+    }
+
+    /// Read a text, which errors call by `name`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(name: &str, text: &str, format: Format) -> Result<Self, ConfigError> {
+        Self::read(Document::new(name, text, format), &Environment::of_process())
+    }
+
+    fn read(document: Document, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let mut options = match document.options() {
+            Ok(options) => options,
+            Err(faults) => return Err(ConfigError::new(&document, &faults)),
+        };
+        let mut context = Context::new(&document, environment);
+        let rules = read_rules(&mut options, &mut context);
+        let logging = match take_table(&mut options, "logging", &mut context) {
+            Some(table) => logging::read_logging(table, &mut context),
+            None => Vec::new(),
+        };
+        for entry in options.entries() {
+            let unknown = OptionsError::unknown(&entry.key.name, SECTIONS);
+            context.fail(unknown.or_span(entry.key.span.as_ref()));
+        }
+        match context.into_errors() {
+            errors if errors.is_empty() => Ok(Self { document, rules, logging }),
+            errors => Err(ConfigError::new(&document, &errors)),
+        }
+    }
+
+    /// What errors call it: the path of its file.
+    pub fn name(&self) -> &str {
+        &self.document.name
+    }
+
+    /// What becomes of an entry before it leaves the caller.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Where log entries go, in the order of the file. What is switched off is not among them.
+    pub fn logging(&self) -> &[LogDestination] {
+        &self.logging
+    }
+
+    /// Open every destination.
+    ///
+    /// # Errors
+    /// Every destination that cannot be opened; then none stays open.
+    pub fn open(&self) -> Result<Nethical, ConfigError> {
+        self.open_with(&|settings| settings)
+    }
+
+    /// Open every destination, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every destination that cannot be opened; then none stays open.
+    pub fn open_with(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Nethical, ConfigError> {
+        let logs = LogAggregator::with_rules(self.rules.clone());
+        let mut problems = Vec::new();
+        for destination in &self.logging {
+            match destination.connect(change) {
+                Ok(connector) => logs.add_from(connector, destination.level()),
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Nethical::new(logs))
+        } else {
+            Err(ConfigError::from_problems(&self.document, problems))
+        }
+    }
+
+    /// The JSON Schema of a configuration.
+    pub fn schema() -> serde_json::Value {
+        schema::whole()
+    }
+}
+
+impl FromStr for Config {
+    type Err = ConfigError;
+
+    /// JSON if the first character is `{`, else TOML.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::parse("configuration", text, Format::of_text(text))
+    }
+}
+
+fn read_rules(options: &mut Options, context: &mut Context<'_>) -> Rules {
+    let mut rules = Rules::default();
+    if let Some(table) = take_table(options, "redaction", context)
+        && let Some(redaction) = read::<RedactionTable>(table, &["redaction"], context)
+    {
+        rules.redaction = redaction.into();
+    }
+    if let Some(table) = take_table(options, "limits", context)
+        && let Some(limits) = read::<LimitsTable>(table, &["limits"], context)
+    {
+        rules.limits = limits.into();
+    }
+    rules
+}
+
+fn take_table(options: &mut Options, name: &str, context: &mut Context<'_>) -> Option<Options> {
+    let Entry { key, node } = options.take(name)?;
+    match node.value {
+        Value::Table(table) => Some(table),
+        _ => {
+            let error = OptionsError::invalid("expected a table").within_key(name);
+            context.fail(error.or_span(node.span.as_ref().or(key.span.as_ref())));
+            None
+        }
+    }
+}

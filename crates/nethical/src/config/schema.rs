@@ -1,0 +1,99 @@
+//! The JSON Schema of a configuration, from the options of every destination.
+
+use schemars::{Schema, schema_for};
+use serde_json::{Map, Value, json};
+
+use super::feeding::Feeding;
+use super::logging::kinds;
+use super::rules::{LimitsTable, RedactionTable};
+
+type Object = Map<String, Value>;
+
+pub(super) fn whole() -> Value {
+    let mut definitions = Object::new();
+    let feeding = hoist(schema_for!(Feeding), "feeding", &mut definitions);
+    let mut logging = Object::new();
+    logging.insert("enabled".to_owned(), json!({ "type": "boolean", "default": true }));
+    let mut others = vec![json!({ "type": "boolean" })];
+    for kind in kinds() {
+        let destination =
+            with_feeding(hoist((kind.schema)(), kind.name, &mut definitions), &feeding, kind.summary);
+        others.push(named(destination.clone(), kind.name));
+        logging.insert(kind.name.to_owned(), destination);
+    }
+    let redaction = hoist(schema_for!(RedactionTable), "redaction", &mut definitions);
+    let limits = hoist(schema_for!(LimitsTable), "limits", &mut definitions);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Nethical",
+        "type": "object",
+        "properties": {
+            "logging": { "type": "object", "properties": logging, "additionalProperties": { "anyOf": others } },
+            "redaction": redaction,
+            "limits": limits,
+        },
+        "additionalProperties": false,
+        "$defs": definitions,
+    })
+}
+
+/// A schema as a part of another one: its definitions move to the whole's, under names of their own.
+fn hoist(schema: Schema, prefix: &str, definitions: &mut Object) -> Value {
+    let mut value = schema.to_value();
+    rename_references(&mut value, prefix);
+    if let Some(object) = value.as_object_mut() {
+        object.remove("$schema");
+        object.remove("title");
+        if let Some(Value::Object(own)) = object.remove("$defs") {
+            definitions.extend(own.into_iter().map(|(name, schema)| (format!("{prefix}.{name}"), schema)));
+        }
+    }
+    value
+}
+
+fn rename_references(value: &mut Value, prefix: &str) {
+    match value {
+        Value::Object(object) => {
+            for (key, inner) in object {
+                match inner {
+                    Value::String(reference) if key == "$ref" => {
+                        *reference = reference.replace("#/$defs/", &format!("#/$defs/{prefix}."));
+                    }
+                    _ => rename_references(inner, prefix),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename_references(item, prefix)),
+        _ => {}
+    }
+}
+
+/// A destination's own options, and those of all.
+fn with_feeding(mut destination: Value, feeding: &Value, summary: &str) -> Value {
+    if let Some(object) = destination.as_object_mut() {
+        object.insert("description".to_owned(), summary.into());
+        let properties = object.entry("properties").or_insert_with(|| json!({}));
+        if let (Some(own), Some(common)) = (properties.as_object_mut(), properties_of(feeding)) {
+            own.extend(common.iter().map(|(key, schema)| (key.clone(), schema.clone())));
+        }
+    }
+    destination
+}
+
+fn properties_of(schema: &Value) -> Option<&Object> {
+    schema.get("properties")?.as_object()
+}
+
+/// The schema of a table with another name: it must say its type.
+fn named(mut destination: Value, kind: &str) -> Value {
+    if let Some(object) = destination.as_object_mut() {
+        if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("type".to_owned(), json!({ "const": kind }));
+        }
+        let required = object.entry("required").or_insert_with(|| json!([]));
+        if let Some(required) = required.as_array_mut() {
+            required.push("type".into());
+        }
+    }
+    destination
+}
