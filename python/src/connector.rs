@@ -150,6 +150,13 @@ impl Connector {
         Ok(Self { handle: Some(Arc::new(Handle { feed: Some(feed), ..handle })) })
     }
 
+    /// Start the thread of an object that is written in Python. Python gives none at the end of the
+    /// program, so this is not left to the first entry.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(feed) = &self.handle(py)?.feed else { return Ok(()) };
+        feed.start().map_err(|error| errors::exception(py, &error))
+    }
+
     /// Its name in warnings and accounts.
     #[getter]
     fn name(&self, py: Python<'_>) -> PyResult<String> {

@@ -107,7 +107,8 @@ def test_local_datetimes(shown):
 
 
 def test_numpy_scalars(shown):
-    numpy = pytest.importorskip("numpy")
+    import numpy
+
     assert shown(numpy.float64(0.5)) == 0.5 and shown(numpy.float32(0.5)) == 0.5
     assert shown(numpy.int64(7)) == 7 and shown(numpy.bool_(True)) is True
     assert shown(numpy.array(3)) == 3 and shown(numpy.float32("nan")) == "NaN"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
-from .. import _core
+from .. import _core, _feed
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, EngineConnector, LogConnector
 from ._entries import LogLevel
 
@@ -18,8 +18,8 @@ class Connectors(list[LogConnector]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("use add_connector() and remove_connector(): the list is a picture")
 
-    append = extend = insert = remove = clear = sort = reverse = _refuse  # type: ignore[assignment]
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse  # type: ignore[assignment]
+    append = extend = insert = remove = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def pop(self, index: SupportsIndex = -1) -> NoReturn:
         self._refuse()
@@ -28,23 +28,11 @@ class Connectors(list[LogConnector]):
         return (list, (list(self),))
 
 
-# Connectors that are written in Python, by their address, with what feeds them: each object has
-# one thread, however many aggregators it is in.
-_feeds: dict[int, tuple[LogConnector, _core.Connector]] = {}
-
-_NO_WAIT: _core._Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
-
-
 def _handle(connector: LogConnector) -> _core.Connector:
     """What an aggregator feeds for this connector."""
     if isinstance(connector, EngineConnector) and type(connector).send is EngineConnector.send:
         return connector._connector
-    known = _feeds.get(id(connector))
-    if known is None or known[1].closed:
-        name = getattr(connector, "name", None)
-        name = name if isinstance(name, str) else type(connector).__name__
-        known = _feeds[id(connector)] = (connector, _core.Connector.custom(name, connector, _NO_WAIT))
-    return known[1]
+    return _feed.handle(connector)
 
 
 class LogAggregator(_core.Aggregator):
@@ -89,7 +77,7 @@ class LogAggregator(_core.Aggregator):
         settled = _core.close([member[1] for member in self._members], timeout)
         self._closed()
         for connector, _, _ in self._members:
-            _feeds.pop(id(connector), None)
+            _feed.forget(connector)
         return settled
 
     def status(self) -> list[dict[str, Any]]:
