@@ -6,6 +6,7 @@ from typing_extensions import Self, disjoint_base
 __all__ = [
     "__version__",
     "Aggregator",
+    "Config",
     "Connector",
     "Feed",
     "close",
@@ -45,6 +46,12 @@ class Aggregator:
     def _add(self, connector: Connector, level: Any) -> None: ...
     def _remove(self, connector: Connector) -> bool: ...
     def _closed(self) -> None: ...
+
+@final
+class Config:
+    def __new__(cls, path: str | None, text: str | None) -> Self: ...
+    def open(self) -> list[tuple[str, str, str, Connector]]: ...
+    def connect(self, name: str) -> Connector: ...
 
 @final
 class Connector:

@@ -8,6 +8,7 @@ use nethical::{LogAggregator, Routes};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::config::Config;
 use crate::connector::Connector;
 use crate::entry::{self, Parts};
 use crate::fastcall::{Arguments, Required};
@@ -23,10 +24,14 @@ pub(crate) struct Aggregator {
 
 #[pymethods]
 impl Aggregator {
+    /// With the rules of a configuration, if one is the first argument; the others are a subclass's.
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { logs: LogAggregator::new(), to_be_told: AtomicBool::new(false) }
+    #[pyo3(signature = (*args, **_kwargs))]
+    fn new(args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        let first = args.get_item(0).ok();
+        let config = first.as_ref().and_then(|first| first.cast::<Config>().ok());
+        let rules = config.map(|config| config.get().rules().clone()).unwrap_or_default();
+        Self { logs: LogAggregator::with_rules(rules), to_be_told: AtomicBool::new(false) }
     }
 
     /// Log an entry that was made before. True if every connector took it.

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
+//! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
 //! | `values.rs`, `convert.rs` | any Python value as JSON |
@@ -14,6 +15,7 @@
 //! | `report.rs` | accounts and dead letters as dicts |
 
 mod aggregator;
+mod config;
 mod connector;
 mod convert;
 mod entry;
@@ -34,6 +36,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::config::Config;
     #[pymodule_export]
     use super::connector::Connector;
     #[pymodule_export]

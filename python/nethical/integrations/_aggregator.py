@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from .. import _core, _feed
-from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, EngineConnector, LogConnector
+from ._connectors import (
+    CLOSE_TIMEOUT,
+    FLUSH_TIMEOUT,
+    ConfiguredConnector,
+    EngineConnector,
+    LogConnector,
+)
 from ._entries import LogLevel
 
 _Self = TypeVar("_Self", bound="LogAggregator")
@@ -38,8 +47,28 @@ def _handle(connector: LogConnector) -> _core.Connector:
 class LogAggregator(_core.Aggregator):
     """Hands every log entry to all of its connectors. One that fails or is slow concerns no other."""
 
+    _config: _core.Config | None = None
+
     def __init__(self) -> None:
         self._members: list[tuple[LogConnector, _core.Connector, LogLevel]] = []
+
+    @classmethod
+    def from_config(
+        cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]
+    ) -> _Self:
+        """An aggregator with every destination of a configuration, open.
+
+        ``config`` is the path of a file (TOML or JSON) or a dict of the same shape:
+        ``{"logging": {"jsonl": {"filepath": "logs/app.jsonl"}}}``. Everything that is wrong with it
+        is told in one :class:`nethical.ConfigError`, before anything is opened.
+        """
+        read = _read(config)
+        made = cls.__new__(cls, read)
+        made.__init__()  # type: ignore[misc]
+        made._config = read
+        for name, kind, level, connector in read.open():
+            made.add_connector(ConfiguredConnector(read, name, kind, connector), level)
+        return made
 
     @property
     def connectors(self) -> list[LogConnector]:
@@ -108,12 +137,20 @@ def _rebuild(
     kind: type[LogAggregator], members: list[tuple[LogConnector, LogLevel]], state: dict[str, Any]
 ) -> LogAggregator:
     """In another process: the same with connectors of its own."""
-    made = kind.__new__(kind)
+    made = kind.__new__(kind, state.get("_config"))
     LogAggregator.__init__(made)
     vars(made).update(state)
     for connector, level in members:
         made.add_connector(connector, level)
     return made
+
+
+def _read(config: object) -> _core.Config:
+    if isinstance(config, (str, os.PathLike)):
+        return _core.Config(os.path.abspath(os.fsdecode(config)), None)
+    if not isinstance(config, Mapping):
+        raise TypeError(f"from_config() takes a path or a dict, not {type(config).__name__}")
+    return _core.Config(None, json.dumps(dict(config), default=os.fspath))
 
 
 def _what(found: object) -> str:
