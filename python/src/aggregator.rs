@@ -41,6 +41,30 @@ impl Aggregator {
         Ok(self.publish(py, &self.logs.routes(), &encoded))
     }
 
+    /// Log what a record of `logging` says: `created` in seconds since 1970.
+    fn _log_record(
+        &self,
+        py: Python<'_>,
+        created: f64,
+        level: &Bound<'_, PyAny>,
+        message: &Bound<'_, PyAny>,
+        source: &Bound<'_, PyAny>,
+        metadata: &Bound<'_, PyDict>,
+    ) -> PyResult<bool> {
+        process::arm(py);
+        let level = levels::level_of(level)?;
+        let routes = self.logs.routes();
+        if !routes.wants(level) {
+            return Ok(true);
+        }
+        let timestamp =
+            Timestamp::from_microsecond((created * 1e6).round() as i64).unwrap_or_else(|_| Timestamp::now());
+        let parts = Parts { timestamp, level, message, source, id: EventId::at(timestamp) };
+        let encoded =
+            parts.encode(self.logs.rules(), |json, walk| values::own_object(json, metadata, walk))?;
+        Ok(self.publish(py, &routes, &encoded))
+    }
+
     /// Entries in which some value was cut, replaced or left out so far.
     #[getter]
     fn repaired(&self) -> u64 {

@@ -74,7 +74,7 @@ class LogEntry:
         ``message`` and ``traceback``, and ``stack_info`` becomes ``stack``.
         """
         at = datetime.fromtimestamp(record.created, timezone.utc)
-        return cls(at, _level(record.levelno), _message(record), record.name, _metadata(record))
+        return cls(at, *parts(record))
 
 
 _LEVELS = {
@@ -84,6 +84,11 @@ _LEVELS = {
     logging.ERROR: LogLevel.ERROR,
     logging.CRITICAL: LogLevel.CRITICAL,
 }
+
+
+def parts(record: logging.LogRecord) -> tuple[LogLevel, str, str, dict[str, Any]]:
+    """Level, message, source and metadata of a record."""
+    return _level(record.levelno), _message(record), record.name, _metadata(record)
 
 
 def _level(number: int) -> LogLevel:

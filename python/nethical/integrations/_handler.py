@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _feed
 from ._aggregator import LogAggregator
-from ._entries import LogEntry
+from ._entries import parts
 
 
 class AggregatorHandler(logging.Handler):
@@ -28,7 +28,7 @@ class AggregatorHandler(logging.Handler):
         if name == "nethical" or name.startswith("nethical.") or _feed.is_feeding():
             return
         try:
-            self.aggregator.log_entry(LogEntry.from_log_record(record))
+            self.aggregator._log_record(record.created, *parts(record))
         except Exception:
             self.handleError(record)
 

@@ -266,6 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn a_write_under_way_is_not_half_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.jsonl");
+        let mut other = LogFile::open(&path).unwrap();
+        other.write(b"{\"half").unwrap();
+        let rest = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            other.write(b"\":1}\n").unwrap();
+        });
+        let mut file = LogFile::open(&path).unwrap();
+        rest.join().unwrap();
+        file.append(b"{\"mine\":1}\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"half\":1}\n{\"mine\":1}\n");
+    }
+
+    #[test]
     fn what_a_full_disk_cut_short_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.jsonl");
