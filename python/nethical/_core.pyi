@@ -44,7 +44,12 @@ class Aggregator:
     @property
     def repaired(self) -> int: ...
     def _log_record(
-        self, created: float, level: Any, message: str, source: str, metadata: dict[str, Any]
+        self,
+        fields: dict[str, Any],
+        own: frozenset[str],
+        level: Any,
+        message: str,
+        more: dict[str, Any] | None,
     ) -> bool: ...
     def _add(self, connector: Connector, level: Any) -> None: ...
     def _remove(self, connector: Connector) -> bool: ...

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nethical::event::{Encoded, EventId, Timestamp};
 use nethical::{LogAggregator, Routes};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyTuple};
 
 use crate::config::Config;
 use crate::connector::Connector;
@@ -41,15 +42,15 @@ impl Aggregator {
         Ok(self.publish(py, &self.logs.routes(), &encoded))
     }
 
-    /// Log what a record of `logging` says: `created` in seconds since 1970.
+    /// Log a record of `logging`: what of its `fields` is none of its `own` is metadata, as is `more`.
     fn _log_record(
         &self,
         py: Python<'_>,
-        created: f64,
+        fields: &Bound<'_, PyDict>,
+        own: &Bound<'_, PyFrozenSet>,
         level: &Bound<'_, PyAny>,
         message: &Bound<'_, PyAny>,
-        source: &Bound<'_, PyAny>,
-        metadata: &Bound<'_, PyDict>,
+        more: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<bool> {
         process::arm(py);
         let level = levels::level_of(level)?;
@@ -57,11 +58,21 @@ impl Aggregator {
         if !routes.wants(level) {
             return Ok(true);
         }
-        let timestamp =
-            Timestamp::from_microsecond((created * 1e6).round() as i64).unwrap_or_else(|_| Timestamp::now());
-        let parts = Parts { timestamp, level, message, source, id: EventId::at(timestamp) };
-        let encoded =
-            parts.encode(self.logs.rules(), |json, walk| values::own_object(json, metadata, walk))?;
+        // A copy: other handlers have the same record.
+        let fields = fields.copy()?;
+        let source = fields.as_any().get_item(intern!(py, "name"))?;
+        let timestamp = created(&fields.as_any().get_item(intern!(py, "created"))?);
+        let parts = Parts { timestamp, level, message, source: &source, id: EventId::at(timestamp) };
+        let encoded = parts.encode(self.logs.rules(), |json, walk| {
+            if !json.begin_object() {
+                return;
+            }
+            let extra = fields.iter().filter(|(name, _)| !own.contains(name).unwrap_or(false));
+            for (name, value) in extra.chain(more.into_iter().flatten()) {
+                values::field(json, &name, &value, walk);
+            }
+            json.end_object();
+        })?;
         Ok(self.publish(py, &routes, &encoded))
     }
 
@@ -128,4 +139,11 @@ impl Drop for Aggregator {
     fn drop(&mut self) {
         wait::drop_elsewhere(std::mem::take(&mut self.logs));
     }
+}
+
+/// When a record was made: seconds since 1970, of which a float tells microseconds apart.
+fn created(seconds: &Bound<'_, PyAny>) -> Timestamp {
+    let seconds = seconds.extract::<f64>().ok();
+    let micros = seconds.map(|seconds| (seconds * 1e6).round() as i64);
+    micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()).unwrap_or_else(Timestamp::now)
 }
