@@ -1,5 +1,26 @@
 from collections.abc import Sequence
-from typing import Any, TypedDict, overload
+from typing import Any, TypedDict, final, overload
+
+from typing_extensions import Self, disjoint_base
+
+__all__ = [
+    "__version__",
+    "Aggregator",
+    "Config",
+    "Connector",
+    "Feed",
+    "close",
+    "close_all",
+    "entry_to_json",
+    "flush",
+    "generation",
+    "level_name",
+    "new_id",
+    "next_notice",
+    "parse_id",
+    "register",
+    "status",
+]
 
 __version__: str
 
@@ -8,8 +29,9 @@ class _Queue(TypedDict):
     when_full: str
     block_timeout: float
 
+@disjoint_base
 class Aggregator:
-    def __new__(cls, *args: Any, **kwargs: Any) -> Aggregator: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
     @overload
     def log(self, level: Any, message: Any, source: Any, /, **metadata: Any) -> bool: ...
     @overload
@@ -21,10 +43,25 @@ class Aggregator:
     def log_entry(self, entry: Any) -> bool: ...
     @property
     def repaired(self) -> int: ...
+    def _log_record(
+        self,
+        fields: dict[str, Any],
+        own: frozenset[str],
+        level: Any,
+        message: str,
+        more: dict[str, Any] | None,
+    ) -> bool: ...
     def _add(self, connector: Connector, level: Any) -> None: ...
     def _remove(self, connector: Connector) -> bool: ...
     def _closed(self) -> None: ...
 
+@final
+class Config:
+    def __new__(cls, path: str | None, text: str | None) -> Self: ...
+    def open(self) -> list[tuple[str, str, str, Connector]]: ...
+    def connect(self, name: str) -> Connector: ...
+
+@final
 class Connector:
     @staticmethod
     def jsonl(name: str, filepath: str, buffer_size: int, fsync: str, queue: _Queue) -> Connector: ...
@@ -36,12 +73,14 @@ class Connector:
     def name(self) -> str: ...
     @property
     def closed(self) -> bool: ...
+    def start(self) -> None: ...
     def send(self, entry: Any) -> bool: ...
     def status(self) -> dict[str, Any]: ...
     def dead_letters(self) -> list[dict[str, Any]]: ...
     def lines(self) -> list[bytes]: ...
     def clear(self) -> None: ...
 
+@final
 class Feed:
     def next(self) -> tuple[str, list[bytes]] | None: ...
     def done(self, refused: Sequence[tuple[int, str]]) -> None: ...

@@ -1,4 +1,4 @@
-"""The thread of a connector that is written in Python."""
+"""Connectors that are written in Python: each has one thread, however many aggregators it is in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,38 @@ import threading
 from typing import Any
 
 from . import _core, _events
+
+# By address, with what feeds them. The object is kept, so the address stays its own.
+_handles: dict[int, tuple[Any, _core.Connector]] = {}
+
+_QUEUE: _core._Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
+
+
+def handle(connector: Any) -> _core.Connector:
+    """What feeds this connector."""
+    known = _handles.get(id(connector))
+    if known is None or known[1].closed:
+        name = getattr(connector, "name", None)
+        name = name if isinstance(name, str) else _name(connector)
+        made = _core.Connector.custom(name, connector, _QUEUE)
+        made.start()
+        known = _handles[id(connector)] = (connector, made)
+    return known[1]
+
+
+def forget(connector: Any) -> None:
+    """This connector was closed."""
+    known = _handles.get(id(connector))
+    if known is not None and known[1].closed:
+        del _handles[id(connector)]
+
+
+def start_all() -> None:
+    """Start the threads in a forked child, which inherits none."""
+    for _, known in tuple(_handles.values()):
+        if not known.closed:
+            known.start()
+
 
 _thread = threading.local()
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from . import _core, _events
+from . import _core, _events, _feed
 
 EXIT_TIMEOUT = 30.0
 
@@ -23,6 +23,7 @@ def first_use() -> None:
     A child of ``multiprocessing`` ends without ``atexit``, and forgets at its start what was
     registered with ``multiprocessing`` before, so this must not be done any earlier.
     """
+    _feed.start_all()
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
         return

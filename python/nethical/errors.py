@@ -16,7 +16,8 @@ class NethicalError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}; hint: {self.hint}" if self.hint else self.message
+        shown = self.hint is None or self.hint in self.message
+        return self.message if shown else f"{self.message}; hint: {self.hint}"
 
     def __reduce__(self) -> tuple[type[NethicalError], tuple[str, str, str | None]]:
         return (type(self), (self.message, self.code, self.hint))

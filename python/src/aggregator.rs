@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nethical::LogAggregator;
 use nethical::event::{Encoded, EventId, Timestamp};
-use pyo3::exceptions::PyTypeError;
+use nethical::{LogAggregator, Routes};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyTuple};
 
+use crate::config::Config;
 use crate::connector::Connector;
 use crate::entry::{self, Parts};
+use crate::fastcall::{Arguments, Required};
 use crate::{levels, notices, process, values, wait};
 
 /// The base of `LogAggregator`: takes entries and hands them to connectors.
@@ -23,44 +25,55 @@ pub(crate) struct Aggregator {
 
 #[pymethods]
 impl Aggregator {
+    /// With the rules of a configuration, if one is the first argument; the others are a subclass's.
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { logs: LogAggregator::new(), to_be_told: AtomicBool::new(false) }
-    }
-
-    /// Log an entry of now with this metadata. True if every connector took it. Never waits for a
-    /// destination and never fails because of a value; a level that there is not is a ValueError.
-    ///
-    /// `level`, `message` and `source` go by position or by name; a name whose value is given by
-    /// position is free for metadata.
-    #[pyo3(signature = (*args, **metadata), text_signature = "($self, level, message, source, **metadata)")]
-    fn log(
-        &self,
-        py: Python<'_>,
-        args: &Bound<'_, PyTuple>,
-        metadata: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<bool> {
-        process::arm(py);
-        let [level, message, source] = arguments(args, metadata)?;
-        let level = levels::level_of(&level)?;
-        if !self.logs.wants(level) {
-            return Ok(true);
-        }
-        let timestamp = Timestamp::now();
-        let parts =
-            Parts { timestamp, level, message: &message, source: &source, id: EventId::at(timestamp) };
-        let encoded = parts.encode(self.logs.rules(), |json, walk| match metadata {
-            Some(dict) => values::own_object(json, dict, walk),
-            None => values::own_object(json, &PyDict::new(py), walk),
-        })?;
-        Ok(self.publish(py, &encoded))
+    #[pyo3(signature = (*args, **_kwargs))]
+    fn new(args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        let first = args.get_item(0).ok();
+        let config = first.as_ref().and_then(|first| first.cast::<Config>().ok());
+        let rules = config.map(|config| config.get().rules().clone()).unwrap_or_default();
+        Self { logs: LogAggregator::with_rules(rules), to_be_told: AtomicBool::new(false) }
     }
 
     /// Log an entry that was made before. True if every connector took it.
     fn log_entry(&self, py: Python<'_>, entry: &Bound<'_, PyAny>) -> PyResult<bool> {
         process::arm(py);
-        Ok(self.publish(py, &entry::encode(entry, self.logs.rules())?))
+        let encoded = entry::encode(entry, self.logs.rules())?;
+        Ok(self.publish(py, &self.logs.routes(), &encoded))
+    }
+
+    /// Log a record of `logging`: what of its `fields` is none of its `own` is metadata, as is `more`.
+    fn _log_record(
+        &self,
+        py: Python<'_>,
+        fields: &Bound<'_, PyDict>,
+        own: &Bound<'_, PyFrozenSet>,
+        level: &Bound<'_, PyAny>,
+        message: &Bound<'_, PyAny>,
+        more: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<bool> {
+        process::arm(py);
+        let level = levels::level_of(level)?;
+        let routes = self.logs.routes();
+        if !routes.wants(level) {
+            return Ok(true);
+        }
+        // A copy: other handlers have the same record.
+        let fields = fields.copy()?;
+        let source = fields.as_any().get_item(intern!(py, "name"))?;
+        let timestamp = created(&fields.as_any().get_item(intern!(py, "created"))?);
+        let parts = Parts { timestamp, level, message, source: &source, id: EventId::at(timestamp) };
+        let encoded = parts.encode(self.logs.rules(), |json, walk| {
+            if !json.begin_object() {
+                return;
+            }
+            let extra = fields.iter().filter(|(name, _)| !own.contains(name).unwrap_or(false));
+            for (name, value) in extra.chain(more.into_iter().flatten()) {
+                values::field(json, &name, &value, walk);
+            }
+            json.end_object();
+        })?;
+        Ok(self.publish(py, &routes, &encoded))
     }
 
     /// Entries in which some value was cut, replaced or left out so far.
@@ -85,9 +98,30 @@ impl Aggregator {
 }
 
 impl Aggregator {
-    fn publish(&self, py: Python<'_>, encoded: &Encoded) -> bool {
-        self.logs.count_repairs(encoded);
+    /// Log an entry of now: what `log` does in Python.
+    pub(crate) fn log(&self, call: &Arguments<'_, '_>) -> PyResult<bool> {
+        let py = call.py();
+        process::arm(py);
+        let Required { level, message, source } = call.required()?;
+        let level = levels::level_of(&level)?;
         let routes = self.logs.routes();
+        if !routes.wants(level) {
+            return Ok(true);
+        }
+        let timestamp = Timestamp::now();
+        let parts =
+            Parts { timestamp, level, message: &message, source: &source, id: EventId::at(timestamp) };
+        let encoded = parts.encode(self.logs.rules(), |json, walk| {
+            if json.begin_object() {
+                call.metadata().for_each(|(name, value)| values::named_field(json, &name, &value, walk));
+                json.end_object();
+            }
+        })?;
+        Ok(self.publish(py, &routes, &encoded))
+    }
+
+    fn publish(&self, py: Python<'_>, routes: &Routes, encoded: &Encoded) -> bool {
+        self.logs.count_repairs(encoded);
         let level = encoded.event.level();
         let taken = if routes.would_block(level) {
             py.detach(|| routes.publish(&encoded.event))
@@ -107,34 +141,9 @@ impl Drop for Aggregator {
     }
 }
 
-/// Level, message and source: by position, else by name, which takes them out of the metadata.
-fn arguments<'py>(
-    args: &Bound<'py, PyTuple>,
-    metadata: Option<&Bound<'py, PyDict>>,
-) -> PyResult<[Bound<'py, PyAny>; 3]> {
-    let py = args.py();
-    let given = args.len();
-    if given > 3 {
-        return Err(PyTypeError::new_err(format!(
-            "log() takes level, message and source, and metadata by name ({given} arguments were given by position)"
-        )));
-    }
-    let take = |index: usize, name: &Bound<'py, PyString>| {
-        if index < given {
-            return args.get_item(index);
-        }
-        let named = metadata.map(|dict| dict.get_item(name)).transpose()?.flatten();
-        let value = named.ok_or_else(|| {
-            PyTypeError::new_err(format!("log() misses the argument '{name}' (level, message, source)"))
-        })?;
-        if let Some(dict) = metadata {
-            dict.del_item(name)?;
-        }
-        Ok(value)
-    };
-    Ok([
-        take(0, pyo3::intern!(py, "level"))?,
-        take(1, pyo3::intern!(py, "message"))?,
-        take(2, pyo3::intern!(py, "source"))?,
-    ])
+/// When a record was made: seconds since 1970, of which a float tells microseconds apart.
+fn created(seconds: &Bound<'_, PyAny>) -> Timestamp {
+    let seconds = seconds.extract::<f64>().ok();
+    let micros = seconds.map(|seconds| (seconds * 1e6).round() as i64);
+    micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()).unwrap_or_else(Timestamp::now)
 }

@@ -36,14 +36,8 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    fn new(core: Core) -> Self {
-        Self {
-            core: Arc::new(core),
-            feed: None,
-            memory: None,
-            closed: AtomicBool::new(false),
-            repaired: AtomicU64::new(0),
-        }
+    fn new(core: Arc<Core>) -> Self {
+        Self { core, feed: None, memory: None, closed: AtomicBool::new(false), repaired: AtomicU64::new(0) }
     }
 
     /// The connector itself.
@@ -134,7 +128,7 @@ impl Connector {
                 })
                 .open()
         });
-        let handle = Handle::new(core.map_err(|error| errors::exception(py, &error))?);
+        let handle = Handle::new(Arc::new(core.map_err(|error| errors::exception(py, &error))?));
         Ok(Self { handle: Some(Arc::new(Handle { memory: Some(memory), ..handle })) })
     }
 
@@ -146,8 +140,15 @@ impl Connector {
         // The object is in this process: it need not wait long for company.
         let settings = Settings { batch_age: Duration::from_millis(20), ..queue.settings()? };
         let core = Core::open(name, settings, move || Ok(opened.destination()));
-        let handle = Handle::new(core.map_err(|error| errors::exception(py, &error))?);
+        let handle = Handle::new(Arc::new(core.map_err(|error| errors::exception(py, &error))?));
         Ok(Self { handle: Some(Arc::new(Handle { feed: Some(feed), ..handle })) })
+    }
+
+    /// Start the thread of an object that is written in Python. Python gives none at the end of the
+    /// program, so this is not left to the first entry.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(feed) = &self.handle(py)?.feed else { return Ok(()) };
+        feed.start().map_err(|error| errors::exception(py, &error))
     }
 
     /// Its name in warnings and accounts.
@@ -213,7 +214,12 @@ impl Connector {
     fn open(py: Python<'_>, name: String, config: Arc<dyn Validated>, settings: Settings) -> PyResult<Self> {
         // With the GIL held: it is short, and a fork cannot come in between.
         let core = connect(config, name, settings).map_err(|error: Error| errors::exception(py, &error))?;
-        Ok(Self { handle: Some(Arc::new(Handle::new(core))) })
+        Ok(Self::from_core(Arc::new(core)))
+    }
+
+    /// The handle of a connector that is open.
+    pub(crate) fn from_core(core: Arc<Core>) -> Self {
+        Self { handle: Some(Arc::new(Handle::new(core))) }
     }
 
     pub(crate) fn handle(&self, py: Python<'_>) -> PyResult<&Arc<Handle>> {

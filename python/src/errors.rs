@@ -20,7 +20,8 @@ pub(crate) fn closed(py: Python<'_>, name: &str) -> PyErr {
     )
 }
 
-fn build(py: Python<'_>, kind: &str, code: &str, message: &str, hint: Option<&str>) -> PyErr {
+/// The exception of this kind.
+pub(crate) fn build(py: Python<'_>, kind: &str, code: &str, message: &str, hint: Option<&str>) -> PyErr {
     let made = py
         .import("nethical.errors")
         .and_then(|module| module.call_method1("build", (kind, code, message, hint)));

@@ -40,6 +40,11 @@ impl FeedSource {
         Arc::new(ToPython(self.channel()))
     }
 
+    /// Start the object's thread in this process, unless it runs.
+    pub(crate) fn start(&self) -> Result<(), Error> {
+        Channel::start(&self.channel())
+    }
+
     /// Have the object flush. `false` if it fails to, or not by the deadline.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
         let Some(channel) = self.feeds.existing() else { return true };

@@ -2,7 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `aggregator.rs` | `Aggregator.log`: the hot path |
+//! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
+//! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
 //! | `values.rs`, `convert.rs` | any Python value as JSON |
@@ -14,10 +15,12 @@
 //! | `report.rs` | accounts and dead letters as dicts |
 
 mod aggregator;
+mod config;
 mod connector;
 mod convert;
 mod entry;
 mod errors;
+mod fastcall;
 mod feed;
 mod levels;
 mod notices;
@@ -33,6 +36,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::config::Config;
     #[pymodule_export]
     use super::connector::Connector;
     #[pymodule_export]
@@ -53,6 +58,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::values::prepare(module.py())?;
+        super::fastcall::install(&module.py().get_type::<Aggregator>())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -123,6 +123,18 @@ pub(crate) fn own_object(json: &mut JsonWriter<'_>, dict: &Bound<'_, PyDict>, wa
     json.end_object();
 }
 
+/// Write one field of an object, whose key is a plain string.
+pub(crate) fn named_field(
+    json: &mut JsonWriter<'_>,
+    key: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+    walk: &mut Walk,
+) {
+    if json.key(&text(key)) == Field::Write {
+        write(json, value, walk);
+    }
+}
+
 /// Write one field of an object.
 pub(crate) fn field(
     json: &mut JsonWriter<'_>,
@@ -130,11 +142,9 @@ pub(crate) fn field(
     value: &Bound<'_, PyAny>,
     walk: &mut Walk,
 ) {
-    let step = match key.cast_exact::<PyString>() {
-        Ok(key) => json.key(&text(key)),
-        Err(_) => json.key(&convert::key(key, walk)),
-    };
-    if step == Field::Write {
+    if let Ok(key) = key.cast_exact::<PyString>() {
+        named_field(json, key, value, walk);
+    } else if json.key(&convert::key(key, walk)) == Field::Write {
         write(json, value, walk);
     }
 }

@@ -22,6 +22,13 @@ pub(crate) fn on_interrupt(finish: impl FnOnce() + Send + 'static) -> std::io::R
     Ok(())
 }
 
+/// Leave it to another thread to end the process.
+pub(crate) fn wait_for_the_end() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
 fn end_by(finish: impl FnOnce() + Send + 'static, signal: i32) {
     let started = thread::Builder::new().spawn(move || {
         finish();

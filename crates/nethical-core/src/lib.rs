@@ -2,8 +2,8 @@
 //!
 //! * [`event`]: what is delivered. A [`LogEntry`](event::LogEntry) is encoded once, in the caller,
 //!   redacted and within its limits, and travels as an [`Event`](event::Event) from then on.
-//! * [`delivery`]: how it is delivered. A [`Pipeline`](delivery::Pipeline) owns one
-//!   [`Destination`](delivery::Destination): its queue, pace, retries and accounts.
+//! * [`delivery`]: how it is delivered. A [`Connector`](delivery::Connector) feeds one
+//!   [`Destination`](delivery::Destination): queue, pace, retries and accounts are its.
 //! * [`fork`]: what makes all of it safe in a forked child.
 
 pub mod delivery;

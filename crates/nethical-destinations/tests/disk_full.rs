@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Settings};
@@ -15,6 +15,9 @@ use testkit::{event, until};
 
 const ROOM: u64 = 100_000;
 const EVENTS: usize = 3_000;
+
+/// The limit is the whole process's: one test at a time.
+static LIMIT: Mutex<()> = Mutex::new(());
 
 /// Let no file of this process grow beyond `bytes`.
 fn limit_files(bytes: Option<u64>) {
@@ -63,6 +66,7 @@ fn outage(full: Full) -> (Ledger, Vec<usize>) {
 
 #[test]
 fn the_policy_says_what_is_given_up_and_nothing_else_is() {
+    let _alone = LIMIT.lock();
     for full in [Full::DropNewest, Full::DropOldest] {
         let (ledger, messages) = outage(full);
         assert_eq!((ledger.accepted, ledger.waiting), (EVENTS as u64, 0));
@@ -81,6 +85,7 @@ fn the_policy_says_what_is_given_up_and_nothing_else_is() {
 
 #[test]
 fn a_caller_who_waits_for_room_loses_nothing() {
+    let _alone = LIMIT.lock();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.jsonl");
     limit_files(Some(ROOM));

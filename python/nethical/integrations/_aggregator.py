@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
-from .. import _core
-from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, EngineConnector, LogConnector
+from .. import _core, _feed
+from ._connectors import (
+    CLOSE_TIMEOUT,
+    FLUSH_TIMEOUT,
+    ConfiguredConnector,
+    EngineConnector,
+    LogConnector,
+)
 from ._entries import LogLevel
 
 _Self = TypeVar("_Self", bound="LogAggregator")
@@ -18,8 +27,8 @@ class Connectors(list[LogConnector]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("use add_connector() and remove_connector(): the list is a picture")
 
-    append = extend = insert = remove = clear = sort = reverse = _refuse  # type: ignore[assignment]
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse  # type: ignore[assignment]
+    append = extend = insert = remove = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def pop(self, index: SupportsIndex = -1) -> NoReturn:
         self._refuse()
@@ -28,30 +37,38 @@ class Connectors(list[LogConnector]):
         return (list, (list(self),))
 
 
-# Connectors that are written in Python, by their address, with what feeds them: each object has
-# one thread, however many aggregators it is in.
-_feeds: dict[int, tuple[LogConnector, _core.Connector]] = {}
-
-_NO_WAIT: _core._Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
-
-
 def _handle(connector: LogConnector) -> _core.Connector:
     """What an aggregator feeds for this connector."""
     if isinstance(connector, EngineConnector) and type(connector).send is EngineConnector.send:
         return connector._connector
-    known = _feeds.get(id(connector))
-    if known is None or known[1].closed:
-        name = getattr(connector, "name", None)
-        name = name if isinstance(name, str) else type(connector).__name__
-        known = _feeds[id(connector)] = (connector, _core.Connector.custom(name, connector, _NO_WAIT))
-    return known[1]
+    return _feed.handle(connector)
 
 
 class LogAggregator(_core.Aggregator):
     """Hands every log entry to all of its connectors. One that fails or is slow concerns no other."""
 
+    _config: _core.Config | None = None
+
     def __init__(self) -> None:
         self._members: list[tuple[LogConnector, _core.Connector, LogLevel]] = []
+
+    @classmethod
+    def from_config(
+        cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]
+    ) -> _Self:
+        """An aggregator with every destination of a configuration, open.
+
+        ``config`` is the path of a file (TOML or JSON) or a dict of the same shape:
+        ``{"logging": {"jsonl": {"filepath": "logs/app.jsonl"}}}``. Everything that is wrong with it
+        is told in one :class:`nethical.ConfigError`, before anything is opened.
+        """
+        read = _read(config)
+        made = cls.__new__(cls, read)
+        made.__init__()  # type: ignore[misc]
+        made._config = read
+        for name, kind, level, connector in read.open():
+            made.add_connector(ConfiguredConnector(read, name, kind, connector), level)
+        return made
 
     @property
     def connectors(self) -> list[LogConnector]:
@@ -89,7 +106,7 @@ class LogAggregator(_core.Aggregator):
         settled = _core.close([member[1] for member in self._members], timeout)
         self._closed()
         for connector, _, _ in self._members:
-            _feeds.pop(id(connector), None)
+            _feed.forget(connector)
         return settled
 
     def status(self) -> list[dict[str, Any]]:
@@ -120,12 +137,20 @@ def _rebuild(
     kind: type[LogAggregator], members: list[tuple[LogConnector, LogLevel]], state: dict[str, Any]
 ) -> LogAggregator:
     """In another process: the same with connectors of its own."""
-    made = kind.__new__(kind)
+    made = kind.__new__(kind, state.get("_config"))
     LogAggregator.__init__(made)
     vars(made).update(state)
     for connector, level in members:
         made.add_connector(connector, level)
     return made
+
+
+def _read(config: object) -> _core.Config:
+    if isinstance(config, (str, os.PathLike)):
+        return _core.Config(os.path.abspath(os.fsdecode(config)), None)
+    if not isinstance(config, Mapping):
+        raise TypeError(f"from_config() takes a path or a dict, not {type(config).__name__}")
+    return _core.Config(None, json.dumps(dict(config), default=os.fspath))
 
 
 def _what(found: object) -> str:

@@ -97,6 +97,21 @@ def _open(kind: type[EngineConnector], options: dict[str, Any]) -> EngineConnect
     return kind(**options)
 
 
+class ConfiguredConnector(EngineConnector):
+    """A connector that a configuration describes, of whatever type."""
+
+    def __init__(
+        self, config: _core.Config, name: str, kind: str, connector: _core.Connector | None = None
+    ) -> None:
+        self.kind = kind
+        """The type of the destination."""
+        opened = config.connect(name) if connector is None else connector
+        super().__init__(opened, {"config": config, "name": name, "kind": kind})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, kind={self.kind!r})"
+
+
 def _queue(max_queue: int, when_full: str, block_timeout: float) -> _core._Queue:
     return {"max_queue": max_queue, "when_full": when_full, "block_timeout": block_timeout}
 

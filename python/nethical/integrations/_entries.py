@@ -74,7 +74,9 @@ class LogEntry:
         ``message`` and ``traceback``, and ``stack_info`` becomes ``stack``.
         """
         at = datetime.fromtimestamp(record.created, timezone.utc)
-        return cls(at, _level(record.levelno), _message(record), record.name, _metadata(record))
+        metadata = {name: value for name, value in vars(record).items() if name not in OWN}
+        metadata.update(failure_of(record) or {})
+        return cls(at, level_of(record.levelno), message_of(record), record.name, metadata)
 
 
 _LEVELS = {
@@ -86,7 +88,7 @@ _LEVELS = {
 }
 
 
-def _level(number: int) -> LogLevel:
+def level_of(number: int) -> LogLevel:
     """A level of one's own counts as the next named one below."""
     found = _LEVELS.get(number)
     if found is None:
@@ -96,18 +98,21 @@ def _level(number: int) -> LogLevel:
 
 
 # What every record has; the rest came by `extra=`.
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def _message(record: logging.LogRecord) -> str:
+def message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:  # Arguments that do not fit the format: show both.
         return f"{record.msg} {record.args!r}"
 
 
-def _metadata(record: logging.LogRecord) -> dict[str, Any]:
-    found = {name: value for name, value in vars(record).items() if name not in _OWN}
+def failure_of(record: logging.LogRecord) -> dict[str, Any] | None:
+    """The exception and the stack of a record, if it has them."""
+    if not (record.exc_info or record.exc_text or record.stack_info):
+        return None
+    found: dict[str, Any] = {}
     if record.exc_info and record.exc_info[0]:
         found["exception"] = {
             "type": record.exc_info[0].__name__,

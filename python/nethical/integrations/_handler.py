@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _feed
 from ._aggregator import LogAggregator
-from ._entries import LogEntry
+from ._entries import OWN, failure_of, level_of, message_of
 
 
 class AggregatorHandler(logging.Handler):
@@ -23,12 +23,18 @@ class AggregatorHandler(logging.Handler):
         super().__init__(level)
         self.aggregator = aggregator
 
+    def createLock(self) -> None:
+        """None is needed: an aggregator may be used by many threads."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
         name = record.name
         if name == "nethical" or name.startswith("nethical.") or _feed.is_feeding():
             return
         try:
-            self.aggregator.log_entry(LogEntry.from_log_record(record))
+            self.aggregator._log_record(
+                vars(record), OWN, level_of(record.levelno), message_of(record), failure_of(record)
+            )
         except Exception:
             self.handleError(record)
 

@@ -13,7 +13,7 @@ use crate::event::Event;
 /// One endpoint that events are delivered to.
 ///
 /// An implementation only knows how to deliver one batch once. Queueing, pace, retries, breaker,
-/// dead letters and accounts are the [`Pipeline`](crate::delivery::Pipeline)'s.
+/// dead letters and accounts are the [`Connector`](crate::delivery::Connector)'s.
 #[async_trait]
 pub trait Destination: Send + Sync + 'static {
     /// What this destination can take and promise. Asked once.

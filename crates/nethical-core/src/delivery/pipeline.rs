@@ -117,9 +117,10 @@ impl Pipeline {
         };
         let profile = destination.profile();
         let limits = BatchLimits {
-            close_at: settings.batch_size.clamp(1, profile.max_events),
+            // A full queue is never left waiting for a batch that it cannot hold.
+            close_at: settings.batch_size.min(profile.max_events).min(settings.queue.max_events).max(1),
             max_events: profile.max_events.max(1),
-            max_bytes: profile.max_bytes,
+            max_bytes: profile.max_bytes.min(settings.queue.max_bytes),
             event_overhead: profile.event_overhead,
             max_age: settings.batch_age,
         };

@@ -317,6 +317,18 @@ async fn a_full_queue_follows_its_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_smaller_than_a_batch_does_not_wait_for_its_age() {
+    for (max_events, max_bytes) in [(5, 1_000), (1_000, 5)] {
+        let queue = QueueLimits { max_events, max_bytes, ..QueueLimits::default() };
+        let bench = Bench::new(Scripted::new([Answer::Take]), Settings { queue, ..Settings::default() });
+        bench.start();
+        tokio::task::yield_now().await;
+        let took = bench.offer(["a"; 5]).settle().await;
+        assert!(took < Duration::from_millis(100), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_bound_the_queue_and_the_batches() {
     let queue = QueueLimits { max_bytes: 1_000, ..QueueLimits::default() };
     let mut endpoint = Scripted::new([Answer::Take]);

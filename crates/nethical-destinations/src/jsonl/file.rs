@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nethical_core::delivery::Error;
 use rustix::fs::{FlockOperation, flock};
@@ -158,9 +159,27 @@ impl LogFile {
     fn lock_alone(&self) -> io::Result<bool> {
         match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                // A failed change of a lock gives up the one that was held (flock(2)).
+                flock(&self.file, FlockOperation::LockShared)?;
+                Ok(false)
+            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether half a line at the end was another process's write that is still under way: its
+    /// bytes can be seen before all of them are there.
+    fn grows_past(&self, size: u64) -> io::Result<bool> {
+        const LOOKS: u32 = 50;
+        const PAUSE: Duration = Duration::from_millis(5);
+        for _ in 0..LOOKS {
+            std::thread::sleep(PAUSE);
+            if self.file.metadata()?.len() != size {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Mend a file whose last line has no end: cut off half a line, end a whole one.
@@ -168,7 +187,7 @@ impl LogFile {
         let alone = self.lock_alone()?;
         let size = self.file.metadata()?.len();
         let tail = last_line(&self.path, size)?;
-        if tail.is_empty() {
+        if tail.is_empty() || !alone && self.grows_past(size)? {
             return Ok(());
         }
         if alone && serde_json::from_slice::<serde::de::IgnoredAny>(&tail).is_err() {
@@ -244,6 +263,22 @@ mod tests {
         let mut file = LogFile::open(&path).unwrap();
         file.append(b"{\"mine\":1}\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n{\"half\n{\"mine\":1}\n");
+    }
+
+    #[test]
+    fn a_write_under_way_is_not_half_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.jsonl");
+        let mut other = LogFile::open(&path).unwrap();
+        other.write(b"{\"half").unwrap();
+        let rest = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            other.write(b"\":1}\n").unwrap();
+        });
+        let mut file = LogFile::open(&path).unwrap();
+        rest.join().unwrap();
+        file.append(b"{\"mine\":1}\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"half\":1}\n{\"mine\":1}\n");
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn new(name: &str, text: &str, format: Format) -> Self {
+        // The mark with which some editors begin a file is no part of its text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self { name: name.into(), text: text.into(), format }
     }
 

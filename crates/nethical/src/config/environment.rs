@@ -37,7 +37,11 @@ impl<'a> Environment<'a> {
         match &mut node.value {
             Value::Table(table) => self.expand(table, document),
             Value::Array(items) => {
-                items.iter_mut().flat_map(|item| self.expand_node(item, document)).collect()
+                let expanded = items.iter_mut().enumerate().flat_map(|(index, item)| {
+                    let errors = self.expand_node(item, document);
+                    errors.into_iter().map(move |error| error.within_item(index))
+                });
+                expanded.collect()
             }
             Value::String(text) if text.contains("${") => {
                 match self.expand_text(text) {

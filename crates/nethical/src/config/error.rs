@@ -67,23 +67,19 @@ impl ConfigError {
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let rendered = self.0.problems.iter().map(|problem| renderer.render(&[self.group(problem)]));
+        let rendered = self.0.problems.iter().map(|problem| renderer.render(&self.groups(problem)));
         rendered.collect::<Vec<_>>().join("\n\n")
     }
 
-    fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+    fn groups<'a>(&'a self, problem: &'a Problem) -> Vec<Group<'a>> {
         let title = Level::ERROR.primary_title(&problem.message);
-        let group = match self.visible(problem) {
-            Some(span) => {
-                let snippet = Snippet::source(&*self.0.text).path(&*self.0.name);
-                title.element(snippet.annotation(AnnotationKind::Primary.span(span)))
-            }
-            None => Group::with_title(title),
+        let Some(span) = self.visible(problem) else {
+            let hint = problem.hint.iter().map(|hint| Group::with_title(Level::HELP.secondary_title(hint)));
+            return std::iter::once(Group::with_title(title)).chain(hint).collect();
         };
-        match &problem.hint {
-            Some(hint) => group.element(Level::HELP.message(hint)),
-            None => group,
-        }
+        let snippet = Snippet::source(&*self.0.text).path(&*self.0.name);
+        let hint = problem.hint.iter().map(|hint| Level::HELP.message(hint));
+        vec![title.element(snippet.annotation(AnnotationKind::Primary.span(span))).elements(hint)]
     }
 
     /// The bytes of a problem, if they are whole characters of the text; only those of the first line.

@@ -8,7 +8,7 @@ use nethical_core::event::{Family, Level};
 use nethical_destinations::support::options::{
     Entry, Key, Options, OptionsError, Span, Value, nearest, one_of,
 };
-use nethical_destinations::{ALL, Descriptor, Validated, find};
+use nethical_destinations::{ALL, Descriptor, Validated};
 
 use super::feeding::{Feeding, KEYS};
 use super::reading::{Context, read, read_through};
@@ -53,13 +53,18 @@ impl LogDestination {
         self.span.clone()
     }
 
+    /// How it is fed.
+    pub fn settings(&self) -> Settings {
+        self.validated.settings(self.settings.clone())
+    }
+
     /// Open it, with what the configuration says about its feeding changed by `change`.
     ///
     /// # Errors
     /// What keeps it from being opened.
     pub fn connect(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Connector, Error> {
         let validated = Arc::clone(&self.validated);
-        let settings = change(self.validated.settings(self.settings.clone()));
+        let settings = change(self.settings());
         Connector::open(self.name.as_str(), settings, move || validated.open())
     }
 }
@@ -115,7 +120,7 @@ fn read_destination(entry: &Entry, context: &mut Context<'_>) -> Option<LogDesti
 }
 
 fn not_a_table(key: &Key) -> OptionsError {
-    let known = kinds().map(|kind| kind.name).chain(["enabled"]);
+    let known = names().chain(["enabled"]);
     OptionsError::unknown(&key.name, known).or_span(key.span.as_ref())
 }
 
@@ -128,30 +133,46 @@ fn kind_of(
 ) -> Option<&'static Descriptor> {
     let name = entry.key.name.as_str();
     let written = table.get("type");
-    let wanted = match (written, feeding) {
-        (None, _) => name,
-        (Some(_), feeding) => feeding?.kind.as_deref()?,
+    let wanted = match written {
+        None => name,
+        Some(_) => feeding?.kind.as_deref()?,
     };
-    let known = find(wanted).filter(|kind| kind.families.contains(&Family::Logs));
+    let known = kinds().find(|kind| kind.name == wanted);
     if known.is_none() {
-        let error = unknown_kind(wanted, written.is_some());
-        let span = written.map_or(&entry.key.span, |written| &written.node.span);
-        context.fail_all(vec![error.or_span(span.as_ref())], &["logging"]);
+        let error = match written {
+            None => unnamed_kind(&entry.key),
+            Some(written) => wrong_kind(wanted, written).within_key(name).within_key("logging"),
+        };
+        context.fail(error);
     }
     known
 }
 
-fn unknown_kind(wanted: &str, written: bool) -> OptionsError {
-    let names = || kinds().map(|kind| kind.name);
-    let hint = match (nearest(wanted, names()), written) {
-        (Some(name), _) => format!("did you mean `{name}`?"),
-        (None, true) => format!("known types: {}", one_of(names(), "and")),
-        (None, false) => format!(
-            "for a destination with a name of its own, add `type = ...` with one of {}",
-            one_of(names(), "or")
-        ),
+fn names() -> impl Iterator<Item = &'static str> {
+    kinds().map(|kind| kind.name)
+}
+
+/// A table without `type` whose name is no type.
+fn unnamed_kind(key: &Key) -> OptionsError {
+    let hint = nearest(&key.name, names()).map(|name| format!("did you mean `{name}`?"));
+    let hint = hint.unwrap_or_else(|| {
+        let names = one_of(names(), "or");
+        format!("for a destination with a name of its own, add `type = ...` with one of {names}")
+    });
+    let error = OptionsError::invalid(format!("there is no destination of type `{}`", key.name));
+    error.with_hint(hint).or_span(key.span.as_ref())
+}
+
+/// A `type` that is none.
+fn wrong_kind(wanted: &str, written: &Entry) -> OptionsError {
+    let hint = match nearest(wanted, names()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("known types: {}", one_of(names(), "and")),
     };
-    OptionsError::invalid(format!("there is no destination of type `{wanted}`")).with_hint(hint)
+    let shown = matches!(&written.node.value, Value::String(text) if text == wanted);
+    let what = if shown { format!("type `{wanted}`") } else { "the type in the environment".to_owned() };
+    let error = OptionsError::invalid(format!("there is no destination of {what}"));
+    error.with_hint(hint).or_span(written.node.span.as_ref()).within_key("type")
 }
 
 fn read_options(

@@ -68,13 +68,14 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(
 }
 
 /// Read, and when a key is at fault note that and read again without it. `written` are the keys that
-/// the table had at first: one that is missing only because it was at fault is no second fault.
+/// the table had at first: one that is missing only because it was at fault, or because its name is
+/// misspelt, is no second fault.
 pub(super) fn read_through<T>(
     options: &Options,
     written: &[String],
     read: impl Fn(&Options) -> Result<T, OptionsError>,
 ) -> Result<T, Vec<OptionsError>> {
-    let (mut left, mut errors) = (options.clone(), Vec::new());
+    let (mut left, mut errors) = (options.clone(), Vec::<OptionsError>::new());
     loop {
         let error = match read(&left) {
             Ok(value) if errors.is_empty() => return Ok(value),
@@ -83,7 +84,10 @@ pub(super) fn read_through<T>(
         };
         let key = error.first_key().map(str::to_owned);
         let removed = key.as_deref().is_some_and(|key| left.take(key).is_some());
-        let follows = error.is_missing() && key.is_some_and(|key| written.contains(&key));
+        let follows = error.is_missing()
+            && key.is_some_and(|key| {
+                written.contains(&key) || errors.iter().any(|error| error.suggestion() == Some(&*key))
+            });
         if !follows {
             errors.push(error);
         }

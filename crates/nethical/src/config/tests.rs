@@ -1,1 +1,316 @@
+use std::time::Duration;
 
+use nethical_core::delivery::Full;
+use nethical_core::event::Level;
+use proptest::prelude::*;
+
+use super::*;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "LOGS" => Some("/var/log".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "SIZE" => Some("7".to_owned()),
+        "SECRET" => Some("hunter2".to_owned()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    let document = Document::new("nethical.toml", text, Format::of_text(text));
+    Config::read(document, &Environment::new(&environment))
+}
+
+/// `line:column message (hint)` for each problem.
+fn errors(text: &str) -> Vec<String> {
+    let error = read(text).unwrap_err();
+    let shown = |problem: &Problem| {
+        let (line, column) = error.position(problem).unwrap_or_default();
+        let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{line}:{column} {}{hint}", problem.message)
+    };
+    error.problems().iter().map(shown).collect()
+}
+
+#[track_caller]
+fn check(text: &str, wanted: &[&str]) {
+    assert_eq!(errors(text), wanted, "{text}");
+}
+
+fn options(config: &Config, at: usize) -> String {
+    format!("{:?}", config.logging[at])
+}
+
+#[test]
+fn the_guides_shape_loads_as_it_is() {
+    let config = read(
+        r#"{"logging": {"enabled": true, "jsonl": {"filepath": "a.jsonl", "buffer_size": 5}, "memory": {}}}"#,
+    )
+    .unwrap();
+    let names: Vec<_> = config.logging().iter().map(LogDestination::name).collect();
+    assert_eq!(names, ["jsonl", "memory"]);
+    assert!(options(&config, 0).contains("buffer_size: 5"), "{config:?}");
+    assert_eq!(read(r#"{"logging": {"enabled": false, "jsonl": 5}}"#).unwrap().logging().len(), 0);
+}
+
+#[test]
+fn names_types_and_order_are_the_files() {
+    let config = read(
+        "[logging.z]\ntype = 'memory'\nlevel = 'warn'\n[logging.memory]\n[logging.a]\ntype = 'memory'\n\
+         [logging.off]\nenabled = false\nwhat = '${MISSING}'\n",
+    )
+    .unwrap();
+    let shown: Vec<_> =
+        config.logging().iter().map(|one| (one.name(), one.kind().name, one.level())).collect();
+    assert_eq!(
+        shown,
+        [("z", "memory", Level::Warning), ("memory", "memory", Level::Debug), ("a", "memory", Level::Debug)]
+    );
+}
+
+#[test]
+fn what_every_destination_takes() {
+    let config = read(
+        "[logging.memory]\nlevel = 'ERROR'\nbatch_age = 0.5\nrate_limit_per_sec = 3\nmax_events = 2\n\
+         queue = { max_events = 10, max_bytes = 1_000, full = { block = 2 } }\n\
+         [logging.b]\ntype = 'memory'\nqueue.full = 'drop_oldest'",
+    )
+    .unwrap();
+    let settings = config.logging[0].settings();
+    assert_eq!(settings.batch_age, Duration::from_millis(500));
+    assert_eq!(settings.rate_limit_per_sec, Some(3.0));
+    assert_eq!((settings.queue.max_events, settings.queue.max_bytes), (10, 1_000));
+    assert_eq!(settings.queue.full, Full::Block(Duration::from_secs(2)));
+    assert!(options(&config, 0).contains("max_events: 2"), "its own key of the same name is left to it");
+    let settings = config.logging[1].settings();
+    assert_eq!((settings.queue.max_events, settings.queue.full), (65_536, Full::DropOldest));
+}
+
+#[test]
+fn typos_name_the_nearest() {
+    check("[loging.jsonl]", &["1:2 unknown key `loging` (did you mean `logging`?)"]);
+    check("[logging.jsnol]", &["1:10 there is no destination of type `jsnol` (did you mean `jsonl`?)"]);
+    check(
+        "[logging.a]\ntype = 'memroy'",
+        &["2:8 `logging.a.type`: there is no destination of type `memroy` (did you mean `memory`?)"],
+    );
+    check("[logging]\nenabeld = true", &["2:1 unknown key `logging.enabeld` (did you mean `enabled`?)"]);
+    check(
+        "[logging.memory]\nmax_event = 1\nlevle = 'info'",
+        &[
+            "2:1 unknown key `logging.memory.max_event` (did you mean `max_events`?)",
+            "3:1 unknown key `logging.memory.levle` (did you mean `level`?)",
+        ],
+    );
+    check(
+        "[logging.memory.queue]\nful = 'drop_oldest'",
+        &["2:1 unknown key `logging.memory.queue.ful` (did you mean `full`?)"],
+    );
+    check(
+        "[redaction]\nalso = []\nexcpt = []",
+        &["3:1 unknown key `redaction.excpt` (did you mean `except`?)"],
+    );
+    let own = "for a destination with a name of its own, add `type = ...` with one of ";
+    assert!(errors("[logging.kafka]")[0].contains(own), "{:?}", errors("[logging.kafka]"));
+}
+
+#[test]
+fn a_misspelt_key_is_not_missing_too() {
+    check(
+        "[logging.jsonl]\nfilepth = 'a'",
+        &["2:1 unknown key `logging.jsonl.filepth` (did you mean `filepath`?)"],
+    );
+}
+
+#[test]
+fn wrong_values_stand_where_they_are() {
+    check("logging = 5", &["1:11 `logging`: expected a table"]);
+    check(
+        "[logging]\nenabled = 'no'",
+        &["2:11 `logging.enabled`: expected true or false, found the text \"no\""],
+    );
+    check("[logging.jsonl]\nbuffer_size = 5", &["1:1 key `logging.jsonl.filepath` is missing"]);
+    check(
+        "[logging.jsonl]\nfilepath = 'a'\nbuffer_size = 0",
+        &["3:15 `logging.jsonl.buffer_size`: must be at least 1"],
+    );
+    check(
+        "[logging.memory]\nlevel = 'loud'",
+        &["2:9 `logging.memory.level`: unknown level \"loud\": use debug, info, warning, error or critical"],
+    );
+    check(
+        "[logging.memory]\nbatch_age = 0\nqueue = { max_events = 0, full = 'drop_old' }",
+        &[
+            "2:13 `logging.memory.batch_age`: must be at least 0.001",
+            "3:24 `logging.memory.queue.max_events`: expected a whole number, 1 or more, found `0`",
+        ],
+    );
+    check(
+        "[logging.memory]\nqueue.full = { block = -1 }",
+        &["2:24 `logging.memory.queue.full.block`: expected seconds, from 0.001 to 86400, found `-1.0`"],
+    );
+    check("[limits]\nmax_depth = 1000", &["2:13 `limits.max_depth`: must be at most 100"]);
+    check("[redaction]\nalso = ['a', 1]", &["2:14 `redaction.also[1]`: expected text, found `1`"]);
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_text() {
+    check(
+        "[logging.jsonl]\nfilepath = 5\nbufer_size = 1\nfsync = 'batsh'\n[logging.memry]\n[limits]\nmax_depth = 0\n[y]",
+        &[
+            "2:12 `logging.jsonl.filepath`: expected a path, found `5`",
+            "3:1 unknown key `logging.jsonl.bufer_size` (did you mean `buffer_size`?)",
+            "4:9 `logging.jsonl.fsync`: unknown value `batsh` (did you mean `batch`?)",
+            "5:10 there is no destination of type `memry` (did you mean `memory`?)",
+            "7:13 `limits.max_depth`: must be at least 1",
+            "8:2 unknown key `y` (known here: `logging`, `redaction` and `limits`)",
+        ],
+    );
+}
+
+#[test]
+fn faults_of_syntax_have_their_place() {
+    assert!(errors("[logging\n")[0].starts_with("1:9 "), "{:?}", errors("[logging\n"));
+    assert!(errors("a = 1\na = 2")[0].starts_with("2:1 duplicate key"), "{:?}", errors("a = 1\na = 2"));
+    assert!(errors("{\"logging\": }")[0].starts_with("1:13 "), "{:?}", errors("{\"logging\": }"));
+}
+
+#[test]
+fn variables_take_their_place() {
+    let config = read(
+        "[logging.jsonl]\nfilepath = '${LOGS}/${NAME:-app}${EMPTY:-.}jsonl'\nbuffer_size = '${SIZE}'\n\
+         [redaction]\nalso = ['$${LOGS}', '$LOGS', '${EMPTY}']",
+    )
+    .unwrap();
+    assert!(options(&config, 0).contains("/var/log/app.jsonl"), "{config:?}");
+    assert!(options(&config, 0).contains("buffer_size: 7"), "{config:?}");
+    assert!(config.rules().redaction.hides("${LOGS}"));
+}
+
+#[test]
+fn variables_that_are_not_there_have_their_bytes() {
+    check(
+        "[logging.jsonl]\nfilepath = '${LOGS}/$${x}/${NAME}.jsonl'",
+        &[
+            "2:27 `logging.jsonl.filepath`: the environment has no variable NAME (set NAME, or give a default: `${NAME:-...}`)",
+        ],
+    );
+    check(
+        "[redaction]\nalso = ['a', 'x${']",
+        &["2:16 `redaction.also[1]`: `${` is not closed (write `$${` for the characters `${`)"],
+    );
+    let name =
+        "`a b` is no name of a variable (write `${NAME}` for a variable, `$${` for the characters `${`)";
+    check("[redaction]\nalso = ['${a b}']", &[&format!("2:10 `redaction.also[0]`: {name}")]);
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    for text in [
+        "[logging.memory]\nmax_events = '${SECRET}'",
+        "[logging.memory]\nlevel = '${SECRET}'",
+        "[logging.memory]\nqueue.full = '${SECRET}'",
+        "[logging]\nenabled = '${SECRET}'",
+        "[logging.x]\ntype = '${SECRET}'",
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(!error.render(false).contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn errors_show_the_line() {
+    let error = read("[logging.jsonl]\nfilepath = 'é'\nbufer_size = 1").unwrap_err();
+    let shown = "\
+error: unknown key `logging.jsonl.bufer_size`
+ --> nethical.toml:3:1
+  |
+3 | bufer_size = 1
+  | ^^^^^^^^^^
+  |
+  = help: did you mean `buffer_size`?";
+    assert_eq!(error.to_string(), shown);
+    assert!(error.render(true).contains('\u{1b}'));
+}
+
+#[test]
+fn marks_of_windows_are_taken() {
+    for text in
+        ["\u{feff}[logging.memory]\r\nlevel = 'info'\r\n", "\u{feff}{\"logging\":\r\n{\"memory\": {}}}"]
+    {
+        assert_eq!(read(text).unwrap().logging().len(), 1, "{text:?}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = Config::load(folder.path().join("no.toml")).unwrap_err();
+    assert!(missing.to_string().contains("No such file"), "{missing}");
+    let directory = Config::load(folder.path()).unwrap_err();
+    assert!(directory.to_string().contains("Is a directory"), "{directory}");
+    let binary = folder.path().join("binary.toml");
+    std::fs::write(&binary, b"a = '\xff'").unwrap();
+    let error = Config::load(&binary).unwrap_err();
+    assert!(error.to_string().contains("is not UTF-8: byte 5 is not"), "{error}");
+}
+
+#[test]
+fn a_destination_that_cannot_be_opened_is_shown_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("[logging.jsonl]\nfilepath = '{}'\n[logging.memory]", folder.path().display());
+    let error = read(&text).unwrap().open().unwrap_err();
+    assert_eq!(error.problems().len(), 1);
+    assert_eq!(error.position(&error.problems()[0]), Some((1, 1)));
+    assert!(error.to_string().contains("Is a directory"), "{error}");
+}
+
+#[test]
+fn what_is_open_delivers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("a/b.jsonl"), folder.path().join("c"));
+    std::fs::write(&config, format!("[logging.jsonl]\nfilepath = '{}'\nlevel = 'info'", file.display()))
+        .unwrap();
+    let nethical = Nethical::from_file(&config).unwrap();
+    nethical.logs().log(Level::Debug, "below", "test", crate::Metadata::new());
+    nethical.logs().log(Level::Error, "above", "test", crate::Metadata::new().with("password", "x"));
+    assert!(nethical.close(Duration::from_secs(10)));
+    let written = std::fs::read_to_string(file).unwrap();
+    assert_eq!(written.lines().count(), 1);
+    assert!(written.contains("above") && written.contains("[REDACTED]"), "{written}");
+}
+
+#[test]
+fn the_schema_knows_every_destination() {
+    let schema = Config::schema();
+    let logging = &schema["properties"]["logging"]["properties"];
+    assert_eq!(logging["jsonl"]["properties"]["buffer_size"]["minimum"], 1);
+    assert!(logging["memory"]["properties"]["queue"].is_object());
+    let text = schema.to_string();
+    let references = text.split("\"$ref\":\"#/$defs/").skip(1).map(|rest| rest.split('"').next().unwrap());
+    for reference in references {
+        assert!(schema["$defs"].get(reference).is_some(), "{reference}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in any::<String>()) {
+        if let Err(error) = read(&text) {
+            prop_assert!(!error.render(true).is_empty());
+        }
+    }
+
+    #[test]
+    fn so_is_any_that_looks_like_a_configuration(
+        lines in proptest::collection::vec("(\\[logging\\.(jsonl|memory|é)\\]|filepath = '[$a{}é:-]{0,9}'|(level|type|queue|enabled|max_events) = ('[a-z]{0,5}'|[0-9-]{1,4}|\\{[a-z =1]{0,9}\\}|true))", 0..8)
+    ) {
+        if let Err(error) = read(&lines.join("\n")) {
+            prop_assert!(!error.problems().is_empty());
+            prop_assert!(!error.render(false).is_empty());
+            for problem in error.problems() {
+                prop_assert!(error.position(problem).is_some(), "{error}");
+            }
+        }
+    }
+}

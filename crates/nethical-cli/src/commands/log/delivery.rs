@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -19,7 +18,7 @@ use super::report::{Account, Input};
 use crate::commands::load_config;
 use crate::exit::Exit;
 use crate::failure::{Failure, exit_of};
-use crate::render;
+use crate::{render, signals};
 
 /// How many entries of standard input may wait: enough for two batches, little enough for any machine.
 const MAX_WAITING: usize = 16_384;
@@ -62,7 +61,7 @@ impl Delivery {
     }
 
     pub(super) fn log(&self, entry: &LogEntry) {
-        if !self.logs.connectors().is_empty() && !self.logs.wants(entry.level) {
+        if !self.is_nowhere() && !self.logs.wants(entry.level) {
             render::warning(&format!("no destination takes entries of level {}", entry.level), None);
         }
         self.logs.log_entry(entry);
@@ -70,6 +69,11 @@ impl Delivery {
 
     pub(super) fn publish(&self, encoded: &Encoded) {
         self.logs.publish_encoded(encoded);
+    }
+
+    /// Whether there is nobody to deliver to.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.logs.connectors().is_empty()
     }
 
     pub(super) const fn logs(&self) -> &LogAggregator {
@@ -80,18 +84,20 @@ impl Delivery {
     /// command ends.
     pub(super) fn finish(&self, input: &Input) -> Result<Exit, Failure> {
         if std::mem::replace(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner), true) {
-            loop {
-                thread::park();
-            }
+            signals::wait_for_the_end();
         }
         let settled = self.logs.flush_all(self.patience);
         let statuses = self.logs.statuses();
         self.progress.finish_and_clear();
         let exit = self.exit(&statuses);
-        Account { input, statuses: &statuses, unopened: &self.unopened, patience: self.patience, exit }
-            .give(self.json)?;
+        let patience = self.patience;
+        let given =
+            Account { input, statuses: &statuses, unopened: &self.unopened, patience, exit }.give(self.json);
         self.logs.close_all(if settled { CLOSING } else { Duration::ZERO });
-        Ok(exit)
+        match given {
+            Ok(()) | Err(Failure::BrokenPipe) => Ok(exit),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn exit(&self, statuses: &[Status]) -> Exit {
@@ -145,7 +151,8 @@ fn open_all(config: &Config, chosen: &[&LogDestination], change: &dyn Fn(Setting
 fn choose<'c>(config: &'c Config, to: &[String]) -> Result<Vec<&'c LogDestination>, Failure> {
     let all = config.logging();
     if all.is_empty() {
-        let hint = "add a table such as `[logging.jsonl]`; `nethical init -` shows all of them";
+        let hint =
+            "add a table such as `[logging.jsonl]`, or switch one on; `nethical init -` shows all of them";
         return Err(Failure::usage(format!("{} has no destination for logs", config.name()), hint));
     }
     if to.is_empty() {

@@ -1,6 +1,7 @@
 //! `nethical log`
 
 mod delivery;
+mod entry;
 mod fields;
 mod lines;
 mod report;
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 
 /// Log an entry, or one for each line of standard input.
 ///
-/// Nothing is printed unless something is wrong.
+/// One that was delivered prints nothing; --stdin ends with an account on standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -53,10 +54,13 @@ pub(crate) struct Args {
     /// Wait at most this long for everything to be delivered.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     wait: Duration,
-    /// Do not wait for the delivery. What the destination does not take at once is given up.
+    /// Do not wait for a destination that does not take everything at once.
     #[arg(long, conflicts_with = "wait")]
     no_wait: bool,
 }
+
+/// What `--no-wait` calls at once: a local file takes a few milliseconds.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +79,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     let metadata = fields::read(args.field_words())?;
     let delivery = Arc::new(Delivery::open(args, config)?);
-    let input = if args.stdin {
+    let input = if delivery.is_nowhere() {
+        Input::default()
+    } else if args.stdin {
         stdin::feed(args, &metadata, &delivery)?
     } else {
         log_one(args, metadata, &delivery)
@@ -90,7 +96,7 @@ impl Args {
     }
 
     fn patience(&self) -> Duration {
-        if self.no_wait { Duration::ZERO } else { self.wait }
+        if self.no_wait { AT_ONCE } else { self.wait }
     }
 }
 

@@ -1,27 +1,29 @@
 //! Entries from standard input.
 
+use std::fmt::Write;
 use std::io::{self, BufReader, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressDrawTarget, ProgressState, ProgressStyle};
 use nethical::Metadata;
 use nethical::event::{EventId, Head, Timestamp, encode};
 
 use super::Args;
 use super::delivery::Delivery;
-use super::lines::{Line, Lines, entry_of};
+use super::entry::Object;
+use super::lines::{Line, Lines};
 use super::report::Input;
 use crate::failure::Failure;
 use crate::{render, signals};
 
-/// Lines between two looks at the clock and the screen.
+/// Lines between two looks at the screen.
 const STEP: u64 = 4_096;
 
 /// Log every line; returns at the end of the input.
 pub(super) fn feed(args: &Args, metadata: &Metadata, delivery: &Arc<Delivery>) -> Result<Input, Failure> {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new());
     let (at_end, watched) = (Arc::clone(delivery), Arc::clone(&shared));
     signals::on_interrupt(move || {
         watched.stop.store(true, Ordering::Relaxed);
@@ -32,30 +34,40 @@ pub(super) fn feed(args: &Args, metadata: &Metadata, delivery: &Arc<Delivery>) -
     if io::stdin().is_terminal() {
         render::say("reading entries from the terminal, one on each line; Ctrl-D ends");
     }
-    Feeder { args, metadata, delivery, input: Input { lines: Some(0), ..Input::default() } }.run(&shared)
+    Feeder { args, metadata, delivery, input: shared.input() }.run(&shared)
 }
 
 fn show_progress(delivery: &Delivery) {
     if !io::stderr().is_terminal() || io::stdin().is_terminal() {
         return;
     }
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} lines, {per_sec}, {elapsed}") {
-        delivery.progress.set_style(style);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} lines, {rate} a second, {elapsed}")
+    {
+        let rate = |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&render::thousands(state.per_sec() as u64));
+        };
+        delivery.progress.set_style(style.with_key("rate", rate));
     }
     delivery.progress.set_draw_target(ProgressDrawTarget::stderr());
     delivery.progress.enable_steady_tick(Duration::from_millis(100));
 }
 
 /// What the thread that waits for signals must know.
-#[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    started: Instant,
     input: Mutex<Input>,
 }
 
 impl Shared {
+    fn new() -> Self {
+        let input = Input { lines: Some(0), ..Input::default() };
+        Self { stop: AtomicBool::new(false), started: Instant::now(), input: Mutex::new(input) }
+    }
+
     fn input(&self) -> Input {
-        *self.input.lock().unwrap_or_else(PoisonError::into_inner)
+        let input = *self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        Input { took: self.started.elapsed(), ..input }
     }
 
     fn set(&self, input: Input) {
@@ -72,23 +84,21 @@ struct Feeder<'a> {
 
 impl Feeder<'_> {
     fn run(mut self, shared: &Shared) -> Result<Input, Failure> {
-        let started = Instant::now();
         let mut lines = Lines::new(BufReader::with_capacity(1 << 18, io::stdin().lock()));
         let mut number = 0;
-        while !shared.stop.load(Ordering::Relaxed) {
-            let line = lines.next().map_err(|error| Failure::io("read standard input", &error))?;
-            let Some(line) = line else { break };
+        while let Some(line) = lines.next().map_err(|error| Failure::io("read standard input", &error))? {
+            if shared.stop.load(Ordering::Relaxed) {
+                signals::wait_for_the_end();
+            }
+            self.take(&line);
             number += 1;
             self.input.lines = Some(number);
-            self.take(&line);
+            shared.set(self.input);
             if number.is_multiple_of(STEP) {
-                self.input.took = started.elapsed();
-                shared.set(self.input);
                 self.delivery.progress.set_position(number);
             }
         }
-        self.input.took = started.elapsed();
-        Ok(self.input)
+        Ok(shared.input())
     }
 
     fn take(&mut self, line: &Line<'_>) {
@@ -119,11 +129,11 @@ impl Feeder<'_> {
     }
 
     fn log_json(&mut self, text: &str) {
-        let Ok(object) = serde_json::from_str(text) else {
+        let Ok(object) = serde_json::from_str::<Object>(text) else {
             self.input.not_json += 1;
             return self.log_text(text);
         };
-        let (entry, odd) = entry_of(object, self.args.level, &self.args.source, self.metadata);
+        let (entry, odd) = object.into_entry(self.args.level, &self.args.source, self.metadata);
         self.input.odd += u64::from(odd);
         self.delivery.logs().log_entry(&entry);
     }

@@ -48,7 +48,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
         let entry = self.current.take().ok_or_else(|| OptionsError::custom("a value without a key"))?;
-        seed.deserialize(NodeReader(&entry.node)).map_err(|error| error.within_key(&entry.key.name))
+        let value = seed.deserialize(NodeReader(&entry.node));
+        value.map_err(|error: OptionsError| error.about(&entry.node).within_key(&entry.key.name))
     }
 }
 
@@ -59,7 +60,8 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         let Some((index, node)) = self.0.next() else { return Ok(None) };
-        seed.deserialize(NodeReader(node)).map(Some).map_err(|error| error.within_item(index))
+        let item = seed.deserialize(NodeReader(node)).map(Some);
+        item.map_err(|error: OptionsError| error.about(node).within_item(index))
     }
 }
 
@@ -216,7 +218,8 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
-        seed.deserialize(self.value()?).map_err(|error| error.within_key(self.name))
+        let NodeReader(node) = self.value()?;
+        seed.deserialize(NodeReader(node)).map_err(|error| error.about(node).within_key(self.name))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {

@@ -70,7 +70,9 @@ impl OptionsError {
         self
     }
 
-    pub(super) fn within_item(mut self, index: usize) -> Self {
+    /// The same, seen from the list that holds this item.
+    #[must_use]
+    pub fn within_item(mut self, index: usize) -> Self {
         let path = &self.0.path;
         let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
         self.0.path = format!("[{index}]{dot}{path}");
@@ -119,17 +121,24 @@ impl OptionsError {
         matches!(self.0.fault, Fault::Missing)
     }
 
+    /// If this is about an unknown key: the known one that was meant, most likely.
+    pub fn suggestion(&self) -> Option<&str> {
+        let Fault::Unknown { known } = &self.0.fault else { return None };
+        let last = self.0.path.rsplit('.').next().unwrap_or_default();
+        nearest(last, known.iter().map(String::as_str))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
-        let Fault::Unknown { known } = &self.0.fault else { return self.0.hint.clone() };
-        self.0.hint.clone().or_else(|| {
-            let last = self.0.path.rsplit('.').next().unwrap_or_default();
-            match nearest(last, known.iter().map(String::as_str)) {
-                Some(name) => Some(format!("did you mean `{name}`?")),
-                None if known.is_empty() => None,
-                None => Some(format!("known here: {}", one_of(known.iter().map(String::as_str), "and"))),
-            }
-        })
+        let known = match &self.0.fault {
+            Fault::Unknown { known } if self.0.hint.is_none() => known,
+            _ => return self.0.hint.clone(),
+        };
+        if let Some(name) = self.suggestion() {
+            return Some(format!("did you mean `{name}`?"));
+        }
+        let names = one_of(known.iter().map(String::as_str), "and");
+        (!known.is_empty()).then(|| format!("known here: {names}"))
     }
 }
 

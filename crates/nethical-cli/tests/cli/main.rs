@@ -1,0 +1,118 @@
+//! The command as people and scripts use it: exit codes, output, files.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod check;
+mod interrupt;
+mod log;
+mod stdin;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A folder of its own, in which the command finds nothing but what a test puts there.
+struct Sandbox {
+    folder: TempDir,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nethical"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env_clear().env("XDG_CONFIG_HOME", self.path("config-home"));
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Run with standard input from a file.
+    fn run_with(&self, arguments: &[&str], input: &Path) -> Ended {
+        let input = std::fs::File::open(input).unwrap();
+        self.command(arguments).stdin(input).output().unwrap().into()
+    }
+
+    /// Messages of a JSON Lines file, in order.
+    fn messages(&self, name: &str) -> Vec<String> {
+        let entries = self.entries(name);
+        entries.iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn entries(&self, name: &str) -> Vec<serde_json::Value> {
+        self.read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        self
+    }
+
+    /// Nothing was printed, anywhere.
+    #[track_caller]
+    fn silent(self) -> Self {
+        assert_eq!((self.stdout.as_str(), self.stderr.as_str()), ("", ""));
+        self
+    }
+
+    #[track_caller]
+    fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in {:?}", self.stderr);
+        self
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {:?}", self.stdout))
+    }
+}
+
+#[test]
+fn documented_commands_print_what_is_documented() {
+    trycmd::TestCases::new().case("tests/cmd/*.trycmd").env("XDG_CONFIG_HOME", "/nonexistent").run();
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_fault() {
+    let sandbox = Sandbox::new();
+    for arguments in [&["destinations"][..], &["completions", "bash"], &["init", "-"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended: Ended = sandbox.command(arguments).stdout(writer).output().unwrap().into();
+        ended.code(0).silent();
+    }
+}

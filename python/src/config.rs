@@ -1,0 +1,79 @@
+//! A configuration, as the crate reads it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nethical::config::Format;
+use nethical::delivery::Settings;
+use nethical::event::Rules;
+use nethical::{Config as Core, ConfigError};
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use crate::connector::Connector;
+use crate::{errors, notices};
+
+/// A configuration that was read and checked; nothing of it is open yet.
+#[pyclass(frozen, module = "nethical._core")]
+pub(crate) struct Config {
+    core: Core,
+    path: Option<PathBuf>,
+    text: Option<String>,
+}
+
+#[pymethods]
+impl Config {
+    /// Read a file, or a text in JSON.
+    #[new]
+    #[pyo3(signature = (path, text))]
+    fn new(py: Python<'_>, path: Option<PathBuf>, text: Option<String>) -> PyResult<Self> {
+        let core = match (&path, &text) {
+            (Some(path), None) => Core::load(path),
+            (None, Some(text)) => Core::parse("configuration", text, Format::Json),
+            _ => return Err(PyTypeError::new_err("either a path or a text is needed")),
+        };
+        Ok(Self { core: core.map_err(|error| exception(py, &error))?, path, text })
+    }
+
+    /// Open all: name, type, lowest level and connector of each.
+    fn open(&self, py: Python<'_>) -> PyResult<Vec<(&str, &'static str, &'static str, Connector)>> {
+        let opened = self.core.open_with(&observed).map_err(|error| exception(py, &error))?;
+        let connectors = opened.logs().connectors();
+        let described = self.core.logging().iter().zip(connectors).map(|(destination, connector)| {
+            let (kind, level) = (destination.kind().name, destination.level().as_str());
+            (destination.name(), kind, level, Connector::from_core(connector))
+        });
+        Ok(described.collect())
+    }
+
+    /// Open one.
+    fn connect(&self, py: Python<'_>, name: &str) -> PyResult<Connector> {
+        let found = self.core.logging().iter().find(|destination| destination.name() == name);
+        let destination = found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
+        let core = destination.connect(&observed).map_err(|error| errors::exception(py, &error))?;
+        Ok(Connector::from_core(Arc::new(core)))
+    }
+
+    /// In another process it is read again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (Option<PathBuf>, Option<String>)) {
+        (slf.get_type(), (slf.get().path.clone(), slf.get().text.clone()))
+    }
+}
+
+impl Config {
+    /// What becomes of an entry before it leaves the caller.
+    pub(crate) const fn rules(&self) -> &Rules {
+        self.core.rules()
+    }
+}
+
+fn observed(mut settings: Settings) -> Settings {
+    settings.observer = notices::observer();
+    settings
+}
+
+fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
+    let hint = error.problems().iter().find_map(|problem| problem.hint.as_deref());
+    errors::build(py, "config", "config.invalid", error.render(false).trim_end(), hint)
+}
