@@ -123,7 +123,9 @@ fn raw(dir: &Path, events: usize) -> Result<(), Failure> {
 fn backlog(dir: &Path, events: usize) -> Result<(), Failure> {
     let spool = fresh(dir, Durability::None)?;
     let id = spool.destination("d")?;
-    (0..events).for_each(|_| drop(spool.append(&[b'x'; 300], &[id])));
+    for _ in 0..events {
+        spool.append(&[b'x'; 300], &[id])?;
+    }
     spool.close();
     drop(spool);
     open(dir)

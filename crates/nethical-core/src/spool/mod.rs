@@ -47,6 +47,7 @@ mod reader;
 mod recovery;
 mod segment;
 mod shared;
+mod squeeze;
 pub mod storage;
 mod writer;
 

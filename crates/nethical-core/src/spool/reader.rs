@@ -156,6 +156,11 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
+        // Opened by name, so it may have been replaced since it was looked up.
+        let now = self.shared.log().get(ordinal).map(|segment| segment.generation);
+        if now != Some(generation) {
+            return self.enter(state);
+        }
         let scanner = Scanner::new(marker, HEADER, end);
         state.place = Some(Place { ordinal, generation, file, scanner });
         Ok(true)

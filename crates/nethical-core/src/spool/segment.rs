@@ -398,6 +398,16 @@ impl Scanner {
         Ok(frame.map_or(Step::End, |frame| Step::Frame { frame, offset }))
     }
 
+    /// Steps over damage, if there is any here, and says where it was.
+    pub(super) fn skip_damage(&mut self, file: &dyn StorageFile) -> io::Result<Option<(u64, u64)>> {
+        let from = self.offset;
+        if from < self.end && self.frame_at(file, from)?.is_none() {
+            self.resynchronise(file)?;
+            return Ok(Some((from, self.offset)));
+        }
+        Ok(None)
+    }
+
     /// Length of the valid frame at an offset, which is then in the buffer.
     fn frame_at(&mut self, file: &dyn StorageFile, offset: u64) -> io::Result<Option<usize>> {
         let (marker, end) = (self.marker, self.end);

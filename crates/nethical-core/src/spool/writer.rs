@@ -27,7 +27,7 @@ use super::queue::{Batch, Order, Patience, Ticket};
 use super::segment::{self, HEADER, Header, Summary, Tallies};
 use super::shared::{Shared, bump};
 use super::storage::StorageFile;
-use super::{Durability, Full, Seq, now_micros, random_marker};
+use super::{Durability, Full, Seq, now_micros, random_marker, squeeze};
 
 /// Unsynced frames that are kept to be written again; at this size an fsync is due.
 const UNSYNCED: usize = 4 * 1024 * 1024;
@@ -423,12 +423,23 @@ impl Writer {
             }
         }
         while shared.log().size() + coming > options.max_bytes {
-            let freed = self.remove_free().unwrap_or(0) > 0;
+            let freed = self.remove_free().unwrap_or(0) > 0 || self.squeeze();
             if !freed && !self.sacrifice() {
                 break;
             }
         }
-        shared.mark_laggards(shared.log().size() + coming > options.max_bytes);
+        let over = shared.log().size() + coming > options.max_bytes;
+        shared.mark_laggards(over);
+    }
+
+    /// Makes a segment smaller that little waits in; false when there is none, or it did not work.
+    fn squeeze(&self) -> bool {
+        let Some(ordinal) = squeeze::candidate(&self.shared) else { return false };
+        let done = squeeze::rewrite(&self.shared, ordinal);
+        if let Err(error) = &done {
+            self.shared.note(error);
+        }
+        done.is_ok()
     }
 
     /// Drops the oldest segment whatever waits in it; false when there is none to drop.

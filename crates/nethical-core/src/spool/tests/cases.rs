@@ -155,7 +155,7 @@ fn strange_files_stop_nothing_and_are_reported() {
         sim.edit(&segment(1), |bytes| bytes.fill(0));
         sim.edit(&segment(2), |bytes| bytes[8] = 9);
         sim.edit(&segment(3), |bytes| {
-            *bytes = b"somebody else's file, rather a long one to be sure".repeat(2)
+            *bytes = b"somebody else's file, rather a long one to be sure".repeat(2);
         });
     });
     assert_eq!(recovery.zero_filled, [segment(1)]);
@@ -360,6 +360,35 @@ fn a_lagging_destination_pays_alone() {
     assert!(slow_books.waiting.bytes <= 2000 && slow_books.waiting.events >= 10);
     assert_eq!(slow_books.waiting.events + slow_books.dropped_oldest.events, 100);
     assert_eq!(drain(&spool, slow), (100 - slow_books.waiting.events as usize..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_event_for_a_destination_that_is_down_does_not_keep_the_rest() {
+    let sim = Sim::new(5);
+    let options = Options { max_bytes: 8000, full: Full::DropNewest, ..small() };
+    let (spool, _) = open(&sim, options.clone());
+    let (down, fast) = (spool.destination("down").unwrap(), spool.destination("fast").unwrap());
+    let fast_reader = reader(&spool, fast);
+    let mut expected = Vec::new();
+    for number in 0..400 {
+        let both = number % 40 == 7;
+        append(&spool, [&[down, fast][..], &[fast]][usize::from(!both)], number..number + 1);
+        expected.extend(both.then_some(number));
+        let entries = fast_reader.read(9, 9999).unwrap();
+        assert_eq!(numbers(&entries), [number]);
+        fast_reader.ack(&[entries[0].seq]);
+    }
+    assert!(spool.stats().disk_bytes <= 9000, "{}", spool.stats().disk_bytes);
+    assert_eq!(stats(&spool, down).dropped_newest.events, 0);
+    let down_reader = reader(&spool, down);
+    assert_eq!(numbers(&down_reader.read(3, 9999).unwrap()), &expected[..3]);
+    drop(down_reader);
+    spool.close();
+    drop(spool);
+    let (spool, recovery) = open(&sim, options);
+    assert!(recovery.is_clean(), "{recovery:?}");
+    assert_eq!(drain(&spool, down), expected);
+    assert_eq!(stats(&spool, down).waiting.events, 10);
 }
 
 #[test]
