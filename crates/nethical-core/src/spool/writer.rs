@@ -85,8 +85,6 @@ impl Writer {
         next_ordinal: u64,
         published: Seq,
     ) -> Self {
-        let dirty_since = active.as_ref().map(|_| Instant::now());
-        let forgotten = active.is_some();
         Self {
             shared,
             active,
@@ -95,10 +93,10 @@ impl Writer {
             written: 0,
             synced: 0,
             unsynced: Vec::new(),
-            forgotten,
+            forgotten: false,
             doubtful: false,
             published,
-            dirty_since,
+            dirty_since: None,
             since: None,
             tickets: Vec::new(),
             trim: true,
