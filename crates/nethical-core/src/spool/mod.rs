@@ -39,6 +39,7 @@ mod dead_letters;
 mod destination;
 mod directory;
 mod frame;
+mod inspect;
 mod log;
 mod options;
 mod quarantine;
@@ -63,6 +64,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
 pub use directory::{Directory, Home};
+pub use inspect::{Backlog, inspect};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
 pub use recovery::Recovery;
@@ -128,7 +130,7 @@ pub struct Waiting {
     pub events: u64,
     /// Bytes of their payloads.
     pub bytes: u64,
-    /// When the oldest of those that are handed out was accepted, in microseconds since 1970.
+    /// When the oldest of them was accepted, in microseconds since 1970.
     pub oldest_micros: Option<u64>,
 }
 
@@ -299,6 +301,18 @@ impl Spool {
         }
         *lock(&destination.waker) = Some(waker);
         Ok(Reader::new(Arc::clone(shared), destination))
+    }
+
+    /// What is accepted for a destination and not settled. To know how old the oldest is takes reading the
+    /// head of a segment when nothing is handed out, so this is no call for every second.
+    ///
+    /// # Errors
+    /// When there is no such destination.
+    pub fn waiting(&self, id: DestinationId) -> Result<Waiting, SpoolError> {
+        let shared = &self.owner.shared;
+        let destinations = shared.destinations();
+        let found = destinations.iter().find(|destination| destination.id == id);
+        Ok(reader::waiting(shared, found.ok_or(SpoolError::UnknownDestination(id))?))
     }
 
     /// Drops what waits for a destination in the oldest segment that has something for it, and says how

@@ -36,6 +36,10 @@ const FOOTER_ENTRY: usize = 18;
 const MAX_FOOTER: u64 = 4 * 1024 * 1024;
 const SUFFIX: &str = ".seg";
 
+/// How far into a file without a header a frame is looked for, and how large it may be.
+const SALVAGE: usize = 1024 * 1024;
+const SALVAGE_FRAME: usize = 64 * 1024;
+
 /// Where a segment lies.
 pub(super) fn path(dir: &Path, ordinal: u64) -> PathBuf {
     dir.join(format!("{ordinal:016x}{SUFFIX}"))
@@ -65,7 +69,7 @@ pub(super) enum Opening {
     Newer(u16),
     /// Nothing but zeros, or nothing at all, as a power cut leaves a file behind.
     Zeros,
-    /// The header is damaged, yet a valid frame follows it: its marker serves.
+    /// The header is damaged, yet there is a valid frame, and it tells the marker.
     Salvaged(Header),
     /// Somebody else's.
     Foreign,
@@ -119,19 +123,27 @@ pub(super) fn open_header(file: &dyn StorageFile, ordinal: u64) -> io::Result<Op
     }
 }
 
-/// Judges a file that does not begin with a valid header by its first frame.
+/// Judges a file that does not begin with a valid header by the first frame in it.
 fn without_header(file: &dyn StorageFile, ordinal: u64) -> io::Result<Opening> {
     let size = file.size()?;
-    let mut marker = [0; 4];
-    if size > HEADER && file.read_full_at(&mut marker, HEADER)? == marker.len() {
-        let marker = u32::from_le_bytes(marker);
-        let mut scanner = Scanner::new(marker, HEADER, size);
-        if let Step::Frame { frame, .. } = scanner.next(file)? {
-            let header = Header { marker, ordinal, first: frame.seq, created: frame.time };
-            return Ok(Opening::Salvaged(header));
+    let mut bytes = vec![0; SALVAGE.min(size.try_into().unwrap_or(SALVAGE))];
+    let count = file.read_full_at(&mut bytes, 0)?;
+    let bytes = bytes.get(..count).unwrap_or_default();
+    let salvaged = (HEADER as usize..count).find_map(|at| {
+        let bytes = bytes.get(at..)?;
+        let marker = Fields::new(bytes).u32()?;
+        // Most of what is tried here is no frame; a checksum over megabytes each time would take too long.
+        let bytes = bytes.get(..SALVAGE_FRAME).unwrap_or(bytes);
+        match frame::parse(bytes, marker, at as u64) {
+            Parsed::Valid(frame) => Some(Header { marker, ordinal, first: frame.seq, created: frame.time }),
+            _ => None,
         }
+    });
+    match salvaged {
+        Some(header) => Ok(Opening::Salvaged(header)),
+        None if all_zeros(file, size)? => Ok(Opening::Zeros),
+        None => Ok(Opening::Foreign),
     }
-    if all_zeros(file, size)? { Ok(Opening::Zeros) } else { Ok(Opening::Foreign) }
 }
 
 fn all_zeros(file: &dyn StorageFile, size: u64) -> io::Result<bool> {

@@ -136,6 +136,13 @@ fn a_lost_header_costs_nothing() {
 }
 
 #[test]
+fn a_lost_first_block_costs_what_was_in_it() {
+    let (_, spool, recovery, id) = after(|sim| sim.edit(&segment(2), |bytes| bytes[..200].fill(0xEE)));
+    assert_eq!(recovery.salvaged, [segment(2)]);
+    assert_eq!(drain(&spool, id), (0..7).chain(9..30).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_lost_footer_costs_nothing() {
     let (sim, spool, recovery, id) = after(|sim| {
         sim.edit(&segment(2), |bytes| {
@@ -313,6 +320,28 @@ fn wrong_calls_are_refused() {
     spool.close();
     assert_eq!(spool.append(b"x", &[id]), Err(AppendError::Closed));
     assert!(!spool.sync(Duration::from_secs(1)));
+}
+
+#[test]
+fn a_spool_can_be_looked_into_without_touching_it() {
+    let sim = Sim::new(5);
+    let (spool, id) = filled(&sim, small(), 30);
+    let reader = reader(&spool, id);
+    let entries = reader.read(8, usize::MAX).unwrap();
+    assert_eq!(spool.waiting(id).unwrap().oldest_micros, Some(entries[0].time));
+    reader.ack(&entries[..7].iter().map(|entry| entry.seq).collect::<Vec<_>>());
+    let expected = spool.waiting(id).unwrap();
+    assert_eq!((expected.events, expected.bytes, expected.oldest_micros), (23, 2300, Some(entries[7].time)));
+    let last = segment(segments(&sim) as u64);
+    sim.edit(&last, |bytes| bytes.extend_from_slice(b"torn"));
+    let before = (sim.steps(), sim.used());
+    let (backlogs, report) = crate::spool::inspect(Arc::new(sim.clone()), Path::new(DIR)).unwrap();
+    assert_eq!((sim.steps(), sim.used()), before);
+    assert_eq!(report.cut_bytes, 4);
+    assert_eq!((backlogs.len(), backlogs[0].key.as_str()), (1, "a"));
+    assert_eq!(backlogs[0].waiting, expected);
+    drop(reader);
+    assert_eq!(spool.waiting(id).unwrap(), expected);
 }
 
 // ---- limits -------------------------------------------------------------------------------------
