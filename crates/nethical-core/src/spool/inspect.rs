@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use super::destination::Destination;
 use super::log::Segment;
-use super::segment::{self, HEADER, Scanner, Step, Tally};
+use super::scan::{Scanner, Step};
+use super::segment::{self, HEADER};
 use super::storage::{Held, Listed, Storage, StorageFile};
+use super::tally::Tally;
 use super::{DestinationId, Options, Recovery, SpoolError, Waiting, recovery};
 
 /// What waits for one destination of a spool that is not ours.

@@ -14,8 +14,10 @@ use std::time::Instant;
 
 use super::cursor::WINDOW;
 use super::destination::{Destination, Flight, Place, State};
-use super::segment::{self, HEADER, Scanner, Step, Tally};
+use super::scan::{Scanner, Step};
+use super::segment::{self, HEADER};
 use super::shared::{Shared, bump};
+use super::tally::Tally;
 use super::{DestinationId, Entry, Seq, Waiting, inspect, lock};
 
 /// Reads one destination; there is one reader per destination at a time. Dropping it makes what is not

@@ -24,8 +24,10 @@ use std::sync::Arc;
 use super::cursor::{self, CursorFile, Position};
 use super::destination::Destination;
 use super::log::{Log, Segment};
-use super::segment::{self, HEADER, Header, Opening, Scanner, Step, Summary, Tallies, Tally};
+use super::scan::{Scanner, Step};
+use super::segment::{self, HEADER, Header, Opening, Summary};
 use super::storage::{Storage, StorageFile};
+use super::tally::{Tallies, Tally};
 use super::writer::Active;
 use super::{DestinationId, Options, Seq, SpoolError, quarantine};
 

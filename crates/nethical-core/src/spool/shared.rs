@@ -13,8 +13,8 @@ use super::destination::{Destination, State};
 use super::frame::Frame;
 use super::log::Log;
 use super::queue::Queue;
-use super::segment::{Tallies, Tally};
 use super::storage::Storage;
+use super::tally::{Tallies, Tally};
 use super::writer::Active;
 use super::{Options, lock, quarantine};
 
