@@ -289,9 +289,11 @@ impl Spool {
         self.owner.shared.stats()
     }
 
-    /// Takes nothing in any more, makes durable what was accepted, and waits for that. Readers may go on.
-    pub fn close(&self) {
+    /// Takes nothing in any more, makes durable what was accepted, and waits for that. False when the disk
+    /// did not take everything: the rest is lost with this process. Readers may go on.
+    pub fn close(&self) -> bool {
         self.owner.close();
+        self.owner.shared.complete.load(Ordering::Acquire)
     }
 
     /// In tests with a writer that is turned by hand, turns it: once for what it may still be holding, once

@@ -330,8 +330,19 @@ impl Writer {
             let _ = destination.persist_durably();
             destination.wake();
         }
-        self.tickets.drain(..).for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
-        self.shared.closed.store(true, Ordering::Release);
+        let complete = !self.is_holding() && self.dirty_since.is_none();
+        self.shared.complete.store(complete, Ordering::Release);
+    }
+}
+
+/// Nobody is left waiting for a writer that is gone, for whatever reason.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        let left = self.shared.queue.take(&Patience { until: None, linger: Duration::ZERO, holding: false });
+        let ticket = left.batch.and_then(|batch| batch.ticket);
+        let tickets = self.tickets.drain(..).chain(ticket);
+        tickets.for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
     }
 }
 
