@@ -1,5 +1,6 @@
 //! How fast the spool takes events in, gives them out and opens: `spool_speed DIR [EVENTS]`, and with
-//! `spool_speed DIR open` how it opens what the last run has left, and what memory that takes.
+//! `spool_speed DIR fill [EVENTS]` and `spool_speed DIR open` how it opens a backlog, reads the whole of it
+//! without settling more than it must, and what memory that takes.
 
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nethical_core::spool::{Disk, Durability, Entry, Options, Spool};
+use nethical_core::spool::{Disk, Durability, Entry, Full, Options, Spool};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -15,8 +16,12 @@ fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
     let dir = args.next().ok_or("usage: spool_speed DIR [EVENTS]")?;
     let second = args.next();
-    if second.as_deref() == Some("open") {
-        return open(Path::new(&dir));
+    match second.as_deref() {
+        Some("open") => return open(Path::new(&dir)),
+        Some("fill") => {
+            return fill(Path::new(&dir), args.next().map_or(Ok(3_600_000), |count| count.parse())?);
+        }
+        _ => {}
     }
     let events: usize = second.map_or(Ok(1_000_000), |count| count.parse())?;
     for (mode, producers) in [(Durability::None, 1), (Durability::Interval, 1), (Durability::Interval, 8)] {
@@ -28,13 +33,20 @@ fn main() -> Result<(), Failure> {
     every(Path::new(&dir), 1, events / 500)?;
     every(Path::new(&dir), 64, events / 10)?;
     raw(Path::new(&dir), events)?;
-    backlog(Path::new(&dir), events)
+    fill(Path::new(&dir), events)?;
+    open(Path::new(&dir))
 }
 
 fn fresh(dir: &Path, mode: Durability) -> Result<Spool, Failure> {
     let _ = std::fs::remove_dir_all(dir);
-    let options =
-        Options { durability: mode, max_bytes: 16 << 30, destination_bytes: 16 << 30, ..Options::default() };
+    let full = Full::Block(Duration::from_secs(60));
+    let options = Options {
+        full,
+        durability: mode,
+        max_bytes: 16 << 30,
+        destination_bytes: 16 << 30,
+        ..Options::default()
+    };
     Ok(Spool::open(Arc::new(Disk), dir, options)?.0)
 }
 
@@ -120,15 +132,13 @@ fn raw(dir: &Path, events: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-fn backlog(dir: &Path, events: usize) -> Result<(), Failure> {
+fn fill(dir: &Path, events: usize) -> Result<(), Failure> {
     let spool = fresh(dir, Durability::None)?;
     let id = spool.destination("d")?;
     for _ in 0..events {
-        let _ = spool.append(&[b'x'; 300], &[id]);
+        spool.append(&[b'x'; 300], &[id])?;
     }
-    spool.close();
-    drop(spool);
-    open(dir)
+    Ok(())
 }
 
 fn open(dir: &Path) -> Result<(), Failure> {

@@ -329,15 +329,9 @@ impl Backlog for Spooled {
     }
 }
 
-fn timestamp(micros: u64) -> Option<Timestamp> {
+/// Microseconds since 1970 as a point in time.
+pub(crate) fn timestamp(micros: u64) -> Option<Timestamp> {
     Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()
-}
-
-/// The accounts of a destination that nobody has open, and when its oldest event that waits was accepted.
-pub(crate) fn look(spool: &Spool, id: DestinationId) -> Result<(Ledger, Option<Timestamp>), SpoolError> {
-    let source = Source::new(spool.reader(id, Arc::new(|| {}))?);
-    let first = source.reader.read(1, usize::MAX).unwrap_or_default();
-    Ok((source.ledger(), first.first().and_then(|entry| timestamp(entry.time))))
 }
 
 /// Store an event once for all of these destinations.

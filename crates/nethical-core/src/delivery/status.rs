@@ -15,7 +15,7 @@ use crate::delivery::spooled;
 use crate::delivery::{Error, Ledger};
 use crate::event::Timestamp;
 use crate::spool::storage::Disk;
-use crate::spool::{Directory, Home, Options, STATUS, Spool};
+use crate::spool::{Backlog, Directory, Home, STATUS, inspect};
 
 /// What one destination is doing.
 #[derive(Debug, Clone)]
@@ -147,21 +147,23 @@ pub fn survey(home: &Path) -> io::Result<Vec<ProcessReport>> {
 fn left_behind(directory: &Directory) -> Option<ProcessReport> {
     let path = directory.path();
     let last = read(path);
-    let (spool, _) = Spool::open(Arc::new(Disk), path, Options::default()).ok()?;
-    let destinations = spool.stats().destinations.into_iter().filter_map(|stats| {
-        let reported = last.iter().flat_map(|last| &last.destinations).find(|report| report.key == stats.key);
-        let (ledger, oldest) = spooled::look(&spool, stats.id).ok()?;
-        let mut report = reported.cloned().unwrap_or_default();
-        report.key = stats.key;
-        Some(DestinationReport {
+    let (backlogs, _) = inspect(Arc::new(Disk), path).ok()?;
+    let destination = |backlog: Backlog| {
+        let reported =
+            last.iter().flat_map(|last| &last.destinations).find(|report| report.key == backlog.key);
+        let mut ledger = Ledger::from_stored(&backlog.note);
+        ledger.accepted += backlog.waiting.events;
+        ledger.waiting = backlog.waiting.events;
+        DestinationReport {
+            key: backlog.key.clone(),
             ledger,
-            oldest,
-            waiting_bytes: stats.waiting.bytes,
+            waiting_bytes: backlog.waiting.bytes,
+            oldest: backlog.waiting.oldest_micros.and_then(spooled::timestamp),
             breaker_open: false,
-            ..report
-        })
-    });
-    let destinations = destinations.collect();
-    let (pid, written) = last.map_or((0, Timestamp::UNIX_EPOCH), |last| (last.pid, last.written));
+            ..reported.cloned().unwrap_or_default()
+        }
+    };
+    let destinations = backlogs.into_iter().map(destination).collect();
+    let (pid, written) = last.as_ref().map_or((0, Timestamp::UNIX_EPOCH), |last| (last.pid, last.written));
     Some(ProcessReport { directory: path.to_owned(), running: false, pid, written, destinations })
 }

@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::Fields;
 use super::frame::{self, Frame};
-use super::segment::{self, HEADER, Header, Opening, Scanner, Step};
+use super::scan::{Scanner, Step};
+use super::segment::{self, HEADER, Header, Opening};
 use super::storage::{Storage, StorageFile};
 use super::{DestinationId, Seq, SpoolError, lock, now_micros, random_marker};
 

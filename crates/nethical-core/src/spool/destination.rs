@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::cursor::{CursorFile, Position, WINDOW};
-use super::segment::{Scanner, Tally};
+use super::scan::Scanner;
 use super::storage::StorageFile;
+use super::tally::Tally;
 use super::{DestinationId, Seq, Waker, lock};
 
 /// An event that has been handed out, or would have been were it not settled already.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::segment::{Tallies, Tally};
+use super::tally::{Tallies, Tally};
 use super::{DestinationId, Seq};
 
 /// One segment.

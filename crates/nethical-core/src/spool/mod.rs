@@ -31,7 +31,9 @@
 //!   child must forget its handles and open a directory of its own.
 //!
 //! The files describe themselves: `frame` and `segment` the log, `cursor` the positions, `writer` what
-//! happens when the disk fails, `recovery` what happens at a start, `storage` what is asked of a filesystem.
+//! happens when the disk fails, `recovery` what happens at a start, `squeeze` how little a destination that
+//! is down costs, `storage` what is asked of a filesystem. Beside the spool stand `directory`, who owns
+//! which, and `dead_letters`, what could not be delivered.
 
 mod codec;
 mod cursor;
@@ -39,15 +41,20 @@ mod dead_letters;
 mod destination;
 mod directory;
 mod frame;
+mod inspect;
 mod log;
 mod options;
 mod quarantine;
 mod queue;
 mod reader;
 mod recovery;
+mod scan;
 mod segment;
 mod shared;
+mod squeeze;
+mod stats;
 pub mod storage;
+mod tally;
 mod writer;
 
 #[cfg(test)]
@@ -62,11 +69,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
 pub use directory::{Directory, Home, STATUS};
+pub use inspect::{Backlog, inspect};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
 pub use recovery::Recovery;
-pub use segment::Tally;
+pub use stats::{DestinationStats, Stats};
 pub use storage::{Disk, Storage};
+pub use tally::Tally;
 
 use cursor::{CursorFile, MAX_KEY, Position};
 use destination::Destination;
@@ -127,61 +136,8 @@ pub struct Waiting {
     pub events: u64,
     /// Bytes of their payloads.
     pub bytes: u64,
-    /// When the oldest of those that are handed out was accepted, in microseconds since 1970.
+    /// When the oldest of them was accepted, in microseconds since 1970.
     pub oldest_micros: Option<u64>,
-}
-
-/// One destination in [`Stats`]. What was accepted is settled, dropped as the oldest, damaged, rejected or
-/// waiting; counts begin when the spool is opened, with what waited then as accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DestinationStats {
-    /// Its id.
-    pub id: DestinationId,
-    /// Its key; empty when that is not known any more.
-    pub key: String,
-    /// Taken in for it.
-    pub accepted: Tally,
-    /// Settled by its reader.
-    pub settled: Tally,
-    /// Dropped because it lagged.
-    pub dropped_oldest: Tally,
-    /// Not taken in for it because it lagged.
-    pub dropped_newest: Tally,
-    /// Lost in damaged files.
-    pub damaged: Tally,
-    /// Refused by the disk, as the caller was told.
-    pub rejected: Tally,
-    /// Not settled.
-    pub waiting: Tally,
-}
-
-/// How a spool is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Its destinations by id.
-    pub destinations: Vec<DestinationStats>,
-    /// Files of the log.
-    pub segments: usize,
-    /// Their bytes.
-    pub disk_bytes: u64,
-    /// Bytes in memory that are not written.
-    pub pending_bytes: usize,
-    /// Bytes written since it was opened.
-    pub written_bytes: u64,
-    /// Fsyncs of segments since then.
-    pub fsyncs: u64,
-    /// Segments given up after a failed fsync.
-    pub poisoned: u64,
-    /// Writes that failed.
-    pub write_errors: u64,
-    /// Reads that failed.
-    pub read_errors: u64,
-    /// Bytes found damaged while reading.
-    pub damaged_bytes: u64,
-    /// Why nothing can be written at present.
-    pub stalled: Option<std::io::ErrorKind>,
-    /// What the disk said when it last refused something.
-    pub last_error: Option<String>,
 }
 
 /// An open spool. Handles are cheap to clone; when the last one goes, what was accepted is made durable.
@@ -300,6 +256,18 @@ impl Spool {
         Ok(Reader::new(Arc::clone(shared), destination))
     }
 
+    /// What is accepted for a destination and not settled. To know how old the oldest is takes reading the
+    /// head of a segment when nothing is handed out, so this is no call for every second.
+    ///
+    /// # Errors
+    /// When there is no such destination.
+    pub fn waiting(&self, id: DestinationId) -> Result<Waiting, SpoolError> {
+        let shared = &self.owner.shared;
+        let destinations = shared.destinations();
+        let found = destinations.iter().find(|destination| destination.id == id);
+        Ok(reader::waiting(shared, found.ok_or(SpoolError::UnknownDestination(id))?))
+    }
+
     /// Drops what waits for a destination in the oldest segment that has something for it, and says how
     /// much that was. What has been handed out is not touched.
     ///
@@ -328,32 +296,14 @@ impl Spool {
 
     /// How it is doing.
     pub fn stats(&self) -> Stats {
-        let shared = &self.owner.shared;
-        let (pending_bytes, stalled) = shared.queue.pending();
-        let (segments, disk_bytes) = {
-            let log = shared.log();
-            (log.len(), log.size())
-        };
-        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        Stats {
-            destinations: shared.destinations().iter().map(|destination| destination.stats()).collect(),
-            segments,
-            disk_bytes,
-            pending_bytes,
-            written_bytes: get(&shared.counts.written_bytes),
-            fsyncs: get(&shared.counts.fsyncs),
-            poisoned: get(&shared.counts.poisoned),
-            write_errors: get(&shared.counts.write_errors),
-            read_errors: get(&shared.counts.read_errors),
-            damaged_bytes: get(&shared.counts.damaged_bytes),
-            stalled,
-            last_error: shared.last_error(),
-        }
+        self.owner.shared.stats()
     }
 
-    /// Takes nothing in any more, makes durable what was accepted, and waits for that. Readers may go on.
-    pub fn close(&self) {
+    /// Takes nothing in any more, makes durable what was accepted, and waits for that. False when the disk
+    /// did not take everything: the rest is lost with this process. Readers may go on.
+    pub fn close(&self) -> bool {
         self.owner.close();
+        self.owner.shared.complete.load(Ordering::Acquire)
     }
 
     /// In tests with a writer that is turned by hand, turns it: once for what it may still be holding, once
@@ -362,23 +312,6 @@ impl Spool {
         #[cfg(test)]
         for _ in 0..2 {
             self.turn();
-        }
-    }
-}
-
-impl Destination {
-    fn stats(&self) -> DestinationStats {
-        let counters = &self.counters;
-        DestinationStats {
-            id: self.id,
-            key: self.key.clone(),
-            accepted: counters.accepted.get(),
-            settled: counters.settled.get(),
-            dropped_oldest: counters.dropped_oldest.get(),
-            dropped_newest: counters.dropped_newest.get(),
-            damaged: counters.damaged.get(),
-            rejected: counters.rejected.get(),
-            waiting: counters.waiting(),
         }
     }
 }

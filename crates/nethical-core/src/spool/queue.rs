@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::destination::Destination;
-use super::segment::Tally;
+use super::tally::Tally;
 use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, now_micros};
 
 /// The writer starts at once when so much has come together.

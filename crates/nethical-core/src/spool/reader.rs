@@ -14,9 +14,11 @@ use std::time::Instant;
 
 use super::cursor::WINDOW;
 use super::destination::{Destination, Flight, Place, State};
-use super::segment::{self, HEADER, Scanner, Step};
+use super::scan::{Scanner, Step};
+use super::segment::{self, HEADER};
 use super::shared::{Shared, bump};
-use super::{DestinationId, DestinationStats, Entry, Seq, Waiting, lock};
+use super::tally::Tally;
+use super::{DestinationId, DestinationStats, Entry, Seq, Waiting, inspect, lock};
 
 /// Reads one destination; there is one reader per destination at a time. Dropping it makes what is not
 /// settled available to the next one.
@@ -129,7 +131,7 @@ impl Reader {
 
     /// What is accepted and not settled.
     pub fn waiting(&self) -> Waiting {
-        waiting(&self.destination)
+        waiting(&self.shared, &self.destination)
     }
 
     fn step(&self, state: &mut State, room: usize, first: bool) -> io::Result<Next> {
@@ -180,6 +182,11 @@ impl Reader {
             }
             Err(error) => return Err(error),
         };
+        // Opened by name, so it may have been replaced since it was looked up.
+        let now = self.shared.log().get(ordinal).map(|segment| segment.generation);
+        if now != Some(generation) {
+            return self.enter(state);
+        }
         let scanner = Scanner::new(marker, HEADER, end);
         state.place = Some(Place { ordinal, generation, file, scanner });
         Ok(true)
@@ -273,9 +280,19 @@ impl Drop for Reader {
 }
 
 /// What is accepted for a destination and not settled.
-pub(super) fn waiting(destination: &Destination) -> Waiting {
-    let tally = destination.counters.waiting();
-    let state = destination.state();
-    let oldest = state.flights.iter().find(|flight| !flight.settled).map(|flight| flight.time);
-    Waiting { events: tally.events, bytes: tally.bytes, oldest_micros: oldest }
+pub(super) fn waiting(shared: &Shared, destination: &Destination) -> Waiting {
+    let Tally { events, bytes } = destination.counters.waiting();
+    let out = {
+        let state = destination.state();
+        state.flights.iter().find(|flight| !flight.settled).map(|flight| flight.time)
+    };
+    let on_disk = || {
+        let first = {
+            let log = shared.log();
+            log.oldest_for(destination.id).and_then(|at| Some((at, log.get(at)?.clone())))
+        };
+        let (ordinal, segment) = first?;
+        inspect::oldest(&*shared.storage, &shared.dir, (ordinal, &segment), destination)
+    };
+    Waiting { events, bytes, oldest_micros: out.or_else(on_disk) }
 }

@@ -25,8 +25,10 @@ use std::sync::Arc;
 use super::cursor::{self, CursorFile, Position};
 use super::destination::Destination;
 use super::log::{Log, Segment};
-use super::segment::{self, HEADER, Header, Opening, Scanner, Step, Summary, Tallies, Tally};
+use super::scan::{Scanner, Step};
+use super::segment::{self, HEADER, Header, Opening, Summary};
 use super::storage::{Storage, StorageFile};
+use super::tally::{Tallies, Tally};
 use super::writer::Active;
 use super::{DestinationId, Options, Seq, SpoolError, quarantine};
 
@@ -308,10 +310,12 @@ impl Run<'_> {
         let summary = scanned.whole;
         let cut = scanned.cut_at.is_none_or(|at| file.truncate(at).is_ok());
         let small = summary.end <= self.options.segment_bytes / 2;
-        // An fsync may have failed just before the process was killed, and the kernel have forgotten to write
-        // even the header: what comes now must be readable whatever became of what is there.
+        // The last process may have been killed after an fsync had failed, with less on the medium than the
+        // kernel shows, or more: frames that were cut off. So the file grows only when an fsync has worked,
+        // and the header is written again, which that fsync may have lost.
         let growable = may_grow && small && cut && !scanned.damaged;
-        if growable && file.write_all_at(&header.encode(), 0).is_ok() {
+        let rewritten = growable && file.write_all_at(&header.encode(), 0).is_ok();
+        if rewritten && file.sync().is_ok() {
             self.insert(header, &summary, scanned.remaining, summary.end, false);
             return Some(Active { file, ordinal: header.ordinal, marker: header.marker, summary });
         }

@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 
 use super::codec::{Fields, put};
 use super::frame::{self, Frame, Parsed};
+use super::scan::CHUNK;
 use super::storage::StorageFile;
+use super::tally::{Tallies, Tally};
 use super::{DestinationId, Seq};
 
 /// Bytes before the first frame.
@@ -35,6 +37,10 @@ const FOOTER_FIXED: usize = 36;
 const FOOTER_ENTRY: usize = 18;
 const MAX_FOOTER: u64 = 4 * 1024 * 1024;
 const SUFFIX: &str = ".seg";
+
+/// How far into a file without a header a frame is looked for, and how large it may be.
+const SALVAGE: usize = 1024 * 1024;
+const SALVAGE_FRAME: usize = 64 * 1024;
 
 /// Where a segment lies.
 pub(super) fn path(dir: &Path, ordinal: u64) -> PathBuf {
@@ -65,7 +71,7 @@ pub(super) enum Opening {
     Newer(u16),
     /// Nothing but zeros, or nothing at all, as a power cut leaves a file behind.
     Zeros,
-    /// The header is damaged, yet a valid frame follows it: its marker serves.
+    /// The header is damaged, yet there is a valid frame, and it tells the marker.
     Salvaged(Header),
     /// Somebody else's.
     Foreign,
@@ -119,19 +125,27 @@ pub(super) fn open_header(file: &dyn StorageFile, ordinal: u64) -> io::Result<Op
     }
 }
 
-/// Judges a file that does not begin with a valid header by its first frame.
+/// Judges a file that does not begin with a valid header by the first frame in it.
 fn without_header(file: &dyn StorageFile, ordinal: u64) -> io::Result<Opening> {
     let size = file.size()?;
-    let mut marker = [0; 4];
-    if size > HEADER && file.read_full_at(&mut marker, HEADER)? == marker.len() {
-        let marker = u32::from_le_bytes(marker);
-        let mut scanner = Scanner::new(marker, HEADER, size);
-        if let Step::Frame { frame, .. } = scanner.next(file)? {
-            let header = Header { marker, ordinal, first: frame.seq, created: frame.time };
-            return Ok(Opening::Salvaged(header));
+    let mut bytes = vec![0; SALVAGE.min(size.try_into().unwrap_or(SALVAGE))];
+    let count = file.read_full_at(&mut bytes, 0)?;
+    let bytes = bytes.get(..count).unwrap_or_default();
+    let salvaged = (HEADER as usize..count).find_map(|at| {
+        let bytes = bytes.get(at..)?;
+        let marker = Fields::new(bytes).u32()?;
+        // Most of what is tried here is no frame; a checksum over megabytes each time would take too long.
+        let bytes = bytes.get(..SALVAGE_FRAME).unwrap_or(bytes);
+        match frame::parse(bytes, marker, at as u64) {
+            Parsed::Valid(frame) => Some(Header { marker, ordinal, first: frame.seq, created: frame.time }),
+            _ => None,
         }
+    });
+    match salvaged {
+        Some(header) => Ok(Opening::Salvaged(header)),
+        None if all_zeros(file, size)? => Ok(Opening::Zeros),
+        None => Ok(Opening::Foreign),
     }
-    if all_zeros(file, size)? { Ok(Opening::Zeros) } else { Ok(Opening::Foreign) }
 }
 
 fn all_zeros(file: &dyn StorageFile, size: u64) -> io::Result<bool> {
@@ -145,90 +159,6 @@ fn all_zeros(file: &dyn StorageFile, size: u64) -> io::Result<bool> {
         offset += count as u64;
     }
     Ok(true)
-}
-
-/// So many events, so many bytes of payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Events.
-    pub events: u64,
-    /// Bytes of their payloads.
-    pub bytes: u64,
-}
-
-impl Tally {
-    /// One event with a payload of this size.
-    pub(super) fn one(bytes: usize) -> Self {
-        Self { events: 1, bytes: bytes as u64 }
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        self.events += other.events;
-        self.bytes += other.bytes;
-    }
-
-    pub(super) fn less(self, other: Self) -> Self {
-        Self {
-            events: self.events.saturating_sub(other.events),
-            bytes: self.bytes.saturating_sub(other.bytes),
-        }
-    }
-}
-
-/// Tallies by destination; a handful of entries, so a list beats a map.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tallies(Vec<(DestinationId, Tally)>);
-
-impl Tallies {
-    pub(super) fn entry(&mut self, id: DestinationId) -> &mut Tally {
-        let at = match self.0.iter().position(|(known, _)| *known == id) {
-            Some(at) => at,
-            None => {
-                self.0.push((id, Tally::default()));
-                self.0.len() - 1
-            }
-        };
-        #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
-        &mut self.0[at].1
-    }
-
-    /// Counts an event for each of its destinations. Events that follow each other tend to have the same
-    /// ones in the same order, so the place in the list is the first guess.
-    pub(super) fn count(&mut self, frame: &Frame<'_>) {
-        let tally = Tally::one(frame.payload.len());
-        for (at, id) in frame.destinations().enumerate() {
-            match self.0.get_mut(at) {
-                Some((known, sum)) if *known == id => sum.add(tally),
-                _ => self.entry(id).add(tally),
-            }
-        }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        for (id, tally) in other.iter() {
-            self.entry(id).add(tally);
-        }
-    }
-
-    pub(super) fn get(&self, id: DestinationId) -> Tally {
-        self.0.iter().find(|(known, _)| *known == id).map(|(_, tally)| *tally).unwrap_or_default()
-    }
-
-    /// Takes away at most what is there, and says how much that was.
-    pub(super) fn take(&mut self, id: DestinationId, tally: Tally) -> Tally {
-        let entry = self.entry(id);
-        let before = *entry;
-        *entry = before.less(tally);
-        before.less(*entry)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (DestinationId, Tally)> {
-        self.0.iter().copied()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|(_, tally)| tally.events == 0)
-    }
 }
 
 /// What a segment holds, as its footer says or a scan has found.
@@ -269,7 +199,7 @@ impl Summary {
         for number in [self.first.0, self.last.0, self.frames, self.end] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.extend_from_slice(&(self.tallies.0.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(self.tallies.len() as u32).to_le_bytes());
         for (id, tally) in self.tallies.iter() {
             bytes.extend_from_slice(&id.0.to_le_bytes());
             bytes.extend_from_slice(&tally.events.to_le_bytes());
@@ -321,153 +251,4 @@ fn footer_crc(body: &[u8], marker: u32) -> u32 {
     crc.update(&marker.to_le_bytes());
     crc.update(body);
     crc.finalize()
-}
-
-/// Bytes read at a time.
-const CHUNK: usize = 128 * 1024;
-
-/// Goes through the frames of one segment in chunks, stepping over damage.
-#[derive(Debug)]
-pub(super) struct Scanner {
-    marker: u32,
-    /// Where the next frame begins.
-    offset: u64,
-    /// Nothing is read from here on.
-    end: u64,
-    buffer: Vec<u8>,
-    /// File offset of the first byte in the buffer.
-    base: u64,
-}
-
-/// What comes next in a segment.
-#[derive(Debug)]
-pub(super) enum Step<'a> {
-    /// A frame and the offset it begins at.
-    Frame { frame: Frame<'a>, offset: u64 },
-    /// Bytes that are no frame, with a valid frame behind them.
-    Damaged { from: u64, to: u64 },
-    /// Bytes that are no frame, and no frame behind them either.
-    Torn { from: u64, to: u64 },
-    /// Nothing more.
-    End,
-}
-
-impl Scanner {
-    pub(super) fn new(marker: u32, offset: u64, end: u64) -> Self {
-        Self { marker, offset, end, buffer: Vec::new(), base: offset }
-    }
-
-    /// Where the next frame begins.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Lets the scan go further, as a segment grows.
-    pub(super) fn extend_to(&mut self, end: u64) {
-        self.end = end;
-    }
-
-    /// Takes the last step back, so that the next one comes to the same frame.
-    pub(super) fn back_to(&mut self, offset: u64) {
-        self.offset = offset;
-    }
-
-    /// Gives the read-ahead memory back.
-    pub(super) fn relax(&mut self) {
-        self.buffer = Vec::new();
-        self.base = self.offset;
-    }
-
-    /// Steps over a stretch that cannot be read, to the next block of the device.
-    pub(super) fn skip_block(&mut self) {
-        const BLOCK: u64 = 4096;
-        self.offset = ((self.offset / BLOCK + 1) * BLOCK).min(self.end);
-        self.relax();
-    }
-
-    pub(super) fn next(&mut self, file: &dyn StorageFile) -> io::Result<Step<'_>> {
-        if self.offset >= self.end {
-            return Ok(Step::End);
-        }
-        let Some(length) = self.frame_at(file, self.offset)? else { return self.resynchronise(file) };
-        let offset = self.offset;
-        self.offset += length as u64;
-        let start = (offset - self.base) as usize;
-        let frame = self.buffer.get(start..).and_then(Frame::unchecked);
-        // The same bytes have just been parsed, so there is always a frame here.
-        Ok(frame.map_or(Step::End, |frame| Step::Frame { frame, offset }))
-    }
-
-    /// Length of the valid frame at an offset, which is then in the buffer.
-    fn frame_at(&mut self, file: &dyn StorageFile, offset: u64) -> io::Result<Option<usize>> {
-        let (marker, end) = (self.marker, self.end);
-        let mut wanted = frame::HEAD;
-        loop {
-            if offset + wanted as u64 > end {
-                return Ok(None);
-            }
-            let bytes = self.window(file, offset, wanted)?;
-            match frame::parse(bytes, marker, offset) {
-                Parsed::Valid(frame) if offset + frame.length as u64 <= end => {
-                    return Ok(Some(frame.length));
-                }
-                Parsed::Short(more) if more > bytes.len() && more > wanted => wanted = more,
-                _ => return Ok(None),
-            }
-        }
-    }
-
-    /// The bytes from `offset` on, at least `wanted` of them unless the file is shorter.
-    fn window(&mut self, file: &dyn StorageFile, offset: u64, wanted: usize) -> io::Result<&[u8]> {
-        let held = self.base + self.buffer.len() as u64;
-        if offset < self.base || offset + wanted as u64 > held {
-            self.refill(file, offset, wanted)?;
-        }
-        Ok(self.buffer.get((offset - self.base) as usize..).unwrap_or_default())
-    }
-
-    fn refill(&mut self, file: &dyn StorageFile, offset: u64, wanted: usize) -> io::Result<()> {
-        let kept = match offset.checked_sub(self.base) {
-            Some(skip) if (skip as usize) < self.buffer.len() => {
-                self.buffer.drain(..skip as usize);
-                self.buffer.len()
-            }
-            _ => 0,
-        };
-        self.base = offset;
-        let room = usize::try_from(self.end - offset).unwrap_or(usize::MAX);
-        self.buffer.resize(wanted.max(CHUNK).min(room).max(kept), 0);
-        let fresh = self.buffer.get_mut(kept..).unwrap_or_default();
-        match file.read_full_at(fresh, offset + kept as u64) {
-            Ok(count) => self.buffer.truncate(kept + count),
-            Err(error) => {
-                self.buffer.truncate(kept);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks for the next valid frame behind bytes that are none.
-    fn resynchronise(&mut self, file: &dyn StorageFile) -> io::Result<Step<'_>> {
-        let (from, marker) = (self.offset, self.marker);
-        let mut at = from;
-        while at < self.end {
-            let bytes = self.window(file, at, frame::HEAD)?;
-            if bytes.len() < 5 {
-                break;
-            }
-            let Some(found) = frame::find_marker(bytes, marker) else {
-                at += bytes.len() as u64 - 4;
-                continue;
-            };
-            at += found as u64;
-            if self.frame_at(file, at)?.is_some() {
-                self.offset = at;
-                return Ok(Step::Damaged { from, to: at });
-            }
-        }
-        self.offset = self.end;
-        Ok(Step::Torn { from, to: self.end })
-    }
 }

@@ -13,8 +13,8 @@ use super::destination::{Destination, State};
 use super::frame::Frame;
 use super::log::Log;
 use super::queue::Queue;
-use super::segment::{Tallies, Tally};
 use super::storage::Storage;
+use super::tally::{Tallies, Tally};
 use super::writer::Active;
 use super::{Options, lock, quarantine};
 
@@ -36,7 +36,8 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) queue: Queue,
     pub(super) counts: Counts,
-    pub(super) closed: AtomicBool,
+    /// The writer has ended and left nothing in memory.
+    pub(super) complete: AtomicBool,
     log: Mutex<Log>,
     destinations: Mutex<Arc<Vec<Arc<Destination>>>>,
     last_error: Mutex<Option<String>>,
@@ -58,7 +59,7 @@ impl Shared {
             options,
             queue,
             counts: Counts::default(),
-            closed: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
             log: Mutex::new(log),
             destinations: Mutex::new(Arc::new(destinations)),
             last_error: Mutex::new(None),

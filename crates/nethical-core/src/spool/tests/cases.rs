@@ -136,6 +136,13 @@ fn a_lost_header_costs_nothing() {
 }
 
 #[test]
+fn a_lost_first_block_costs_what_was_in_it() {
+    let (_, spool, recovery, id) = after(|sim| sim.edit(&segment(2), |bytes| bytes[..200].fill(0xEE)));
+    assert_eq!(recovery.salvaged, [segment(2)]);
+    assert_eq!(drain(&spool, id), (0..7).chain(9..30).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_lost_footer_costs_nothing() {
     let (sim, spool, recovery, id) = after(|sim| {
         sim.edit(&segment(2), |bytes| {
@@ -315,6 +322,28 @@ fn wrong_calls_are_refused() {
     assert!(!spool.sync(Duration::from_secs(1)));
 }
 
+#[test]
+fn a_spool_can_be_looked_into_without_touching_it() {
+    let sim = Sim::new(5);
+    let (spool, id) = filled(&sim, small(), 30);
+    let reader = reader(&spool, id);
+    let entries = reader.read(8, usize::MAX).unwrap();
+    assert_eq!(spool.waiting(id).unwrap().oldest_micros, Some(entries[0].time));
+    reader.ack(&entries[..7].iter().map(|entry| entry.seq).collect::<Vec<_>>());
+    let expected = spool.waiting(id).unwrap();
+    assert_eq!((expected.events, expected.bytes, expected.oldest_micros), (23, 2300, Some(entries[7].time)));
+    let last = segment(segments(&sim) as u64);
+    sim.edit(&last, |bytes| bytes.extend_from_slice(b"torn"));
+    let before = (sim.steps(), sim.used());
+    let (backlogs, report) = crate::spool::inspect(Arc::new(sim.clone()), Path::new(DIR)).unwrap();
+    assert_eq!((sim.steps(), sim.used()), before);
+    assert_eq!(report.cut_bytes, 4);
+    assert_eq!((backlogs.len(), backlogs[0].key.as_str()), (1, "a"));
+    assert_eq!(backlogs[0].waiting, expected);
+    drop(reader);
+    assert_eq!(spool.waiting(id).unwrap(), expected);
+}
+
 // ---- limits -------------------------------------------------------------------------------------
 
 #[test]
@@ -360,6 +389,35 @@ fn a_lagging_destination_pays_alone() {
     assert!(slow_books.waiting.bytes <= 2000 && slow_books.waiting.events >= 10);
     assert_eq!(slow_books.waiting.events + slow_books.dropped_oldest.events, 100);
     assert_eq!(drain(&spool, slow), (100 - slow_books.waiting.events as usize..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_event_for_a_destination_that_is_down_does_not_keep_the_rest() {
+    let sim = Sim::new(5);
+    let options = Options { max_bytes: 8000, full: Full::DropNewest, ..small() };
+    let (spool, _) = open(&sim, options.clone());
+    let (down, fast) = (spool.destination("down").unwrap(), spool.destination("fast").unwrap());
+    let fast_reader = reader(&spool, fast);
+    let mut expected = Vec::new();
+    for number in 0..400 {
+        let both = number % 40 == 7;
+        append(&spool, [&[down, fast][..], &[fast]][usize::from(!both)], number..number + 1);
+        expected.extend(both.then_some(number));
+        let entries = fast_reader.read(9, 9999).unwrap();
+        assert_eq!(numbers(&entries), [number]);
+        fast_reader.ack(&[entries[0].seq]);
+    }
+    assert!(spool.stats().disk_bytes <= 9000, "{}", spool.stats().disk_bytes);
+    assert_eq!(stats(&spool, down).dropped_newest.events, 0);
+    let down_reader = reader(&spool, down);
+    assert_eq!(numbers(&down_reader.read(3, 9999).unwrap()), &expected[..3]);
+    drop(down_reader);
+    spool.close();
+    drop(spool);
+    let (spool, recovery) = open(&sim, options);
+    assert!(recovery.is_clean(), "{recovery:?}");
+    assert_eq!(drain(&spool, down), expected);
+    assert_eq!(stats(&spool, down).waiting.events, 10);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of the spool as a whole.
 
 mod cases;
+mod damage;
 mod model;
 mod sim;

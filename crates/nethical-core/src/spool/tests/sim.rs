@@ -158,7 +158,7 @@ impl Sim {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Steps made so far.
@@ -342,7 +342,7 @@ impl StorageFile for SimFile {
             && world.used() + grown > capacity
         {
             let room = capacity.saturating_sub(world.used());
-            count = count - grown + room;
+            count = (count + room).saturating_sub(grown);
             if count == 0 {
                 return Err(io::ErrorKind::StorageFull.into());
             }

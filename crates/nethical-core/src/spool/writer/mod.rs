@@ -15,6 +15,9 @@
 //!   mode `Every` the callers are waiting, so they are told at once instead.
 //! - Before a segment is unlinked the positions of all its readers are durable.
 
+mod durability;
+mod room;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,10 +27,11 @@ use super::destination::Destination;
 use super::frame::{self, Frame};
 use super::log::Segment;
 use super::queue::{Batch, Order, Patience, Ticket};
-use super::segment::{self, HEADER, Header, Summary, Tallies};
+use super::segment::{self, HEADER, Header, Summary};
 use super::shared::{Shared, bump};
 use super::storage::StorageFile;
-use super::{Durability, Full, Seq, now_micros, random_marker};
+use super::tally::Tallies;
+use super::{Durability, Seq, now_micros, random_marker};
 
 /// Unsynced frames that are kept to be written again; at this size an fsync is due.
 const UNSYNCED: usize = 4 * 1024 * 1024;
@@ -85,8 +89,6 @@ impl Writer {
         next_ordinal: u64,
         published: Seq,
     ) -> Self {
-        let dirty_since = active.as_ref().map(|_| Instant::now());
-        let forgotten = active.is_some();
         Self {
             shared,
             active,
@@ -95,10 +97,10 @@ impl Writer {
             written: 0,
             synced: 0,
             unsynced: Vec::new(),
-            forgotten,
+            forgotten: false,
             doubtful: false,
             published,
-            dirty_since,
+            dirty_since: None,
             since: None,
             tickets: Vec::new(),
             trim: true,
@@ -187,8 +189,6 @@ impl Writer {
         }
     }
 
-    // ---- writing ----------------------------------------------------------------------------------
-
     /// Writes the batch and makes it as durable as it is due to be. After a poisoned segment there is one
     /// more attempt at once, in a new one.
     fn write_and_sync(&mut self, stop: bool) -> io::Result<()> {
@@ -204,7 +204,7 @@ impl Writer {
     fn write_out(&mut self) -> io::Result<()> {
         while self.is_holding() {
             match self.write_run() {
-                Err(error) if is_full(&error) && self.sacrifice() => {}
+                Err(error) if room::is_full(&error) && self.sacrifice() => {}
                 result => result?,
             }
         }
@@ -313,161 +313,6 @@ impl Writer {
         Ok(Active { file, ordinal: self.next_ordinal, marker: header.marker, summary: Summary::empty() })
     }
 
-    /// Ends the active segment, durably. The footer comes after the fsync of what it vouches for, and is
-    /// not worth one of its own: a segment whose footer is lost, or cannot be written, is read through.
-    fn seal(&mut self, footer: bool) -> io::Result<()> {
-        self.sync()?;
-        let Some(active) = self.active.take() else { return Ok(()) };
-        let mut size = active.summary.end;
-        if footer {
-            let bytes = active.summary.encode(active.marker);
-            match active.file.write_all_at(&bytes, size) {
-                Ok(()) => size += bytes.len() as u64,
-                Err(_) => drop(active.file.truncate(size)),
-            }
-        }
-        if let Some(segment) = self.shared.log().get_mut(active.ordinal) {
-            segment.sealed = true;
-            segment.size = size;
-        }
-        self.trim = true;
-        Ok(())
-    }
-
-    // ---- durability -------------------------------------------------------------------------------
-
-    fn sync_if_due(&mut self, stop: bool) -> io::Result<()> {
-        if self.dirty_since.is_none() {
-            return Ok(());
-        }
-        let held: usize = self.unsynced.iter().map(Vec::len).sum();
-        let due = match self.shared.options.durability {
-            Durability::Every => true,
-            Durability::Interval => held > UNSYNCED || self.sync_at().is_some_and(|at| at <= Instant::now()),
-            Durability::None => false,
-        };
-        if due || stop || !self.tickets.is_empty() {
-            return self.sync();
-        }
-        self.forget(held);
-        Ok(())
-    }
-
-    /// In mode `None`, keeps only the newest unsynced frames in memory.
-    fn forget(&mut self, mut held: usize) {
-        while held > UNSYNCED && self.shared.options.durability == Durability::None {
-            let oldest = self.unsynced.remove(0);
-            held -= oldest.len();
-            self.forgotten = true;
-            self.shared.queue.recycle(oldest);
-        }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let Some(active) = &self.active else { return Ok(()) };
-        bump(&self.shared.counts.fsyncs, 1);
-        if let Err(error) = active.file.sync() {
-            self.poison();
-            return Err(error);
-        }
-        self.dirty_since = None;
-        self.forgotten = false;
-        self.synced = self.written;
-        if let Some(bytes) = self.unsynced.pop() {
-            self.shared.queue.recycle(bytes);
-        }
-        self.unsynced.clear();
-        Ok(())
-    }
-
-    /// Gives up a segment whose fsync failed and takes its unsynced frames back into the batch.
-    fn poison(&mut self) {
-        bump(&self.shared.counts.poisoned, 1);
-        let mut frames: Vec<u8> = self.unsynced.drain(..).flatten().collect();
-        frames.extend_from_slice(self.batch.get(self.synced..self.written).unwrap_or_default());
-        let published = frames.len();
-        frames.extend_from_slice(self.batch.get(self.written..).unwrap_or_default());
-        if let Some(active) = self.active.take() {
-            let cut = active.summary.end.saturating_sub(published as u64).max(HEADER);
-            let withdrawn = frame::walk(frames.get(..published).unwrap_or_default()).collect::<Vec<_>>();
-            self.doubtful |= std::mem::take(&mut self.forgotten);
-            self.shared.withdraw(active.ordinal, cut, &withdrawn);
-            let _ = active.file.truncate(cut);
-        }
-        (self.batch, self.written, self.synced) = (frames, 0, 0);
-        self.dirty_since = None;
-        self.trim = true;
-    }
-
-    /// Lets go of frames whose callers have been told that they are not kept.
-    fn reject(&mut self) {
-        let rest = self.batch.get(self.written..).unwrap_or_default();
-        self.shared.reject(&frame::walk(rest).collect::<Vec<_>>());
-        self.batch.truncate(self.written);
-    }
-
-    // ---- room -------------------------------------------------------------------------------------
-
-    /// Keeps the files inside the budget and each destination inside its own.
-    fn make_room(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let options = &shared.options;
-        let coming = (self.batch.len() - self.written) as u64;
-        if matches!(options.full, Full::DropOldest) {
-            for destination in shared.destinations().iter() {
-                while destination.counters.waiting().bytes > options.destination_bytes
-                    && shared.drop_oldest_of(destination)
-                {
-                    self.trim = true;
-                }
-            }
-        }
-        while shared.log().size() + coming > options.max_bytes {
-            let freed = self.remove_free().unwrap_or(0) > 0;
-            if !freed && !self.sacrifice() {
-                break;
-            }
-        }
-        shared.mark_laggards(shared.log().size() + coming > options.max_bytes);
-    }
-
-    /// Drops the oldest segment whatever waits in it; false when there is none to drop.
-    fn sacrifice(&mut self) -> bool {
-        if !matches!(self.shared.options.full, Full::DropOldest) {
-            return false;
-        }
-        let Some(ordinal) = self.shared.log().oldest_sealed() else { return false };
-        for destination in self.shared.destinations().iter() {
-            self.shared.drop_waiting(destination, ordinal);
-        }
-        self.remove_free().is_ok_and(|count| count > 0)
-    }
-
-    /// Unlinks the free segments at the front; says how many.
-    fn remove_free(&self) -> io::Result<usize> {
-        let shared = &self.shared;
-        let free = shared.log().free_front();
-        if free.is_empty() {
-            return Ok(0);
-        }
-        for destination in shared.destinations().iter() {
-            match destination.persist_durably() {
-                // Where there is no space left, making some comes first: a position that is behind the log
-                // is mended at the next start.
-                Err(error) if !is_full(&error) => return Err(error),
-                _ => {}
-            }
-        }
-        for ordinal in &free {
-            match shared.storage.unlink(&segment::path(&shared.dir, *ordinal)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => shared.log().remove(*ordinal),
-            }
-        }
-        shared.storage.sync_dir(&shared.dir)?;
-        Ok(free.len())
-    }
-
     /// Leaves everything durable. A small segment stays open for the next start to go on with.
     fn finish(&mut self) {
         if !self.is_holding() {
@@ -485,8 +330,19 @@ impl Writer {
             let _ = destination.persist_durably();
             destination.wake();
         }
-        self.tickets.drain(..).for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
-        self.shared.closed.store(true, Ordering::Release);
+        let complete = !self.is_holding() && self.dirty_since.is_none();
+        self.shared.complete.store(complete, Ordering::Release);
+    }
+}
+
+/// Nobody is left waiting for a writer that is gone, for whatever reason.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        let left = self.shared.queue.take(&Patience { until: None, linger: Duration::ZERO, holding: false });
+        let ticket = left.batch.and_then(|batch| batch.ticket);
+        let tickets = self.tickets.drain(..).chain(ticket);
+        tickets.for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
     }
 }
 
@@ -503,8 +359,4 @@ fn place_frames(run: &mut [u8], active: &Active, limit: usize) -> usize {
         length += size;
     }
     length
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
