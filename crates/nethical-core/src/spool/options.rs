@@ -64,8 +64,8 @@ impl Default for Options {
             max_bytes: 1024 * 1024 * 1024,
             destination_bytes: 1024 * 1024 * 1024,
             full: Full::default(),
-            buffer_bytes: 8 * 1024 * 1024,
-            buffer_wait: Duration::from_millis(100),
+            buffer_bytes: 64 * 1024 * 1024,
+            buffer_wait: Duration::ZERO,
             unreadable_after: Duration::from_secs(60),
         }
     }
