@@ -50,6 +50,13 @@ def test_its_level(logs, memory):
     assert [entry.message for entry in memory.entries] == ["high"]
 
 
+def test_filters(logger, memory):
+    logger.handlers[0].addFilter(lambda record: "keep" in record.msg)
+    logger.info("keep this")
+    logger.info("not this")
+    assert [entry.message for entry in memory.entries] == ["keep this"]
+
+
 def test_dict_config(logs, memory):
     logging.config.dictConfig({
         "version": 1,

@@ -23,9 +23,13 @@ class AggregatorHandler(logging.Handler):
         super().__init__(level)
         self.aggregator = aggregator
 
-    def createLock(self) -> None:
-        """None is needed: an aggregator may be used by many threads."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """As any handler, without its lock: an aggregator may be used by many threads."""
+        wanted: Any = self.filter(record)
+        if wanted:
+            # Since Python 3.12 a filter may give another record.
+            self.emit(wanted if isinstance(wanted, logging.LogRecord) else record)
+        return bool(wanted)
 
     def emit(self, record: logging.LogRecord) -> None:
         name = record.name
