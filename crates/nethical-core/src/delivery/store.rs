@@ -17,13 +17,16 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{self, Status};
-use crate::delivery::{Error, runtime};
+use crate::delivery::{Error, Ledger, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
 use crate::spool::{DestinationId, Directory, Home, Options, Spool};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
+
+/// It is written down anew after this time even if nothing happened, so that a reader sees who is alive.
+const STATUS_AGE: Duration = Duration::from_secs(10);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
@@ -39,6 +42,8 @@ pub(crate) struct Store {
     directory: Directory,
     attached: Mutex<Vec<Attached>>,
     watched: Mutex<Vec<Weak<dyn Reports>>>,
+    /// What was last written down, and when.
+    written: Mutex<Option<(Instant, Vec<(Ledger, bool)>)>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
@@ -116,6 +121,7 @@ impl Store {
             directory,
             attached: Mutex::default(),
             watched: Mutex::default(),
+            written: Mutex::default(),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
         })
@@ -161,8 +167,15 @@ impl Store {
             watched.iter().filter_map(Weak::upgrade).collect()
         };
         let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
+        let mut written = lock(&self.written);
+        let counts: Vec<_> =
+            statuses.iter().map(|status| (status.ledger, status.down_for.is_some())).collect();
+        let is_news =
+            written.as_ref().is_none_or(|(when, last)| *last != counts || when.elapsed() > STATUS_AGE);
         // A disk that does not take it leaves the last one, which says when it was written.
-        let _ = status::write(self.directory.path(), &statuses);
+        if is_news && status::write(self.directory.path(), &statuses).is_ok() {
+            *written = Some((Instant::now(), counts));
+        }
     }
 
     /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
