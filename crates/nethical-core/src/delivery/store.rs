@@ -43,11 +43,14 @@ pub(crate) struct Store {
     attached: Mutex<Vec<Attached>>,
     watched: Mutex<Vec<Weak<dyn Reports>>>,
     /// What was last written down, and when.
-    written: Mutex<Option<(Instant, Vec<(Ledger, bool)>)>>,
+    written: Mutex<Option<(Instant, Counts)>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
 }
+
+/// Accounts, and whether deliveries fail, of each destination.
+type Counts = Vec<(Ledger, bool)>;
 
 /// Something that can say what it is doing.
 pub(crate) trait Reports: Send + Sync {
