@@ -66,6 +66,9 @@ pub(crate) trait Backlog: Send + Sync {
     /// Wait for the worker's end; `false` if the deadline comes first.
     fn wait_finished(&self, deadline: Instant) -> bool;
 
+    /// Make what waits survive the loss of power, where it waits on disk.
+    fn make_durable(&self) {}
+
     /// The accounts, exact at one moment.
     fn ledger(&self) -> Ledger;
 

@@ -22,7 +22,7 @@ use crate::spool::{
 /// How long the worker waits for events that are accepted and not on disk yet.
 const NOT_WRITTEN_YET: Duration = Duration::from_millis(25);
 
-/// What a flush that ran out of time still gets to make durable what it leaves.
+/// What making durable may take, beyond a deadline that has passed.
 const SYNC_GRACE: Duration = Duration::from_secs(1);
 
 /// The backlog of one destination on disk.
@@ -288,7 +288,7 @@ impl Backlog for Spooled {
         let settled = self.wait(deadline, |state| state.ledger().settled() >= before);
         if !settled {
             // What is not delivered is at least promised.
-            self.spool.sync(SYNC_GRACE);
+            self.make_durable();
         }
         settled
     }
@@ -306,8 +306,11 @@ impl Backlog for Spooled {
         state.sources.clear();
         state.finished = true;
         drop(state);
-        self.spool.sync(SYNC_GRACE);
         self.progress.notify_all();
+    }
+
+    fn make_durable(&self) {
+        self.spool.sync(SYNC_GRACE);
     }
 
     fn wait_finished(&self, deadline: Instant) -> bool {
