@@ -167,6 +167,11 @@ impl Spooled {
         !self.lock().closed
     }
 
+    /// Whether its worker has ended, and it holds nothing of the spool any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,7 +290,9 @@ impl Backlog for Spooled {
     }
 
     fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
-        let settled = self.wait(deadline, |state| state.ledger().settled() >= before);
+        // Once the worker has ended nothing settles any more.
+        self.wait(deadline, |state| state.finished || state.ledger().settled() >= before);
+        let settled = self.ledger().settled() >= before;
         if !settled {
             // What is not delivered is at least promised.
             self.make_durable();

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{self, Status};
 use crate::delivery::{Error, Ledger, runtime};
@@ -27,6 +28,9 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
 /// It is written down anew after this time even if nothing happened, so that a reader sees who is alive.
 const STATUS_AGE: Duration = Duration::from_secs(10);
+
+/// How long a destination that is opened again waits for its predecessor to let go.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
@@ -134,8 +138,9 @@ impl Store {
     pub(crate) fn backlog(&self, key: &str) -> Result<Arc<Spooled>, Error> {
         let failed =
             |error: crate::spool::SpoolError| Error::unavailable("spool.destination", error.to_string());
+        self.wait_for_end(key);
         let mut attached = lock(&self.attached);
-        attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| backlog.is_open()));
+        attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished()));
         let in_use = |key: &str| attached.iter().any(|other| other.key == key);
         let key = (1_u32..)
             .map(|number| if number == 1 { key.to_owned() } else { format!("{key}#{number}") })
@@ -146,6 +151,15 @@ impl Store {
         attached.push(Attached { key, backlog: Arc::downgrade(&backlog) });
         lock(&self.looked_at).1.clear();
         Ok(backlog)
+    }
+
+    /// A destination of this key that is just being closed still holds its backlog for a moment.
+    fn wait_for_end(&self, key: &str) {
+        let same = |other: &Attached| (other.key == key).then(|| other.backlog.upgrade())?;
+        let closing: Vec<_> = lock(&self.attached).iter().filter_map(same).collect();
+        for backlog in closing.iter().filter(|backlog| !backlog.is_open()) {
+            backlog.wait_finished(Instant::now() + END_PATIENCE);
+        }
     }
 
     /// The key of a destination that has no name: its type and a hash of what identifies it. The hash is
