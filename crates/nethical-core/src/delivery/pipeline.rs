@@ -70,13 +70,6 @@ impl Stop {
     fn is_on(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
-
-    /// Only the worker waits for it, in one place at a time.
-    async fn wait(&self) {
-        while !self.is_on() {
-            self.notify.notified().await;
-        }
-    }
 }
 
 /// Some events on their way, and how they fared so far.
@@ -183,6 +176,7 @@ impl Pipeline {
         self.backlog.close();
         let all_settled = self.flush(deadline);
         self.stop.now();
+        self.backlog.end();
         let finished = self.backlog.wait_finished(deadline + GRACE);
         self.backlog.make_durable();
         finished && all_settled
@@ -225,19 +219,11 @@ impl Pipeline {
 
     /// The worker.
     async fn run(self: Arc<Self>) {
-        while let Some(batch) = self.next_batch().await {
+        while let Some(batch) = self.backlog.next(&self.limits).await {
             self.deliver_batch(batch).await;
         }
         self.destination.close().await;
         self.backlog.finish();
-    }
-
-    /// The next batch; `None` when nothing is left, or no time.
-    async fn next_batch(&self) -> Option<Batch> {
-        tokio::select! {
-            () = self.stop.wait() => None,
-            batch = self.backlog.next(&self.limits) => batch,
-        }
     }
 
     /// Bring one batch to its end: every event of it is settled when this returns.
@@ -284,7 +270,7 @@ impl Pipeline {
             let Err(wait) = turn else { return true };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.stop.wait() => {}
+                () = self.stop.notify.notified() => {}
             }
         }
         false

@@ -47,6 +47,7 @@ struct State {
     in_flight: u64,
     flush_before: u64,
     closed: bool,
+    ended: bool,
     finished: bool,
 }
 
@@ -188,6 +189,11 @@ impl Spooled {
         done(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
+    fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.ended || state.closed && state.unread() == 0
+    }
+
     /// The next events of whichever source has some, oldest source last: what was left behind goes first.
     async fn read(&self, limits: &BatchLimits) -> Vec<Event> {
         let readers: Vec<_> = {
@@ -253,11 +259,14 @@ impl Backlog for Spooled {
             // Past its age a batch is due whatever it holds.
             let _ =
                 tokio::time::timeout(limits.max_age, self.sleep_until(|state| state.is_due(limits))).await;
+            if self.lock().ended {
+                return None;
+            }
             let events = self.read(limits).await;
             if !events.is_empty() {
                 return Some(events.into());
             }
-            if self.lock().closed && self.lock().unread() == 0 {
+            if self.is_done() {
                 return None;
             }
             let _ = tokio::time::timeout(NOT_WRITTEN_YET, self.work.notified()).await;
@@ -304,6 +313,14 @@ impl Backlog for Spooled {
         self.lock().closed = true;
         self.work.notify_one();
         self.progress.notify_all();
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.ended = true;
+        drop(state);
+        self.work.notify_one();
     }
 
     fn finish(&self) {
