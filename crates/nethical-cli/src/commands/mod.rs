@@ -6,6 +6,9 @@ pub(crate) mod demo;
 pub(crate) mod destinations;
 pub(crate) mod init;
 pub(crate) mod log;
+mod place;
+pub(crate) mod status;
+pub(crate) mod sync;
 
 use std::path::Path;
 

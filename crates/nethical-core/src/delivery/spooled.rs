@@ -43,6 +43,8 @@ struct State {
     sources: BTreeMap<u32, Source>,
     /// The accounts of sources that are let go.
     gone: Ledger,
+    /// The accounts of all sources as they were when each was opened.
+    inherited: Ledger,
     /// Handed to the worker and not settled yet.
     in_flight: u64,
     flush_before: u64,
@@ -82,6 +84,11 @@ impl Source {
         ledger.accepted += before.waiting.events + (now.accepted.events - before.accepted.events) + refused;
         ledger.waiting = now.waiting.events;
         ledger
+    }
+
+    /// Have the accounts written down with the position, the next time that this is.
+    fn note(&self) {
+        self.reader.ack_noting(&[], self.ledger().to_stored());
     }
 }
 
@@ -125,15 +132,19 @@ impl Spooled {
     pub(crate) fn add_source(&self, spool: &Spool, id: DestinationId) -> Result<u32, SpoolError> {
         let work = Arc::clone(&self.work);
         let reader = spool.reader(id, Arc::new(move || work.notify_one()))?;
+        let source = Source::new(reader);
         let mut state = self.lock();
         let number = state.sources.last_key_value().map_or(0, |(last, _)| last + 1);
-        state.sources.insert(number, Source::new(reader));
+        state.inherited.add(&source.ledger());
+        state.sources.insert(number, source);
         drop(state);
         self.work.notify_one();
         Ok(number)
     }
 
-    /// Let go of an adopted source in which nothing waits any more. `false` while something does.
+    /// Let go of an adopted source in which nothing waits any more. `false` while something does. Its counts
+    /// move to the own source, so that they outlive the directory: a kill in the middle counts them twice,
+    /// rather than never.
     pub(crate) fn release_source(&self, number: u32) -> bool {
         let mut state = self.lock();
         let Some(source) = state.sources.get(&number) else { return true };
@@ -141,8 +152,16 @@ impl Spooled {
         if ledger.waiting > 0 {
             return false;
         }
-        state.gone.add(&ledger);
-        state.sources.remove(&number);
+        let Some(source) = state.sources.remove(&number) else { return true };
+        match state.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(&ledger);
+                own.note();
+                self.spool.sync(SYNC_GRACE);
+                source.reader.ack_noting(&[], Vec::new());
+            }
+            None => state.gone.add(&ledger),
+        }
         true
     }
 
@@ -160,6 +179,11 @@ impl Spooled {
             rest = elsewhere;
         }
         taken
+    }
+
+    /// Whether its worker has come to its end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
     }
 
     /// Whether it takes events.
@@ -302,6 +326,7 @@ impl Backlog for Spooled {
     fn finish(&self) {
         let mut state = self.lock();
         state.gone = state.ledger();
+        state.sources.values().for_each(Source::note);
         // Lets go of the readers: the destination may be opened again in this process.
         state.sources.clear();
         state.finished = true;
@@ -316,6 +341,10 @@ impl Backlog for Spooled {
 
     fn ledger(&self) -> Ledger {
         self.lock().ledger()
+    }
+
+    fn inherited(&self) -> Ledger {
+        self.lock().inherited
     }
 
     fn waiting_bytes(&self) -> u64 {

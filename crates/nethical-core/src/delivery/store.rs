@@ -16,17 +16,20 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::spooled::Spooled;
-use crate::delivery::status::{self, Status};
+use crate::delivery::status::{self, DestinationReport, Status};
 use crate::delivery::{Error, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, Directory, Home, Options, Spool};
+use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
+
+/// What a disk gets to take the last positions of a spool that is let go.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// When directories with nothing for us are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -39,6 +42,8 @@ pub(crate) struct Store {
     directory: Directory,
     attached: Mutex<Vec<Attached>>,
     watched: Mutex<Vec<Weak<dyn Reports>>>,
+    /// The last reports, by key: of this process, and of the one whose directory it is.
+    last: Mutex<HashMap<String, DestinationReport>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
@@ -48,6 +53,9 @@ pub(crate) struct Store {
 pub(crate) trait Reports: Send + Sync {
     /// What it is doing.
     fn report(&self) -> Status;
+
+    /// Whether it has let go of its backlog on disk.
+    fn is_finished(&self) -> bool;
 }
 
 /// A destination that is open in this process.
@@ -90,6 +98,7 @@ impl Store {
             return Ok(Arc::clone(store));
         }
         let store = Arc::new(Self::open(home, options.clone())?);
+        store.write_status();
         stores.insert(home.to_owned(), Arc::clone(&store));
         runtime::handle()?.spawn(keep(Arc::downgrade(&store)));
         Ok(store)
@@ -110,12 +119,14 @@ impl Store {
         if !recovery.is_clean() {
             tracing::warn!(target: "nethical", "{}: {recovery}", directory.path().display());
         }
+        let last = last_reports(directory.path());
         Ok(Self {
             home,
             spool,
             directory,
             attached: Mutex::default(),
             watched: Mutex::default(),
+            last: Mutex::new(last),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
         })
@@ -160,9 +171,44 @@ impl Store {
             watched.retain(|other| other.strong_count() > 0);
             watched.iter().filter_map(Weak::upgrade).collect()
         };
-        let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
+        let mut last = lock(&self.last);
+        let mut reports = Vec::with_capacity(watched.len());
+        for one in watched {
+            let report = DestinationReport::from(&one.report());
+            last.insert(report.key.clone(), report.clone());
+            if !one.is_finished() {
+                reports.push(report);
+            }
+        }
+        let attended: Vec<_> = reports.iter().map(|report| report.key.clone()).collect();
+        reports.extend(self.unattended(&self.spool, &last, |other| attended.contains(&other.key)));
         // A disk that does not take it leaves the last one, which says when it was written.
-        let _ = status::write(self.directory.path(), &statuses);
+        let _ = status::write(self.directory.path(), reports);
+    }
+
+    /// What is in a spool of ours for destinations that are not open here.
+    fn unattended(
+        &self,
+        spool: &Spool,
+        last: &HashMap<String, DestinationReport>,
+        is_attended: impl Fn(&DestinationStats) -> bool,
+    ) -> Vec<DestinationReport> {
+        // So that nobody opens one of them meanwhile, who would find its reader taken.
+        let _guard = lock(&self.attached);
+        let destinations = spool.stats().destinations.into_iter().filter(|other| !is_attended(other));
+        let report = |DestinationStats { id, key, .. }| {
+            let reader = spool.reader(id, Arc::new(|| {})).ok()?;
+            Some(DestinationReport::unattended(&key, &reader.note(), reader.waiting(), last.get(&key)))
+        };
+        destinations.filter_map(report).collect()
+    }
+
+    /// Make durable what was accepted, and write down how things stand. `false` if the disk did not take it
+    /// in time.
+    fn sync(&self, patience: Duration) -> bool {
+        let durable = self.spool.sync(patience);
+        self.write_status();
+        durable
     }
 
     /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
@@ -185,6 +231,10 @@ impl Store {
             if sources.is_empty() {
                 lock(&self.looked_at).1.insert(directory.path().to_owned());
             }
+            let last = last_reports(directory.path());
+            let is_ours = |other: &DestinationStats| sources.iter().any(|(id, ..)| *id == other.id);
+            // Until it is let go, what is left in it for others is told under our name.
+            let _ = status::write(directory.path(), self.unattended(&spool, &last, is_ours));
             lock(&self.adopted).push(Adopted { spool, directory, sources });
         }
         // Those with nothing for us go at once.
@@ -219,6 +269,7 @@ impl Adopted {
     /// Free for others, or gone if nothing waits in it for anybody.
     fn let_go(self) {
         let empty = self.spool.stats().destinations.iter().all(|destination| destination.waiting.events == 0);
+        self.spool.sync(LETTING_GO);
         self.spool.close();
         drop(self.spool);
         if empty {
@@ -266,9 +317,30 @@ async fn keep(store: Weak<Store>) {
     }
 }
 
+fn last_reports(directory: &Path) -> HashMap<String, DestinationReport> {
+    let reports = status::read(directory).map_or_else(Vec::new, |last| last.destinations);
+    reports.into_iter().map(|report| (report.key.clone(), report)).collect()
+}
+
+fn stores() -> Vec<Arc<Store>> {
+    STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect())
+}
+
 /// Adopt, in every home of this process, what ended processes left for destinations that are open.
 pub fn adopt() {
-    let stores: Vec<_> =
-        STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect());
-    stores.iter().for_each(|store| store.adopt());
+    stores().iter().for_each(|store| store.adopt());
+}
+
+/// Make durable what waits on disk, in every home of this process, and write down how things stand: what a
+/// program does at its end. `false` if a disk did not take everything within `patience`.
+pub fn sync(patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    let stores = stores();
+    let late = |store: &&Arc<Store>| !store.sync(deadline.saturating_duration_since(Instant::now()));
+    stores.iter().filter(late).count() == 0
+}
+
+/// Write down how things stand in this home, if it is one of this process's.
+pub(crate) fn write_status_in(home: &Path) {
+    stores().iter().filter(|store| store.home.path() == home).for_each(|store| store.write_status());
 }
