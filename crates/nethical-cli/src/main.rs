@@ -18,7 +18,7 @@ use self::failure::Failure;
 
 /// One delivery layer for logs, ML runs and alerts.
 ///
-/// Exit codes: 0 delivered, 75 not delivered in time, 1 refused, 2 wrong usage or configuration.
+/// Exit codes: 0 delivered, 75 kept for later or not delivered in time, 1 refused, 2 wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(name = "nethical", version, propagate_version = true, max_term_width = 100)]
 struct Cli {

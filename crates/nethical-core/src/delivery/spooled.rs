@@ -142,27 +142,28 @@ impl Spooled {
         Ok(number)
     }
 
-    /// Let go of an adopted source in which nothing waits any more. `false` while something does. Its counts
-    /// move to the own source, so that they outlive the directory: a kill in the middle counts them twice,
-    /// rather than never.
+    /// Let go of an adopted source in which nothing waits any more. `false` while something does.
     pub(crate) fn release_source(&self, number: u32) -> bool {
         let mut state = self.lock();
         let Some(source) = state.sources.get(&number) else { return true };
-        let ledger = source.ledger();
-        if ledger.waiting > 0 {
+        if source.ledger().waiting > 0 {
             return false;
         }
-        let Some(source) = state.sources.remove(&number) else { return true };
-        match state.sources.get_mut(&0) {
-            Some(own) => {
-                own.settled.add(&ledger);
-                own.note();
-                self.spool.sync(SYNC_GRACE);
-                source.reader.ack_noting(&[], Vec::new());
-            }
-            None => state.gone.add(&ledger),
-        }
+        let absorbed = state.absorb(number);
+        drop(state);
+        self.forget(absorbed);
         true
+    }
+
+    /// The counts of these sources stand with our own now. Not in both, once that is durable: a kill in
+    /// between counts them twice, rather than never.
+    fn forget(&self, absorbed: impl IntoIterator<Item = Source>) {
+        let mut absorbed = absorbed.into_iter().peekable();
+        if absorbed.peek().is_some() && self.spool.sync(SYNC_GRACE) {
+            absorbed.for_each(|source| {
+                source.reader.ack_noting(&[], Vec::new());
+            });
+        }
     }
 
     /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
@@ -243,6 +244,26 @@ impl Spooled {
 }
 
 impl State {
+    /// Take a source out, and its counts to the own one, where they outlive its directory.
+    fn absorb(&mut self, number: u32) -> Option<Source> {
+        let source = self.sources.remove(&number)?;
+        match self.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(&source.ledger());
+                own.note();
+            }
+            None => self.gone.add(&source.ledger()),
+        }
+        Some(source)
+    }
+
+    /// Sources other than the own one in which nothing waits.
+    fn emptied(&self) -> Vec<u32> {
+        let adopted =
+            self.sources.iter().filter(|(number, source)| **number > 0 && source.ledger().waiting == 0);
+        adopted.map(|(number, _)| *number).collect()
+    }
+
     /// Settle events of one source, on disk together with the accounts that show it.
     fn acknowledge(&mut self, source: u32, seqs: &[Seq], outcome: Outcome) {
         let Some(source) = self.sources.get_mut(&source).filter(|_| !seqs.is_empty()) else { return };
@@ -309,7 +330,10 @@ impl Backlog for Spooled {
     }
 
     fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
-        let settled = self.wait(deadline, |state| state.ledger().settled() >= before);
+        let is_settled = |state: &State| state.ledger().settled() >= before;
+        // Without a worker nothing more comes.
+        self.wait(deadline, |state| state.finished || is_settled(state));
+        let settled = is_settled(&self.lock());
         if !settled {
             // What is not delivered is at least promised.
             self.spool.sync(SYNC_GRACE);
@@ -325,13 +349,16 @@ impl Backlog for Spooled {
 
     fn finish(&self) {
         let mut state = self.lock();
-        state.gone = state.ledger();
+        let absorbed: Vec<_> =
+            state.emptied().into_iter().filter_map(|number| state.absorb(number)).collect();
         state.sources.values().for_each(Source::note);
+        state.gone = state.ledger();
         // Lets go of the readers: the destination may be opened again in this process.
         state.sources.clear();
         state.finished = true;
         drop(state);
         self.spool.sync(SYNC_GRACE);
+        self.forget(absorbed);
         self.progress.notify_all();
     }
 

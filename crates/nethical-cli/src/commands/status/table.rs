@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
-use nethical::delivery::{DestinationReport, DropReason, ProcessReport};
+use nethical::delivery::{DestinationReport, DropReason, ErrorReport, ProcessReport};
 
 use super::View;
 use super::view::Left;
@@ -36,8 +36,13 @@ pub(super) fn whole(view: &View) -> String {
     }
     // To write to a text cannot fail.
     let _ = writeln!(out, "{}", destinations(view).trim_fmt());
-    for report in view.processes.iter().flat_map(|process| &process.destinations) {
-        out += &troubles(report);
+    let reports = view.processes.iter().flat_map(|process| &process.destinations);
+    let mut told: Vec<String> = Vec::new();
+    for trouble in reports.flat_map(troubles) {
+        if !told.contains(&trouble) {
+            let _ = writeln!(out, "\n{trouble}");
+            told.push(trouble);
+        }
     }
     for left in &view.left {
         out += &left_behind(left);
@@ -92,26 +97,25 @@ fn state(process: &ProcessReport, report: &DestinationReport) -> String {
 }
 
 /// What went wrong last, and what was given up.
-fn troubles(report: &DestinationReport) -> String {
-    let (mut out, name, ledger) = (String::new(), &report.key, &report.ledger);
+fn troubles(report: &DestinationReport) -> Vec<String> {
+    let (mut troubles, name, ledger) = (Vec::new(), &report.key, &report.ledger);
     if let Some(error) = report.last_error.as_ref().filter(|_| ledger.waiting + ledger.dead_lettered > 0) {
-        let _ = writeln!(out, "\n{name}: {}: {} ({})", styled(BAD, "last error"), error.message, error.code);
-        if let Some(hint) = &error.hint {
-            let _ = writeln!(out, "  hint: {hint}");
-        }
+        let ErrorReport { code, message, hint } = error;
+        let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        troubles.push(format!("{name}: {}: {message} ({code}){hint}", styled(BAD, "last error")));
     }
     let dropped = DropReason::ALL.into_iter().filter(|reason| ledger.dropped_because(*reason) > 0);
     let dropped: Vec<_> =
         dropped.map(|reason| format!("{} {reason}", thousands(ledger.dropped_because(reason)))).collect();
     if !dropped.is_empty() {
-        let _ = writeln!(out, "\n{name}: dropped: {}", dropped.join(", "));
+        troubles.push(format!("{name}: dropped: {}", dropped.join(", ")));
     }
     if ledger.dead_lettered > 0 {
         let letters = count(ledger.dead_lettered, "event");
-        let _ =
-            writeln!(out, "\n{name}: {letters} refused so far: `nethical dead list --destination {name}`");
+        let more = format!("`nethical dead list --destination {name}`");
+        troubles.push(format!("{name}: {letters} refused so far: {more}"));
     }
-    out
+    troubles
 }
 
 fn left_behind(left: &Left) -> String {
