@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use self::commands::{check, completions, demo, destinations, init, log, status, sync};
+use self::commands::{check, completions, dead, demo, destinations, init, log, status, sync};
 use self::failure::Failure;
 
 /// One delivery layer for logs, ML runs and alerts.
@@ -35,6 +35,7 @@ enum Command {
     Log(log::Args),
     Status(status::Args),
     Sync(sync::Args),
+    Dead(dead::Args),
     Check(check::Args),
     Init(init::Args),
     Destinations(destinations::Args),
@@ -52,6 +53,7 @@ impl Cli {
             Command::Log(args) => log::run(&args, config),
             Command::Status(args) => status::run(&args, config),
             Command::Sync(args) => sync::run(&args, config),
+            Command::Dead(args) => dead::run(&args, config),
             Command::Check(args) => check::run(&args, config),
             Command::Init(args) => init::run(&args),
             Command::Destinations(args) => destinations::run(&args),
