@@ -101,8 +101,8 @@ pub(super) fn time(micros: u64) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// Everything about a letter but its event.
-pub(super) fn described(letter: &DeadLetter) -> Value {
+/// What is known about a letter, and one thing more about its event.
+pub(super) fn described(letter: &DeadLetter, name: &str, about: &Value) -> Value {
     json!({
         "destination": letter.destination,
         "id": letter.id,
@@ -111,6 +111,7 @@ pub(super) fn described(letter: &DeadLetter) -> Value {
         "attempts": letter.attempts,
         "happened": time(letter.first_micros),
         "given_up": time(letter.last_micros),
+        name: about,
     })
 }
 

@@ -31,11 +31,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     let filter = args.selection.filter();
     let mut out = anstream::stdout().lock();
     if args.json {
-        let one = |letter: DeadLetter| {
-            let mut shown = described(&letter);
-            shown["message"] = message(&letter).into();
-            shown
-        };
+        let one = |letter: DeadLetter| described(&letter, "message", &message(&letter).into());
         let letters = log.map_or_else(|| Ok(Vec::new()), |log| select(&log, &filter, one))?;
         writeln!(out, "{:#}", Value::from(letters))?;
         return Ok(Exit::Success);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use nethical::spool::DeadLetter;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::letters::{Selection, Where, described, event, select};
 use crate::exit::Exit;
@@ -46,9 +46,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
 }
 
 fn shown(letter: &DeadLetter) -> Value {
-    let mut shown = described(letter);
-    shown["event"] = event(letter).unwrap_or_else(|| json!(null));
-    shown
+    described(letter, "event", &event(letter).unwrap_or_default())
 }
 
 fn write_letter(out: &mut impl Write, letter: &Value) -> Result<(), Failure> {
