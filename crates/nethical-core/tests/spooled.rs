@@ -208,6 +208,40 @@ fn the_accounts_of_an_adopted_directory_outlive_it_and_are_told_apart() {
     assert_eq!((process.running, report.open, report.ledger.confirmed), (true, false, 25));
 }
 
+/// What a process leaves that has delivered everything, to destination `key`.
+fn leave_counts(home: &Path, key: &str, messages: &[String]) -> PathBuf {
+    let left = leave_behind(home, key, messages);
+    let free = Home::new(Arc::new(Disk), home).adopt().unwrap();
+    let directory = free.iter().find(|directory| directory.path() == left).unwrap();
+    let (spool, _) = Spool::open(Arc::new(Disk), directory.path(), Options::default()).unwrap();
+    let reader = spool.reader(spool.destination(key).unwrap(), Arc::new(|| {})).unwrap();
+    let seqs: Vec<_> = reader.read(1_000, 1 << 20).unwrap().iter().map(|entry| entry.seq).collect();
+    let confirmed = seqs.len() as u64;
+    assert_eq!(reader.ack_noting(&seqs, confirmed.to_le_bytes().to_vec()), messages.len());
+    left
+}
+
+#[test]
+fn the_counts_of_an_emptied_directory_outlive_it() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..2));
+    assert!(connector.flush(PATIENCE));
+    let (a, b) =
+        (leave_counts(home.path(), "a", &numbers(0..3)), leave_counts(home.path(), "b", &numbers(0..7)));
+    adopt();
+    assert!(!a.exists() && !b.exists());
+    let status = connector.status().unwrap();
+    assert_eq!((status.ledger.confirmed, status.ledger.since(&status.inherited).confirmed), (5, 2));
+    assert!(status.ledger.balances());
+    let reports = survey(home.path()).unwrap();
+    let counts = reports.iter().flat_map(|process| &process.destinations);
+    let counts: Vec<_> =
+        counts.map(|report| (report.key.as_str(), report.open, report.ledger.confirmed)).collect();
+    assert_eq!(counts, [("a", true, 5), ("b", false, 7)]);
+}
+
 #[test]
 fn a_report_names_what_waits_for_destinations_that_are_not_open() {
     let home = tempfile::tempdir().unwrap();

@@ -80,6 +80,8 @@ fn an_outage_is_kept_seen_and_made_up_for() {
     let ended = sandbox.run(&["sync", "--wait", "0.2"]).code(75).says("No space left on device");
     assert!(ended.stdout.contains("out: 2 events"), "{ended:?}");
     sandbox.mends("out");
+    sandbox.run(&["check"]).code(0);
+    assert_eq!(sandbox.status()["total"]["waiting"], 2, "a check delivers nothing");
     let ended = sandbox.run(&["sync"]).code(0);
     assert_eq!(ended.stdout, "out: 2 events delivered\nnothing of ended processes is left\n");
     assert_eq!(sandbox.messages("out"), ["one", "two"]);

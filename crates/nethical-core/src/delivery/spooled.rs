@@ -155,6 +155,19 @@ impl Spooled {
         true
     }
 
+    /// Go on with counts of an earlier process, of whose events nothing is left.
+    pub(crate) fn inherit(&self, counts: &Ledger) {
+        let mut state = self.lock();
+        state.inherited.add(counts);
+        match state.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(counts);
+                own.note();
+            }
+            None => state.gone.add(counts),
+        }
+    }
+
     /// The counts of these sources stand with our own now. Not in both, once that is durable: a kill in
     /// between counts them twice, rather than never.
     fn forget(&self, absorbed: impl IntoIterator<Item = Source>) {

@@ -17,10 +17,10 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{self, DestinationReport, Status};
-use crate::delivery::{Error, runtime};
+use crate::delivery::{Error, Ledger, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool};
+use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
@@ -134,8 +134,7 @@ impl Store {
 
     /// The backlog of a destination. Where the key is in use here already, a number is added to it.
     pub(crate) fn backlog(&self, key: &str) -> Result<Arc<Spooled>, Error> {
-        let failed =
-            |error: crate::spool::SpoolError| Error::unavailable("spool.destination", error.to_string());
+        let failed = |error: SpoolError| Error::unavailable("spool.destination", error.to_string());
         let mut attached = lock(&self.attached);
         attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| backlog.is_open()));
         let in_use = |key: &str| attached.iter().any(|other| other.key == key);
@@ -257,7 +256,7 @@ impl Store {
                 backlog.upgrade().is_some_and(|backlog| backlog.is_open() && !backlog.release_source(*number))
             });
             if one.sources.is_empty() {
-                one.let_go();
+                self.let_go(one);
             } else {
                 adopted.push(one);
             }
@@ -265,17 +264,49 @@ impl Store {
     }
 }
 
-impl Adopted {
-    /// Free for others, or gone if nothing waits in it for anybody.
-    fn let_go(self) {
-        let empty = self.spool.stats().destinations.iter().all(|destination| destination.waiting.events == 0);
-        self.spool.sync(LETTING_GO);
-        self.spool.close();
-        drop(self.spool);
+impl Store {
+    /// Free for others, or gone if nothing waits in it for anybody. Then its counts go on in our own spool: a
+    /// kill in between counts them twice, rather than never.
+    fn let_go(&self, one: Adopted) {
+        let Adopted { spool, directory, .. } = one;
+        let destinations = spool.stats().destinations;
+        let empty = destinations.iter().all(|destination| destination.waiting.events == 0);
         if empty {
-            let _ = self.directory.remove();
+            destinations.iter().for_each(|left| self.inherit(&spool, left));
+        }
+        let moved = empty && self.spool.sync(LETTING_GO);
+        spool.sync(LETTING_GO);
+        spool.close();
+        drop(spool);
+        if moved {
+            let _ = directory.remove();
         }
     }
+
+    /// Take over the counts of a destination in a spool that is about to go.
+    fn inherit(&self, spool: &Spool, left: &DestinationStats) {
+        let Ok(reader) = spool.reader(left.id, Arc::new(|| {})) else { return };
+        let counts = Ledger::from_stored(&reader.note());
+        if counts.settled() == 0 {
+            return;
+        }
+        let attached = lock(&self.attached);
+        let mut same = attached.iter().filter(|other| other.key == left.key);
+        match same.find_map(|other| other.backlog.upgrade().filter(|backlog| !backlog.is_finished())) {
+            Some(backlog) => backlog.inherit(&counts),
+            // Kept for whoever opens it; a key that is not known any more has no counts either.
+            None => drop(add_counts(&self.spool, &left.key, &counts)),
+        }
+    }
+}
+
+/// Add to the counts of a destination that is not open.
+fn add_counts(spool: &Spool, key: &str, counts: &Ledger) -> Result<(), SpoolError> {
+    let reader = spool.reader(spool.destination(key)?, Arc::new(|| {}))?;
+    let mut sum = Ledger::from_stored(&reader.note());
+    sum.add(counts);
+    reader.ack_noting(&[], sum.to_stored());
+    Ok(())
 }
 
 /// Have our destinations also deliver what waits for them in this spool.
