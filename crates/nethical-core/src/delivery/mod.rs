@@ -62,4 +62,4 @@ pub use self::queue::{Full, QueueLimits};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
 pub use self::settings::{Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
-pub use self::store::adopt;
+pub use self::store::{adopt, sync};

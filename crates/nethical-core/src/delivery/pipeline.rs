@@ -199,6 +199,7 @@ impl Pipeline {
             name: Arc::clone(&self.name),
             key: self.spooled.as_ref().map(|spooled| spooled.key().to_owned()),
             ledger: self.backlog.ledger(),
+            inherited: self.backlog.inherited(),
             waiting_bytes: self.backlog.waiting_bytes(),
             oldest: self.backlog.oldest(),
             down_for: health.down_since().map(|since| since.elapsed()),
@@ -386,6 +387,10 @@ impl Pipeline {
 impl Reports for Pipeline {
     fn report(&self) -> Status {
         self.status()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.spooled.as_ref().is_some_and(|spooled| spooled.is_finished())
     }
 }
 

@@ -43,6 +43,8 @@ struct State {
     sources: BTreeMap<u32, Source>,
     /// The accounts of sources that are let go.
     gone: Ledger,
+    /// The accounts of all sources as they were when each was opened.
+    inherited: Ledger,
     /// Handed to the worker and not settled yet.
     in_flight: u64,
     flush_before: u64,
@@ -83,6 +85,11 @@ impl Source {
         ledger.accepted += before.waiting.events + (now.accepted.events - before.accepted.events) + refused;
         ledger.waiting = now.waiting.events;
         ledger
+    }
+
+    /// Have the accounts written down with the position, the next time that this is.
+    fn note(&self) {
+        self.reader.ack_noting(&[], self.ledger().to_stored());
     }
 }
 
@@ -126,9 +133,11 @@ impl Spooled {
     pub(crate) fn add_source(&self, spool: &Spool, id: DestinationId) -> Result<u32, SpoolError> {
         let work = Arc::clone(&self.work);
         let reader = spool.reader(id, Arc::new(move || work.notify_one()))?;
+        let source = Source::new(reader);
         let mut state = self.lock();
         let number = state.sources.last_key_value().map_or(0, |(last, _)| last + 1);
-        state.sources.insert(number, Source::new(reader));
+        state.inherited.add(&source.ledger());
+        state.sources.insert(number, source);
         drop(state);
         self.work.notify_one();
         Ok(number)
@@ -138,13 +147,37 @@ impl Spooled {
     pub(crate) fn release_source(&self, number: u32) -> bool {
         let mut state = self.lock();
         let Some(source) = state.sources.get(&number) else { return true };
-        let ledger = source.ledger();
-        if ledger.waiting > 0 {
+        if source.ledger().waiting > 0 {
             return false;
         }
-        state.gone.add(&ledger);
-        state.sources.remove(&number);
+        let absorbed = state.absorb(number);
+        drop(state);
+        self.forget(absorbed);
         true
+    }
+
+    /// Go on with counts of an earlier process, of whose events nothing is left.
+    pub(crate) fn inherit(&self, counts: &Ledger) {
+        let mut state = self.lock();
+        state.inherited.add(counts);
+        match state.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(counts);
+                own.note();
+            }
+            None => state.gone.add(counts),
+        }
+    }
+
+    /// The counts of these sources stand with our own now. Not in both, once that is durable: a kill in
+    /// between counts them twice, rather than never.
+    fn forget(&self, absorbed: impl IntoIterator<Item = Source>) {
+        let mut absorbed = absorbed.into_iter().peekable();
+        if absorbed.peek().is_some() && self.spool.sync(SYNC_GRACE) {
+            absorbed.for_each(|source| {
+                source.reader.ack_noting(&[], Vec::new());
+            });
+        }
     }
 
     /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
@@ -163,14 +196,14 @@ impl Spooled {
         taken
     }
 
+    /// Whether its worker has come to its end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
     /// Whether it takes events.
     pub(crate) fn is_open(&self) -> bool {
         !self.lock().closed
-    }
-
-    /// Whether its worker has ended, and it holds nothing of the spool any more.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.lock().finished
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -230,6 +263,26 @@ impl Spooled {
 }
 
 impl State {
+    /// Take a source out, and its counts to the own one, where they outlive its directory.
+    fn absorb(&mut self, number: u32) -> Option<Source> {
+        let source = self.sources.remove(&number)?;
+        match self.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(&source.ledger());
+                own.note();
+            }
+            None => self.gone.add(&source.ledger()),
+        }
+        Some(source)
+    }
+
+    /// Sources other than the own one in which nothing waits.
+    fn emptied(&self) -> Vec<u32> {
+        let adopted =
+            self.sources.iter().filter(|(number, source)| **number > 0 && source.ledger().waiting == 0);
+        adopted.map(|(number, _)| *number).collect()
+    }
+
     /// Settle events of one source, on disk together with the accounts that show it.
     fn acknowledge(&mut self, source: u32, seqs: &[Seq], outcome: Outcome) {
         let Some(source) = self.sources.get_mut(&source).filter(|_| !seqs.is_empty()) else { return };
@@ -299,9 +352,10 @@ impl Backlog for Spooled {
     }
 
     fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
-        // Once the worker has ended nothing settles any more.
-        self.wait(deadline, |state| state.finished || state.ledger().settled() >= before);
-        let settled = self.ledger().settled() >= before;
+        let is_settled = |state: &State| state.ledger().settled() >= before;
+        // Without a worker nothing more comes.
+        self.wait(deadline, |state| state.finished || is_settled(state));
+        let settled = is_settled(&self.lock());
         if !settled {
             // What is not delivered is at least promised.
             self.make_durable();
@@ -325,11 +379,15 @@ impl Backlog for Spooled {
 
     fn finish(&self) {
         let mut state = self.lock();
+        let absorbed: Vec<_> =
+            state.emptied().into_iter().filter_map(|number| state.absorb(number)).collect();
+        state.sources.values().for_each(Source::note);
         state.gone = state.ledger();
         // Lets go of the readers: the destination may be opened again in this process.
         state.sources.clear();
         state.finished = true;
         drop(state);
+        self.forget(absorbed);
         self.progress.notify_all();
     }
 
@@ -343,6 +401,10 @@ impl Backlog for Spooled {
 
     fn ledger(&self) -> Ledger {
         self.lock().ledger()
+    }
+
+    fn inherited(&self) -> Ledger {
+        self.lock().inherited
     }
 
     fn waiting_bytes(&self) -> u64 {

@@ -17,23 +17,23 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
-use crate::delivery::status::{self, Status};
-use crate::delivery::{Error, Ledger, runtime};
+use crate::delivery::status::{self, DestinationReport, Status};
+use crate::delivery::{Error, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, Directory, Home, Options, Spool};
+use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
-
-/// It is written down anew after this time even if nothing happened, so that a reader sees who is alive.
-const STATUS_AGE: Duration = Duration::from_secs(10);
 
 /// How long a destination that is opened again waits for its predecessor to let go.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
+
+/// What a disk gets to take the last positions of a spool that is let go.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// When directories with nothing for us are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -46,20 +46,20 @@ pub(crate) struct Store {
     directory: Directory,
     attached: Mutex<Vec<Attached>>,
     watched: Mutex<Vec<Weak<dyn Reports>>>,
-    /// What was last written down, and when.
-    written: Mutex<Option<(Instant, Counts)>>,
+    /// The last reports, by key: of this process, and of the one whose directory it is.
+    last: Mutex<HashMap<String, DestinationReport>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
 }
 
-/// Accounts, and whether deliveries fail, of each destination.
-type Counts = Vec<(Ledger, bool)>;
-
 /// Something that can say what it is doing.
 pub(crate) trait Reports: Send + Sync {
     /// What it is doing.
     fn report(&self) -> Status;
+
+    /// Whether it has let go of its backlog on disk.
+    fn is_finished(&self) -> bool;
 }
 
 /// A destination that is open in this process.
@@ -102,6 +102,7 @@ impl Store {
             return Ok(Arc::clone(store));
         }
         let store = Arc::new(Self::open(home, options.clone())?);
+        store.write_status();
         stores.insert(home.to_owned(), Arc::clone(&store));
         runtime::handle()?.spawn(keep(Arc::downgrade(&store)));
         Ok(store)
@@ -122,13 +123,14 @@ impl Store {
         if !recovery.is_clean() {
             tracing::warn!(target: "nethical", "{}: {recovery}", directory.path().display());
         }
+        let last = last_reports(directory.path());
         Ok(Self {
             home,
             spool,
             directory,
             attached: Mutex::default(),
             watched: Mutex::default(),
-            written: Mutex::default(),
+            last: Mutex::new(last),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
         })
@@ -136,8 +138,7 @@ impl Store {
 
     /// The backlog of a destination. Where the key is in use here already, a number is added to it.
     pub(crate) fn backlog(&self, key: &str) -> Result<Arc<Spooled>, Error> {
-        let failed =
-            |error: crate::spool::SpoolError| Error::unavailable("spool.destination", error.to_string());
+        let failed = |error: SpoolError| Error::unavailable("spool.destination", error.to_string());
         self.wait_for_end(key);
         let mut attached = lock(&self.attached);
         attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished()));
@@ -183,16 +184,44 @@ impl Store {
             watched.retain(|other| other.strong_count() > 0);
             watched.iter().filter_map(Weak::upgrade).collect()
         };
-        let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
-        let mut written = lock(&self.written);
-        let counts: Vec<_> =
-            statuses.iter().map(|status| (status.ledger, status.down_for.is_some())).collect();
-        let is_news =
-            written.as_ref().is_none_or(|(when, last)| *last != counts || when.elapsed() > STATUS_AGE);
-        // A disk that does not take it leaves the last one, which says when it was written.
-        if is_news && status::write(self.directory.path(), &statuses).is_ok() {
-            *written = Some((Instant::now(), counts));
+        let mut last = lock(&self.last);
+        let mut reports = Vec::with_capacity(watched.len());
+        for one in watched {
+            let report = DestinationReport::from(&one.report());
+            last.insert(report.key.clone(), report.clone());
+            if !one.is_finished() {
+                reports.push(report);
+            }
         }
+        let attended: Vec<_> = reports.iter().map(|report| report.key.clone()).collect();
+        reports.extend(self.unattended(&self.spool, &last, |other| attended.contains(&other.key)));
+        // A disk that does not take it leaves the last one, which says when it was written.
+        let _ = status::write(self.directory.path(), reports);
+    }
+
+    /// What is in a spool of ours for destinations that are not open here.
+    fn unattended(
+        &self,
+        spool: &Spool,
+        last: &HashMap<String, DestinationReport>,
+        is_attended: impl Fn(&DestinationStats) -> bool,
+    ) -> Vec<DestinationReport> {
+        // So that nobody opens one of them meanwhile, who would find its reader taken.
+        let _guard = lock(&self.attached);
+        let destinations = spool.stats().destinations.into_iter().filter(|other| !is_attended(other));
+        let report = |DestinationStats { id, key, .. }| {
+            let reader = spool.reader(id, Arc::new(|| {})).ok()?;
+            Some(DestinationReport::unattended(&key, &reader.note(), reader.waiting(), last.get(&key)))
+        };
+        destinations.filter_map(report).collect()
+    }
+
+    /// Make durable what was accepted, and write down how things stand. `false` if the disk did not take it
+    /// in time.
+    fn sync(&self, patience: Duration) -> bool {
+        let durable = self.spool.sync(patience);
+        self.write_status();
+        durable
     }
 
     /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
@@ -215,6 +244,10 @@ impl Store {
             if sources.is_empty() {
                 lock(&self.looked_at).1.insert(directory.path().to_owned());
             }
+            let last = last_reports(directory.path());
+            let is_ours = |other: &DestinationStats| sources.iter().any(|(id, ..)| *id == other.id);
+            // Until it is let go, what is left in it for others is told under our name.
+            let _ = status::write(directory.path(), self.unattended(&spool, &last, is_ours));
             lock(&self.adopted).push(Adopted { spool, directory, sources });
         }
         // Those with nothing for us go at once.
@@ -237,7 +270,7 @@ impl Store {
                 backlog.upgrade().is_some_and(|backlog| backlog.is_open() && !backlog.release_source(*number))
             });
             if one.sources.is_empty() {
-                one.let_go();
+                self.let_go(one);
             } else {
                 adopted.push(one);
             }
@@ -245,16 +278,49 @@ impl Store {
     }
 }
 
-impl Adopted {
-    /// Free for others, or gone if nothing waits in it for anybody.
-    fn let_go(self) {
-        let empty = self.spool.stats().destinations.iter().all(|destination| destination.waiting.events == 0);
-        self.spool.close();
-        drop(self.spool);
+impl Store {
+    /// Free for others, or gone if nothing waits in it for anybody. Then its counts go on in our own spool: a
+    /// kill in between counts them twice, rather than never.
+    fn let_go(&self, one: Adopted) {
+        let Adopted { spool, directory, .. } = one;
+        let destinations = spool.stats().destinations;
+        let empty = destinations.iter().all(|destination| destination.waiting.events == 0);
         if empty {
-            let _ = self.directory.remove();
+            destinations.iter().for_each(|left| self.inherit(&spool, left));
+        }
+        let moved = empty && self.spool.sync(LETTING_GO);
+        spool.sync(LETTING_GO);
+        spool.close();
+        drop(spool);
+        if moved {
+            let _ = directory.remove();
         }
     }
+
+    /// Take over the counts of a destination in a spool that is about to go.
+    fn inherit(&self, spool: &Spool, left: &DestinationStats) {
+        let Ok(reader) = spool.reader(left.id, Arc::new(|| {})) else { return };
+        let counts = Ledger::from_stored(&reader.note());
+        if counts.settled() == 0 {
+            return;
+        }
+        let attached = lock(&self.attached);
+        let mut same = attached.iter().filter(|other| other.key == left.key);
+        match same.find_map(|other| other.backlog.upgrade().filter(|backlog| !backlog.is_finished())) {
+            Some(backlog) => backlog.inherit(&counts),
+            // Kept for whoever opens it; a key that is not known any more has no counts either.
+            None => drop(add_counts(&self.spool, &left.key, &counts)),
+        }
+    }
+}
+
+/// Add to the counts of a destination that is not open.
+fn add_counts(spool: &Spool, key: &str, counts: &Ledger) -> Result<(), SpoolError> {
+    let reader = spool.reader(spool.destination(key)?, Arc::new(|| {}))?;
+    let mut sum = Ledger::from_stored(&reader.note());
+    sum.add(counts);
+    reader.ack_noting(&[], sum.to_stored());
+    Ok(())
 }
 
 /// Have our destinations also deliver what waits for them in this spool.
@@ -296,9 +362,30 @@ async fn keep(store: Weak<Store>) {
     }
 }
 
+fn last_reports(directory: &Path) -> HashMap<String, DestinationReport> {
+    let reports = status::read(directory).map_or_else(Vec::new, |last| last.destinations);
+    reports.into_iter().map(|report| (report.key.clone(), report)).collect()
+}
+
+fn stores() -> Vec<Arc<Store>> {
+    STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect())
+}
+
 /// Adopt, in every home of this process, what ended processes left for destinations that are open.
 pub fn adopt() {
-    let stores: Vec<_> =
-        STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect());
-    stores.iter().for_each(|store| store.adopt());
+    stores().iter().for_each(|store| store.adopt());
+}
+
+/// Make durable what waits on disk, in every home of this process, and write down how things stand: what a
+/// program does at its end. `false` if a disk did not take everything within `patience`.
+pub fn sync(patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    let stores = stores();
+    let late = |store: &&Arc<Store>| !store.sync(deadline.saturating_duration_since(Instant::now()));
+    stores.iter().filter(late).count() == 0
+}
+
+/// Write down how things stand in this home, if it is one of this process's.
+pub(crate) fn write_status_in(home: &Path) {
+    stores().iter().filter(|store| store.home.path() == home).for_each(|store| store.write_status());
 }
