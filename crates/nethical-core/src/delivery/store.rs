@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{self, DestinationReport, Status};
-use crate::delivery::{Error, runtime};
+use crate::delivery::{Error, Ledger, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
 use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError};
