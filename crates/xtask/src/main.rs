@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test` and `cargo xtask bench`.
+//! The repository's own commands: `cargo xtask test`, `bench`, `soak` and `fuzz`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -8,6 +8,7 @@
 mod bench;
 mod process;
 mod release;
+mod soak;
 mod terminal;
 mod test;
 mod tools;
@@ -38,6 +39,8 @@ enum Command {
     /// Measure ours and its peers in interleaved rounds.
     #[cfg(not(feature = "bench"))]
     Bench(release::Args),
+    /// Kill processes that accept and deliver, and see that no promise is broken.
+    Soak(soak::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&workspace, &args),
         #[cfg(not(feature = "bench"))]
         Command::Bench(_) => release::again(&workspace),
+        Command::Soak(args) => soak::run(&workspace, &args),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,6 +42,11 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// Programs of the workspace, built for release.
+    pub(crate) fn release(&self) -> PathBuf {
+        self.target.join("release")
+    }
+
     /// The Python virtual environment of the tests.
     pub(crate) fn venv(&self) -> PathBuf {
         self.target.join("venv")
