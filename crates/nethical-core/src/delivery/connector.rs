@@ -81,17 +81,18 @@ impl Connector {
     /// them took it; none of them keeps the others from it.
     pub fn send_to_all<'c>(event: &Event, connectors: impl Iterator<Item = &'c Self>) -> bool {
         let mut taken = true;
-        let mut spooled: Vec<&Arc<Spooled>> = Vec::new();
-        for connector in connectors {
-            match connector.pipeline() {
-                Ok(pipeline) => match pipeline.spooled() {
-                    Some(backlog) => spooled.push(backlog),
-                    None => taken &= pipeline.offer(event.clone()).is_ok(),
-                },
-                Err(_) => taken = false,
+        let spooled = connectors.filter_map(|connector| match connector.pipeline() {
+            Ok(pipeline) => pipeline.spooled().or_else(|| {
+                taken &= pipeline.offer(event.clone()).is_ok();
+                None
+            }),
+            Err(_) => {
+                taken = false;
+                None
             }
-        }
-        taken & Spooled::offer_to_all(event, &spooled)
+        });
+        let stored = Spooled::offer_to_all(event, spooled);
+        taken & stored
     }
 
     /// Whether [`send`](Self::send) would wait for room now.

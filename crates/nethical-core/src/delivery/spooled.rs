@@ -6,6 +6,7 @@
 //! position, so after a kill either both show an event as settled or neither does.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(crate) struct Spooled {
     spool: Spool,
     id: DestinationId,
     key: String,
+    /// Takes no more. Beside the state, so that a caller meets no lock but the spool's.
+    closed: AtomicBool,
     state: Mutex<State>,
     /// The worker sleeps here.
     work: Arc<Notify>,
@@ -48,9 +51,39 @@ struct State {
     /// Handed to the worker and not settled yet.
     in_flight: u64,
     flush_before: u64,
+    /// The worker is to come to its end.
     closed: bool,
     ended: bool,
     finished: bool,
+}
+
+/// Destinations of an event that are addressed at once.
+const GROUP: usize = 16;
+
+/// Destinations in one spool, on the caller's stack.
+#[derive(Default)]
+struct Group<'b> {
+    spool: Option<&'b Spool>,
+    ids: [DestinationId; GROUP],
+    count: usize,
+}
+
+impl<'b> Group<'b> {
+    /// Adds one; `false` if it is in another spool, or there is no room left.
+    fn take(&mut self, backlog: &'b Spooled) -> bool {
+        let spool = *self.spool.get_or_insert(&backlog.spool);
+        let Some(id) = self.ids.get_mut(self.count).filter(|_| spool.is(&backlog.spool)) else {
+            return false;
+        };
+        *id = backlog.id;
+        self.count += 1;
+        true
+    }
+
+    fn append(&self, event: &Event) -> bool {
+        let ids = self.ids.get(..self.count).unwrap_or_default();
+        self.spool.is_none_or(|spool| append(spool, event, ids).is_ok())
+    }
 }
 
 /// One spool that holds events for this destination.
@@ -119,7 +152,8 @@ impl Spooled {
     pub(crate) fn new(spool: Spool, key: String) -> Result<Self, SpoolError> {
         let id = spool.destination(&key)?;
         let (work, progress) = (Arc::new(Notify::new()), Condvar::new());
-        let backlog = Self { spool, id, key, state: Mutex::default(), work, progress };
+        let backlog =
+            Self { spool, id, key, closed: AtomicBool::new(false), state: Mutex::default(), work, progress };
         backlog.add_source(&backlog.spool, id)?;
         Ok(backlog)
     }
@@ -181,19 +215,20 @@ impl Spooled {
     }
 
     /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
-    pub(crate) fn offer_to_all(event: &Event, backlogs: &[&Arc<Self>]) -> bool {
-        let open: Vec<&Arc<Self>> = backlogs.iter().copied().filter(|backlog| backlog.is_open()).collect();
-        let mut taken = open.len() == backlogs.len();
-        // Nearly always there is one spool, so one round.
-        let mut rest = open;
-        while let Some(first) = rest.first().copied() {
-            let (here, elsewhere): (Vec<&Arc<Self>>, _) =
-                rest.into_iter().partition(|other| other.spool.is(&first.spool));
-            let ids: Vec<_> = here.iter().map(|backlog| backlog.id).collect();
-            taken &= append(&first.spool, event, &ids).is_ok();
-            rest = elsewhere;
+    pub(crate) fn offer_to_all<'b>(event: &Event, backlogs: impl Iterator<Item = &'b Arc<Self>>) -> bool {
+        let mut taken = true;
+        let mut here = Group::default();
+        // Nearly always there is one spool and room in the group, so one round and no allocation.
+        let mut rest: Vec<&Arc<Self>> = Vec::new();
+        for backlog in backlogs {
+            if !backlog.is_open() {
+                taken = false;
+            } else if !here.take(backlog) {
+                rest.push(backlog);
+            }
         }
-        taken
+        taken &= here.append(event);
+        taken & (rest.is_empty() || Self::offer_to_all(event, rest.into_iter()))
     }
 
     /// Whether its worker has come to its end.
@@ -203,7 +238,7 @@ impl Spooled {
 
     /// Whether it takes events.
     pub(crate) fn is_open(&self) -> bool {
-        !self.lock().closed
+        !self.closed.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -364,6 +399,7 @@ impl Backlog for Spooled {
     }
 
     fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.lock().closed = true;
         self.work.notify_one();
         self.progress.notify_all();
@@ -425,7 +461,7 @@ pub(crate) fn timestamp(micros: u64) -> Option<Timestamp> {
 
 /// Store an event once for all of these destinations.
 pub(crate) fn append(spool: &Spool, event: &Event, to: &[DestinationId]) -> Result<(), Rejected> {
-    match spool.append(&event.to_stored(), to) {
+    match spool.append_parts([&event.stored_head(), event.json()], to) {
         Ok(_) => Ok(()),
         Err(AppendError::Closed) => Err(Rejected::Closed),
         Err(_) => Err(Rejected::Full),

@@ -328,7 +328,7 @@ fn take_over(spool: &Spool, open: &[(String, Arc<Spooled>)]) -> Vec<(Destination
     let stats = spool.stats();
     let waiting = stats.destinations.iter().filter(|destination| destination.waiting.events > 0);
     let taken = waiting.filter_map(|destination| {
-        let (_, backlog) = open.iter().find(|(key, _)| *key == destination.key)?;
+        let (_, backlog) = open.iter().find(|(key, _)| **key == *destination.key)?;
         let number = backlog.add_source(spool, destination.id).ok()?;
         Some((destination.id, Arc::downgrade(backlog), number))
     });
