@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod fuzz;
 mod process;
 mod release;
 mod soak;
@@ -41,6 +42,8 @@ enum Command {
     Bench(release::Args),
     /// Kill processes that accept and deliver, and see that no promise is broken.
     Soak(soak::Args),
+    /// Fuzz whatever is read from disk or typed by people.
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&workspace, &args),
         #[cfg(not(feature = "bench"))]
         Command::Bench(_) => release::again(&workspace),
+        Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Soak(args) => soak::run(&workspace, &args),
     });
     match outcome {

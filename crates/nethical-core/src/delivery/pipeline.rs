@@ -283,6 +283,11 @@ impl Pipeline {
             ReceiptKind::Confirmed => Outcome::Confirmed,
             ReceiptKind::Sent => Outcome::Sent,
         };
+        // Before anything is settled: who sees that it is done must not still see that it fails.
+        match &receipt.unfinished {
+            None => self.recovered(),
+            Some(unfinished) => self.fault(&unfinished.error),
+        }
         let left = receipt.unfinished.as_ref().map_or(&[][..], |unfinished| &unfinished.indices);
         let refused: Vec<_> = receipt.refused.iter().map(|refusal| refusal.index).collect();
         self.backlog.settle(&part.batch.without(left, &refused), outcome);
@@ -290,16 +295,7 @@ impl Pipeline {
         let letters =
             letters.filter_map(|refusal| Some((part.batch.get(refusal.index)?.clone(), refusal.error)));
         self.bury(letters.collect(), part.attempts).await;
-        match receipt.unfinished {
-            None => {
-                self.recovered();
-                None
-            }
-            Some(unfinished) => {
-                self.fault(&unfinished.error);
-                Some(Part { batch: part.batch.pick(&unfinished.indices), ..*part })
-            }
-        }
+        receipt.unfinished.map(|unfinished| Part { batch: part.batch.pick(&unfinished.indices), ..*part })
     }
 
     /// The endpoint is at fault: wait before the next attempt, and tell people.

@@ -194,7 +194,9 @@ impl Store {
             }
         }
         let attended: Vec<_> = reports.iter().map(|report| report.key.clone()).collect();
-        reports.extend(self.unattended(&self.spool, &last, |other| attended.contains(&other.key)));
+        reports.extend(
+            self.unattended(&self.spool, &last, |other| attended.iter().any(|key| **key == *other.key)),
+        );
         // A disk that does not take it leaves the last one, which says when it was written.
         let _ = status::write(self.directory.path(), reports);
     }
@@ -211,7 +213,7 @@ impl Store {
         let destinations = spool.stats().destinations.into_iter().filter(|other| !is_attended(other));
         let report = |DestinationStats { id, key, .. }| {
             let reader = spool.reader(id, Arc::new(|| {})).ok()?;
-            Some(DestinationReport::unattended(&key, &reader.note(), reader.waiting(), last.get(&key)))
+            Some(DestinationReport::unattended(&key, &reader.note(), reader.waiting(), last.get(&*key)))
         };
         destinations.filter_map(report).collect()
     }
@@ -305,7 +307,7 @@ impl Store {
             return;
         }
         let attached = lock(&self.attached);
-        let mut same = attached.iter().filter(|other| other.key == left.key);
+        let mut same = attached.iter().filter(|other| *other.key == *left.key);
         match same.find_map(|other| other.backlog.upgrade().filter(|backlog| !backlog.is_finished())) {
             Some(backlog) => backlog.inherit(&counts),
             // Kept for whoever opens it; a key that is not known any more has no counts either.

@@ -101,7 +101,7 @@ impl Oracle {
         let ledger =
             lines.last().and_then(|line| line.split(' ').nth(2).map(serde_json::from_str::<Ledger>)?.ok());
         self.out_of_balance += usize::from(!ledger.is_some_and(|ledger| ledger.balances()));
-        self.gone_down += usize::from(!ledger.is_some_and(|ledger| ledger.confirmed >= self.confirmed));
+        self.gone_down += usize::from(ledger.is_none_or(|ledger| ledger.confirmed < self.confirmed));
     }
 
     /// Compares with what came out.
