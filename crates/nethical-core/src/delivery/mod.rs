@@ -52,7 +52,7 @@ mod store;
 
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
-pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, statuses};
+pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, flush_all, statuses};
 pub use self::dead_letters::DeadLetter;
 pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, Refusal, Unfinished};
 pub use self::error::{Error, Kind};
@@ -62,4 +62,4 @@ pub use self::queue::{Full, QueueLimits};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
 pub use self::settings::{Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
-pub use self::store::adopt;
+pub use self::store::{adopt, homes, orphans};

@@ -167,6 +167,11 @@ impl Spooled {
         !self.lock().closed
     }
 
+    /// Whether it was closed and has come to its end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,7 +15,7 @@ use crate::delivery::spooled;
 use crate::delivery::{Error, Ledger};
 use crate::event::Timestamp;
 use crate::spool::storage::Disk;
-use crate::spool::{Backlog, Directory, Home, STATUS, inspect};
+use crate::spool::{Backlog, DestinationStats, Directory, Home, STATUS, Spool, inspect};
 
 /// What one destination is doing.
 #[derive(Debug, Clone)]
@@ -24,6 +24,10 @@ pub struct Status {
     pub name: Arc<str>,
     /// By what a later process knows it, if its events wait on disk.
     pub key: Option<String>,
+    /// The directory in which they wait.
+    pub directory: Option<PathBuf>,
+    /// Whether it was closed. What waits then, waits for it to be opened again.
+    pub closed: bool,
     /// The account of its events.
     pub ledger: Ledger,
     /// Bytes of the events that wait.
@@ -108,6 +112,44 @@ impl From<&Status> for DestinationReport {
             last_error: status.last_error.as_ref().map(ErrorReport::from),
         }
     }
+}
+
+/// Without those that were closed and opened again: the new one has all that the old one left.
+pub(crate) fn without_former(statuses: Vec<Status>) -> Vec<Status> {
+    let former = |index: usize, status: &Status| {
+        let later = statuses.iter().skip(index + 1);
+        status.closed && status.key.is_some() && later.into_iter().any(|other| other.key == status.key)
+    };
+    let kept: Vec<bool> = statuses.iter().enumerate().map(|(index, status)| !former(index, status)).collect();
+    statuses.into_iter().zip(kept).filter_map(|(status, kept)| kept.then_some(status)).collect()
+}
+
+/// What waits in a spool of ours for those of its destinations that `wanted` names. None of them is open.
+pub(crate) fn waiting_in(
+    spool: &Spool,
+    directory: &Path,
+    wanted: impl Fn(&DestinationStats) -> bool,
+) -> Vec<Status> {
+    let stats = spool.stats().destinations;
+    let left = stats.into_iter().filter(|one| one.waiting.events > 0 && wanted(one));
+    let status = |one: DestinationStats| {
+        let mut ledger = Ledger::default();
+        (ledger.accepted, ledger.waiting) = (one.waiting.events, one.waiting.events);
+        Status {
+            name: one.key.as_str().into(),
+            key: Some(one.key),
+            directory: Some(directory.to_owned()),
+            closed: true,
+            ledger,
+            waiting_bytes: one.waiting.bytes,
+            // To know it takes reading a file, and this is asked every second.
+            oldest: None,
+            down_for: None,
+            breaker_open: false,
+            last_error: None,
+        }
+    };
+    left.map(status).collect()
 }
 
 /// Write down what the destinations of this process do. The file is replaced as a whole.

@@ -1,7 +1,7 @@
 //! What this process keeps on disk: its spool, those it adopted, and the dead letters.
 //!
-//! A process has one store for each home that its destinations name, and usually one home. Its spool is a
-//! directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
+//! A process has one store for each home and durability that its destinations ask for, and usually one. Its
+//! spool is a directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
 //! it looks for further directories whose process has ended, and adopts those in which something waits for a
 //! destination that is open here. An adopted one is let go when nothing in it is left for us.
 
@@ -20,7 +20,7 @@ use crate::delivery::status::{self, Status};
 use crate::delivery::{Error, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, Directory, Home, Options, Spool};
+use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
@@ -42,6 +42,8 @@ pub(crate) struct Store {
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
+    /// Held by whoever adopts: a directory in the hands of one would not be seen by another.
+    adopting: Mutex<()>,
 }
 
 /// Something that can say what it is doing.
@@ -64,8 +66,11 @@ struct Adopted {
     sources: Vec<(DestinationId, Weak<Spooled>, u32)>,
 }
 
-/// The stores of this process by their homes.
-static STORES: PerProcess<Mutex<HashMap<PathBuf, Arc<Store>>>> = PerProcess::new();
+/// The stores of this process by their homes and durabilities: a destination that asks for `Every` is not
+/// to get less because another one was opened first, nor that one an fsync for each of its events.
+static STORES: PerProcess<Mutex<Stores>> = PerProcess::new();
+
+type Stores = HashMap<(PathBuf, u8), Arc<Store>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,14 +88,15 @@ pub(crate) fn is_allowed() -> bool {
 }
 
 impl Store {
-    /// This process's store in a home; `options` count for the first who asks.
+    /// This process's store of this durability in a home; the other `options` count for the first who asks.
     pub(crate) fn at(home: &Path, options: &Options) -> Result<Arc<Self>, Error> {
+        let place = (home.to_owned(), options.durability as u8);
         let mut stores = lock(STORES.get(Mutex::default));
-        if let Some(store) = stores.get(home) {
+        if let Some(store) = stores.get(&place) {
             return Ok(Arc::clone(store));
         }
         let store = Arc::new(Self::open(home, options.clone())?);
-        stores.insert(home.to_owned(), Arc::clone(&store));
+        stores.insert(place, Arc::clone(&store));
         runtime::handle()?.spawn(keep(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -110,6 +116,8 @@ impl Store {
         if !recovery.is_clean() {
             tracing::warn!(target: "nethical", "{}: {recovery}", directory.path().display());
         }
+        // What the last owner wrote there is not what we are doing.
+        let _ = status::write(directory.path(), &[]);
         Ok(Self {
             home,
             spool,
@@ -118,6 +126,7 @@ impl Store {
             watched: Mutex::default(),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
+            adopting: Mutex::default(),
         })
     }
 
@@ -148,6 +157,11 @@ impl Store {
         format!("{kind}-{short}")
     }
 
+    /// Where its spool is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Also write down what this one is doing.
     pub(crate) fn watch(&self, reports: &Arc<dyn Reports>) {
         lock(&self.watched).push(Arc::downgrade(reports));
@@ -160,13 +174,36 @@ impl Store {
             watched.retain(|other| other.strong_count() > 0);
             watched.iter().filter_map(Weak::upgrade).collect()
         };
-        let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
+        let mut statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
+        // What a closed one left is among the orphans, if it was not opened again.
+        statuses.retain(|status| !status.closed);
+        statuses.extend(self.orphans());
         // A disk that does not take it leaves the last one, which says when it was written.
         let _ = status::write(self.directory.path(), &statuses);
     }
 
-    /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
-    pub(crate) fn adopt(&self) {
+    /// What waits in directories of ours for destinations that are not open here: the last owner of a
+    /// directory had others than we have, or they were closed.
+    fn orphans(&self) -> Vec<Status> {
+        let open: HashSet<String> = {
+            let attached = lock(&self.attached);
+            let live =
+                |other: &&Attached| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished());
+            attached.iter().filter(live).map(|other| other.key.clone()).collect()
+        };
+        let mut found =
+            status::waiting_in(&self.spool, self.directory.path(), |one| !open.contains(&one.key));
+        for adopted in lock(&self.adopted).iter() {
+            let ours = |one: &DestinationStats| adopted.sources.iter().any(|(id, _, _)| *id == one.id);
+            found.extend(status::waiting_in(&adopted.spool, adopted.directory.path(), |one| !ours(one)));
+        }
+        found
+    }
+
+    /// Let go of what is empty, and adopt what ended processes left for destinations of ours. Says from how
+    /// many directories.
+    pub(crate) fn adopt(&self) -> usize {
+        let _one_at_a_time = lock(&self.adopting);
         self.release();
         let open: Vec<_> = {
             let attached = lock(&self.attached);
@@ -174,8 +211,9 @@ impl Store {
             attached.iter().filter_map(live).filter(|(_, backlog)| backlog.is_open()).collect()
         };
         if open.is_empty() {
-            return;
+            return 0;
         }
+        let mut found = 0;
         let options = self.spool.options().clone();
         for directory in self.free_directories() {
             let Ok((spool, _)) = Spool::open(Arc::new(Disk), directory.path(), options.clone()) else {
@@ -184,11 +222,16 @@ impl Store {
             let sources = take_over(&spool, &open);
             if sources.is_empty() {
                 lock(&self.looked_at).1.insert(directory.path().to_owned());
+            } else {
+                found += 1;
+                // From now on it is we who report what waits there, and among what is ours.
+                let _ = status::write(directory.path(), &[]);
             }
             lock(&self.adopted).push(Adopted { spool, directory, sources });
         }
         // Those with nothing for us go at once.
         self.release();
+        found
     }
 
     fn free_directories(&self) -> Vec<Directory> {
@@ -266,9 +309,32 @@ async fn keep(store: Weak<Store>) {
     }
 }
 
-/// Adopt, in every home of this process, what ended processes left for destinations that are open.
-pub fn adopt() {
-    let stores: Vec<_> =
-        STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect());
-    stores.iter().for_each(|store| store.adopt());
+fn stores() -> Vec<((PathBuf, u8), Arc<Store>)> {
+    let all = |stores: &Mutex<Stores>| {
+        lock(stores).iter().map(|(place, store)| (place.clone(), Arc::clone(store))).collect()
+    };
+    STORES.existing().map_or_else(Vec::new, all)
+}
+
+/// Adopt, in every home of this process, what ended processes left for destinations that are open. Says
+/// from how many directories; all are looked at, also those in which there was nothing a moment ago.
+pub fn adopt() -> usize {
+    let look = |(_, store): &(_, Arc<Store>)| {
+        lock(&store.looked_at).1.clear();
+        store.adopt()
+    };
+    stores().iter().map(look).sum()
+}
+
+/// What waits in directories of this process for destinations that are not open in it.
+pub fn orphans() -> Vec<Status> {
+    stores().iter().flat_map(|(_, store)| store.orphans()).collect()
+}
+
+/// The homes in which destinations of this process keep events.
+pub fn homes() -> Vec<PathBuf> {
+    let mut homes: Vec<_> = stores().into_iter().map(|((home, _), _)| home).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    homes
 }
