@@ -195,10 +195,13 @@ pub fn close_all(patience: Duration) -> Vec<Status> {
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *open).iter().filter_map(Weak::upgrade).collect()
     };
+    // There is no use in waiting for one that was closed before, unlike for one that is still open.
+    let mut left = without_former(open.iter().map(|pipeline| pipeline.status()).collect());
+    left.retain(|status| status.closed && status.ledger.waiting > 0);
+    let open: Vec<_> = open.into_iter().filter(|pipeline| !pipeline.is_closed()).collect();
     for pipeline in &open {
         pipeline.request_close();
     }
-    let mut left = Vec::new();
     for pipeline in open {
         let before = pipeline.status();
         if !pipeline.close(deadline) {

@@ -6,7 +6,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
-//! # use nethical_core::delivery::{Batch, Connector, Destination, Error, Profile, Receipt, Settings};
+//! # use nethical_core::delivery::{Batch, Connector, Destination, Error, Profile, Receipt, Settings, SpoolSettings};
 //! # use nethical_core::event::{Level, LogEntry, Rules};
 //! struct Print;
 //!
@@ -24,7 +24,9 @@
 //!     }
 //! }
 //!
-//! let connector = Connector::open("print", Settings::default(), || Ok(Arc::new(Print)))?;
+//! // Events wait in memory here; on disk, where they outlive the process, is the usual.
+//! let settings = Settings { spool: SpoolSettings::off(), ..Settings::default() };
+//! let connector = Connector::open("print", settings, || Ok(Arc::new(Print)))?;
 //! let entry = LogEntry::new(Level::Info, "hello", "docs");
 //! connector.send(entry.encode(&Rules::default()).event).unwrap();
 //! assert!(connector.close(Duration::from_secs(5)));
