@@ -178,6 +178,10 @@ impl Pipeline {
     pub(crate) fn close(&self, deadline: std::time::Instant) -> bool {
         /// What an attempt that was under way at the deadline still gets.
         const GRACE: Duration = Duration::from_secs(1);
+        if self.is_closed() {
+            // What it left on disk is nothing to wait for.
+            return self.backlog.ledger().waiting == 0;
+        }
         self.backlog.close();
         let all_settled = self.flush(deadline);
         self.stop.now();
