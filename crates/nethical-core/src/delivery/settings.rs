@@ -69,7 +69,8 @@ pub struct SpoolSettings {
     pub key: Option<String>,
     /// What identifies a destination that has no name of its own; used instead of the name, hashed.
     pub identity: Option<String>,
-    /// Durability and sizes. They count for the first destination that is opened in a home.
+    /// Durability and sizes. The sizes count for the first destination that is opened in a home with this
+    /// durability.
     pub options: spool::Options,
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::{Error, Ledger, spooled, store};
 use crate::event::Timestamp;
 use crate::spool::storage::Disk;
-use crate::spool::{Backlog, Directory, Home, STATUS, Waiting, inspect};
+use crate::spool::{Backlog, DestinationStats, Directory, Home, STATUS, Spool, Waiting, inspect};
 
 /// What one destination is doing.
 #[derive(Debug, Clone)]
@@ -23,6 +23,10 @@ pub struct Status {
     pub name: Arc<str>,
     /// By what a later process knows it, if its events wait on disk.
     pub key: Option<String>,
+    /// The directory in which they wait.
+    pub directory: Option<PathBuf>,
+    /// Whether it was closed. What waits then, waits for it to be opened again.
+    pub closed: bool,
     /// The account of its events.
     pub ledger: Ledger,
     /// What of it is from earlier processes: their accounts as this one found them. What waited then was
@@ -132,6 +136,45 @@ impl DestinationReport {
             ..last.cloned().unwrap_or_default()
         }
     }
+}
+
+/// Without those that were closed and opened again: the new one has all that the old one left.
+pub(crate) fn without_former(statuses: Vec<Status>) -> Vec<Status> {
+    let former = |index: usize, status: &Status| {
+        let later = statuses.iter().skip(index + 1);
+        status.closed && status.key.is_some() && later.into_iter().any(|other| other.key == status.key)
+    };
+    let kept: Vec<bool> = statuses.iter().enumerate().map(|(index, status)| !former(index, status)).collect();
+    statuses.into_iter().zip(kept).filter_map(|(status, kept)| kept.then_some(status)).collect()
+}
+
+/// What waits in a spool of ours for those of its destinations that `wanted` names. None of them is open.
+pub(crate) fn waiting_in(
+    spool: &Spool,
+    directory: &Path,
+    wanted: impl Fn(&DestinationStats) -> bool,
+) -> Vec<Status> {
+    let stats = spool.stats().destinations;
+    let left = stats.into_iter().filter(|one| one.waiting.events > 0 && wanted(one));
+    let status = |one: DestinationStats| {
+        let mut ledger = Ledger::default();
+        (ledger.accepted, ledger.waiting) = (one.waiting.events, one.waiting.events);
+        Status {
+            key: Some(one.key.to_string()),
+            name: one.key,
+            directory: Some(directory.to_owned()),
+            closed: true,
+            ledger,
+            inherited: Ledger::default(),
+            waiting_bytes: one.waiting.bytes,
+            // To know it takes reading a file, and this is asked every second.
+            oldest: None,
+            down_for: None,
+            breaker_open: false,
+            last_error: None,
+        }
+    };
+    left.map(status).collect()
 }
 
 /// Write down what the destinations of this process do. The file is replaced as a whole.

@@ -1,7 +1,7 @@
 //! What this process keeps on disk: its spool, those it adopted, and the dead letters.
 //!
-//! A process has one store for each home that its destinations name, and usually one home. Its spool is a
-//! directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
+//! A process has one store for each home and durability that its destinations ask for, and usually one. Its
+//! spool is a directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
 //! it looks for further directories whose process has ended, and adopts those in which something waits for a
 //! destination that is open here. An adopted one is let go when nothing in it is left for us.
 
@@ -51,6 +51,8 @@ pub(crate) struct Store {
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
+    /// Held by whoever adopts: a directory in the hands of one would not be seen by another.
+    adopting: Mutex<()>,
 }
 
 /// Something that can say what it is doing.
@@ -76,8 +78,11 @@ struct Adopted {
     sources: Vec<(DestinationId, Weak<Spooled>, u32)>,
 }
 
-/// The stores of this process by their homes.
-static STORES: PerProcess<Mutex<HashMap<PathBuf, Arc<Store>>>> = PerProcess::new();
+/// The stores of this process by their homes and durabilities: a destination that asks for `Every` is not
+/// to get less because another one was opened first, nor that one an fsync for each of its events.
+static STORES: PerProcess<Mutex<Stores>> = PerProcess::new();
+
+type Stores = HashMap<(PathBuf, u8), Arc<Store>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -95,15 +100,16 @@ pub(crate) fn is_allowed() -> bool {
 }
 
 impl Store {
-    /// This process's store in a home; `options` count for the first who asks.
+    /// This process's store of this durability in a home; the other `options` count for the first who asks.
     pub(crate) fn at(home: &Path, options: &Options) -> Result<Arc<Self>, Error> {
+        let place = (home.to_owned(), options.durability as u8);
         let mut stores = lock(STORES.get(Mutex::default));
-        if let Some(store) = stores.get(home) {
+        if let Some(store) = stores.get(&place) {
             return Ok(Arc::clone(store));
         }
         let store = Arc::new(Self::open(home, options.clone())?);
         store.write_status();
-        stores.insert(home.to_owned(), Arc::clone(&store));
+        stores.insert(place, Arc::clone(&store));
         runtime::handle()?.spawn(keep(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -133,6 +139,7 @@ impl Store {
             last: Mutex::new(last),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
+            adopting: Mutex::default(),
         })
     }
 
@@ -170,6 +177,11 @@ impl Store {
         let digest = Sha256::new_with_prefix(salt).chain_update(identity.as_bytes()).finalize();
         let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{kind}-{short}")
+    }
+
+    /// Where its spool is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Also write down what this one is doing.
@@ -226,8 +238,28 @@ impl Store {
         durable
     }
 
-    /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
-    pub(crate) fn adopt(&self) {
+    /// What waits in directories of ours for destinations that are not open here: the last owner of a
+    /// directory had others than we have, or they were closed.
+    fn orphans(&self) -> Vec<Status> {
+        let open: HashSet<String> = {
+            let attached = lock(&self.attached);
+            let live =
+                |other: &&Attached| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished());
+            attached.iter().filter(live).map(|other| other.key.clone()).collect()
+        };
+        let mut found =
+            status::waiting_in(&self.spool, self.directory.path(), |one| !open.contains(&*one.key));
+        for adopted in lock(&self.adopted).iter() {
+            let ours = |one: &DestinationStats| adopted.sources.iter().any(|(id, _, _)| *id == one.id);
+            found.extend(status::waiting_in(&adopted.spool, adopted.directory.path(), |one| !ours(one)));
+        }
+        found
+    }
+
+    /// Let go of what is empty, and adopt what ended processes left for destinations of ours. Says from how
+    /// many directories.
+    pub(crate) fn adopt(&self) -> usize {
+        let _one_at_a_time = lock(&self.adopting);
         self.release();
         let open: Vec<_> = {
             let attached = lock(&self.attached);
@@ -235,8 +267,9 @@ impl Store {
             attached.iter().filter_map(live).filter(|(_, backlog)| backlog.is_open()).collect()
         };
         if open.is_empty() {
-            return;
+            return 0;
         }
+        let mut found = 0;
         let options = self.spool.options().clone();
         for directory in self.free_directories() {
             let Ok((spool, _)) = Spool::open(Arc::new(Disk), directory.path(), options.clone()) else {
@@ -245,6 +278,8 @@ impl Store {
             let sources = take_over(&spool, &open);
             if sources.is_empty() {
                 lock(&self.looked_at).1.insert(directory.path().to_owned());
+            } else {
+                found += 1;
             }
             let last = last_reports(directory.path());
             let is_ours = |other: &DestinationStats| sources.iter().any(|(id, ..)| *id == other.id);
@@ -254,6 +289,7 @@ impl Store {
         }
         // Those with nothing for us go at once.
         self.release();
+        found
     }
 
     fn free_directories(&self) -> Vec<Directory> {
@@ -369,25 +405,48 @@ fn last_reports(directory: &Path) -> HashMap<String, DestinationReport> {
     reports.into_iter().map(|report| (report.key.clone(), report)).collect()
 }
 
-fn stores() -> Vec<Arc<Store>> {
-    STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect())
+fn stores() -> Vec<((PathBuf, u8), Arc<Store>)> {
+    let all = |stores: &Mutex<Stores>| {
+        lock(stores).iter().map(|(place, store)| (place.clone(), Arc::clone(store))).collect()
+    };
+    STORES.existing().map_or_else(Vec::new, all)
 }
 
-/// Adopt, in every home of this process, what ended processes left for destinations that are open.
-pub fn adopt() {
-    stores().iter().for_each(|store| store.adopt());
+/// Adopt, in every home of this process, what ended processes left for destinations that are open. Says
+/// from how many directories; all are looked at, also those in which there was nothing a moment ago.
+pub fn adopt() -> usize {
+    let look = |(_, store): &(_, Arc<Store>)| {
+        lock(&store.looked_at).1.clear();
+        store.adopt()
+    };
+    stores().iter().map(look).sum()
 }
 
 /// Make durable what waits on disk, in every home of this process, and write down how things stand: what a
 /// program does at its end. `false` if a disk did not take everything within `patience`.
 pub fn sync(patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
-    let stores = stores();
-    let late = |store: &&Arc<Store>| !store.sync(deadline.saturating_duration_since(Instant::now()));
-    stores.iter().filter(late).count() == 0
+    let late = |store: &Store| !store.sync(deadline.saturating_duration_since(Instant::now()));
+    stores().iter().filter(|(_, store)| late(store)).count() == 0
 }
 
 /// Write down how things stand in this home, if it is one of this process's.
 pub(crate) fn write_status_in(home: &Path) {
-    stores().iter().filter(|store| store.home.path() == home).for_each(|store| store.write_status());
+    stores()
+        .iter()
+        .filter(|(_, store)| store.home.path() == home)
+        .for_each(|(_, store)| store.write_status());
+}
+
+/// What waits in directories of this process for destinations that are not open in it.
+pub fn orphans() -> Vec<Status> {
+    stores().iter().flat_map(|(_, store)| store.orphans()).collect()
+}
+
+/// The homes in which destinations of this process keep events.
+pub fn homes() -> Vec<PathBuf> {
+    let mut homes: Vec<_> = stores().into_iter().map(|((home, _), _)| home).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    homes
 }
