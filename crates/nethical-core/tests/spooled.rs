@@ -248,7 +248,7 @@ fn a_report_names_what_waits_for_destinations_that_are_not_open() {
     let receiver = Receiver::default();
     let _connector = receiver.connect(home.path(), "a");
     let left = leave_behind(home.path(), "a", &numbers(0..3));
-    let directory = Home::new(Arc::new(Disk), home.path()).adopt_one().unwrap().unwrap();
+    let directory = Home::new(Arc::new(Disk), home.path()).adopt_one(|_| true).unwrap().unwrap();
     assert_eq!(directory.path(), left);
     let (spool, _) = Spool::open(Arc::new(Disk), &left, Options::default()).unwrap();
     spool.append(&event("lonely").to_stored(), &[spool.destination("b").unwrap()]).unwrap();

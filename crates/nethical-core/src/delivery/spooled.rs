@@ -262,11 +262,12 @@ impl Spooled {
         state.ended || state.closed && state.unread() == 0
     }
 
-    /// The next events of whichever source has some, oldest source last: what was left behind goes first.
+    /// The next events of whichever source has some, those that were adopted first: what was left behind is older.
     async fn read(&self, limits: &BatchLimits) -> Vec<Event> {
         let readers: Vec<_> = {
             let state = self.lock();
-            state.sources.iter().rev().map(|(number, source)| (*number, Arc::clone(&source.reader))).collect()
+            let in_turn = state.sources.range(1..).chain(state.sources.range(..1));
+            in_turn.map(|(number, source)| (*number, Arc::clone(&source.reader))).collect()
         };
         let room =
             limits.max_bytes.saturating_sub(limits.event_overhead.saturating_mul(limits.max_events)).max(1);

@@ -97,6 +97,9 @@ impl Seq {
         self.0
     }
 
+    /// Higher ones are never given away, so whatever has one is damaged.
+    const MAX: Self = Self(1 << 62);
+
     fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
