@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
 
 use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
@@ -37,9 +36,6 @@ const ADOPTION_PAUSES: u64 = 5;
 /// What a disk gets to take the last positions of a spool that is let go.
 const LETTING_GO: Duration = Duration::from_secs(1);
 
-/// How long further destinations are waited for when one was opened.
-const OPENING: Duration = Duration::from_millis(10);
-
 /// When directories with nothing for us are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -58,9 +54,6 @@ pub(crate) struct Store {
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
     /// Held by whoever adopts: a directory in the hands of one would not be seen by another.
     adopting: Mutex<()>,
-
-    /// A destination was opened: look now.
-    opened: Notify,
 }
 
 /// Something that can say what it is doing.
@@ -148,7 +141,6 @@ impl Store {
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
             adopting: Mutex::default(),
-            opened: Notify::new(),
         })
     }
 
@@ -166,8 +158,10 @@ impl Store {
         let backlog = Spooled::new(self.spool.clone(), key.clone()).map_err(failed)?;
         let backlog = Arc::new(backlog);
         attached.push(Attached { key, backlog: Arc::downgrade(&backlog) });
+        drop(attached);
         lock(&self.looked_at).1.clear();
-        self.opened.notify_one();
+        // At once, so that also a program that ends soon delivers what earlier ones left.
+        self.adopt();
         Ok(backlog)
     }
 
@@ -416,15 +410,11 @@ fn salt(home: &Path) -> Vec<u8> {
 /// The store's own work beside delivery.
 async fn keep(store: Weak<Store>) {
     for second in 1_u64.. {
+        tokio::time::sleep(STATUS_PAUSE).await;
         let Some(store) = store.upgrade() else { return };
-        let opened = tokio::time::timeout(STATUS_PAUSE, store.opened.notified()).await.is_ok();
-        if opened {
-            // Several are usually opened one after the other.
-            tokio::time::sleep(OPENING).await;
-        }
         let work = move || {
             store.write_status();
-            if opened || second.is_multiple_of(ADOPTION_PAUSES) {
+            if second.is_multiple_of(ADOPTION_PAUSES) {
                 store.adopt();
             }
         };
