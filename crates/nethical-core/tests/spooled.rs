@@ -305,6 +305,26 @@ fn every_event_is_durable_when_the_mode_says_so() {
 }
 
 #[test]
+fn what_another_process_left_does_not_end_a_flush() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    receiver.is_down(true);
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..10));
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| connector.flush(Duration::from_millis(1_500)));
+        std::thread::sleep(Duration::from_millis(200));
+        leave_counts(home.path(), "a", &numbers(0..100));
+        adopt();
+        assert_eq!((ledger(&connector).confirmed, ledger(&connector).waiting), (100, 10));
+        assert!(!flush.join().unwrap(), "none of the ten is delivered");
+    });
+    receiver.is_down(false);
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), numbers(0..10));
+}
+
+#[test]
 fn a_home_that_cannot_be_used_does_not_stop_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
