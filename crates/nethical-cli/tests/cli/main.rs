@@ -5,6 +5,7 @@
 mod check;
 mod interrupt;
 mod log;
+mod readme;
 mod stdin;
 
 use std::path::{Path, PathBuf};

@@ -122,7 +122,8 @@ impl Connector {
     }
 
     /// Take no more, deliver what waits, and let go of the destination. `true` if everything was
-    /// settled within `patience`; what was not is dropped, and counted as such. A second call is harmless.
+    /// settled within `patience`. What was not is dropped and counted as such where it waits in memory, and
+    /// stays for a later process where it waits on disk. A second call is harmless.
     pub fn close(&self, patience: Duration) -> bool {
         self.pipeline().is_ok_and(|pipeline| pipeline.close(Instant::now() + patience))
     }

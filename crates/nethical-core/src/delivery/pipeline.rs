@@ -176,7 +176,10 @@ impl Pipeline {
         self.backlog.close();
         let all_settled = self.flush(deadline);
         self.stop.now();
-        self.backlog.wait_finished(deadline + GRACE) && all_settled
+        self.backlog.end();
+        let finished = self.backlog.wait_finished(deadline + GRACE);
+        self.backlog.make_durable();
+        finished && all_settled
     }
 
     /// Deliver what waits now, at once, without waiting for it.
@@ -216,9 +219,7 @@ impl Pipeline {
 
     /// The worker.
     async fn run(self: Arc<Self>) {
-        while !self.stop.is_on()
-            && let Some(batch) = self.backlog.next(&self.limits).await
-        {
+        while let Some(batch) = self.backlog.next(&self.limits).await {
             self.deliver_batch(batch).await;
         }
         self.destination.close().await;

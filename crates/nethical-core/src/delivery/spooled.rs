@@ -22,7 +22,7 @@ use crate::spool::{
 /// How long the worker waits for events that are accepted and not on disk yet.
 const NOT_WRITTEN_YET: Duration = Duration::from_millis(25);
 
-/// What a flush that ran out of time still gets to make durable what it leaves.
+/// What making durable may take, beyond a deadline that has passed.
 const SYNC_GRACE: Duration = Duration::from_secs(1);
 
 /// The backlog of one destination on disk.
@@ -47,6 +47,7 @@ struct State {
     in_flight: u64,
     flush_before: u64,
     closed: bool,
+    ended: bool,
     finished: bool,
 }
 
@@ -167,6 +168,11 @@ impl Spooled {
         !self.lock().closed
     }
 
+    /// Whether its worker has ended, and it holds nothing of the spool any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,6 +187,11 @@ impl Spooled {
         let patience = deadline.saturating_duration_since(Instant::now());
         let waited = self.progress.wait_timeout_while(self.lock(), patience, |state| !done(state));
         done(&waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.ended || state.closed && state.unread() == 0
     }
 
     /// The next events of whichever source has some, oldest source last: what was left behind goes first.
@@ -248,11 +259,14 @@ impl Backlog for Spooled {
             // Past its age a batch is due whatever it holds.
             let _ =
                 tokio::time::timeout(limits.max_age, self.sleep_until(|state| state.is_due(limits))).await;
+            if self.lock().ended {
+                return None;
+            }
             let events = self.read(limits).await;
             if !events.is_empty() {
                 return Some(events.into());
             }
-            if self.lock().closed && self.lock().unread() == 0 {
+            if self.is_done() {
                 return None;
             }
             let _ = tokio::time::timeout(NOT_WRITTEN_YET, self.work.notified()).await;
@@ -285,10 +299,12 @@ impl Backlog for Spooled {
     }
 
     fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
-        let settled = self.wait(deadline, |state| state.ledger().settled() >= before);
+        // Once the worker has ended nothing settles any more.
+        self.wait(deadline, |state| state.finished || state.ledger().settled() >= before);
+        let settled = self.ledger().settled() >= before;
         if !settled {
             // What is not delivered is at least promised.
-            self.spool.sync(SYNC_GRACE);
+            self.make_durable();
         }
         settled
     }
@@ -299,6 +315,14 @@ impl Backlog for Spooled {
         self.progress.notify_all();
     }
 
+    fn end(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.ended = true;
+        drop(state);
+        self.work.notify_one();
+    }
+
     fn finish(&self) {
         let mut state = self.lock();
         state.gone = state.ledger();
@@ -306,8 +330,11 @@ impl Backlog for Spooled {
         state.sources.clear();
         state.finished = true;
         drop(state);
-        self.spool.sync(SYNC_GRACE);
         self.progress.notify_all();
+    }
+
+    fn make_durable(&self) {
+        self.spool.sync(SYNC_GRACE);
     }
 
     fn wait_finished(&self, deadline: Instant) -> bool {

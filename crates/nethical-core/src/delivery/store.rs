@@ -15,15 +15,22 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{self, Status};
-use crate::delivery::{Error, runtime};
+use crate::delivery::{Error, Ledger, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
 use crate::spool::{DestinationId, Directory, Home, Options, Spool};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
+
+/// It is written down anew after this time even if nothing happened, so that a reader sees who is alive.
+const STATUS_AGE: Duration = Duration::from_secs(10);
+
+/// How long a destination that is opened again waits for its predecessor to let go.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
@@ -39,10 +46,15 @@ pub(crate) struct Store {
     directory: Directory,
     attached: Mutex<Vec<Attached>>,
     watched: Mutex<Vec<Weak<dyn Reports>>>,
+    /// What was last written down, and when.
+    written: Mutex<Option<(Instant, Counts)>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
 }
+
+/// Accounts, and whether deliveries fail, of each destination.
+type Counts = Vec<(Ledger, bool)>;
 
 /// Something that can say what it is doing.
 pub(crate) trait Reports: Send + Sync {
@@ -116,6 +128,7 @@ impl Store {
             directory,
             attached: Mutex::default(),
             watched: Mutex::default(),
+            written: Mutex::default(),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
         })
@@ -125,8 +138,9 @@ impl Store {
     pub(crate) fn backlog(&self, key: &str) -> Result<Arc<Spooled>, Error> {
         let failed =
             |error: crate::spool::SpoolError| Error::unavailable("spool.destination", error.to_string());
+        self.wait_for_end(key);
         let mut attached = lock(&self.attached);
-        attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| backlog.is_open()));
+        attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished()));
         let in_use = |key: &str| attached.iter().any(|other| other.key == key);
         let key = (1_u32..)
             .map(|number| if number == 1 { key.to_owned() } else { format!("{key}#{number}") })
@@ -137,6 +151,15 @@ impl Store {
         attached.push(Attached { key, backlog: Arc::downgrade(&backlog) });
         lock(&self.looked_at).1.clear();
         Ok(backlog)
+    }
+
+    /// A destination of this key that is just being closed still holds its backlog for a moment.
+    fn wait_for_end(&self, key: &str) {
+        let same = |other: &Attached| (other.key == key).then(|| other.backlog.upgrade())?;
+        let closing: Vec<_> = lock(&self.attached).iter().filter_map(same).collect();
+        for backlog in closing.iter().filter(|backlog| !backlog.is_open()) {
+            backlog.wait_finished(Instant::now() + END_PATIENCE);
+        }
     }
 
     /// The key of a destination that has no name: its type and a hash of what identifies it. The hash is
@@ -161,8 +184,15 @@ impl Store {
             watched.iter().filter_map(Weak::upgrade).collect()
         };
         let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
+        let mut written = lock(&self.written);
+        let counts: Vec<_> =
+            statuses.iter().map(|status| (status.ledger, status.down_for.is_some())).collect();
+        let is_news =
+            written.as_ref().is_none_or(|(when, last)| *last != counts || when.elapsed() > STATUS_AGE);
         // A disk that does not take it leaves the last one, which says when it was written.
-        let _ = status::write(self.directory.path(), &statuses);
+        if is_news && status::write(self.directory.path(), &statuses).is_ok() {
+            *written = Some((Instant::now(), counts));
+        }
     }
 
     /// Let go of what is empty, and adopt what ended processes left for destinations of ours.

@@ -1,4 +1,4 @@
-//! What one log call costs its caller in Python: `logging` of the standard library, with five extra fields.
+//! What one log call with five fields costs its caller in Python, beside `logging` of the standard library.
 
 use super::{Contest, Needs, Unit, script};
 use crate::workspace::Workspace;
@@ -12,7 +12,9 @@ pub(super) fn contest(workspace: &Workspace) -> Contest {
         unit: Unit::NanosecondsPer("call"),
         size: 100_000,
         quick: 2_000,
-        needs: Needs::Python { with_package: false },
-        contestants: ["FileHandler", "FileHandler, JSON", "QueueHandler, JSON"].map(contestant).into(),
+        needs: Needs::Python { with_package: true },
+        contestants: ["nethical", "FileHandler", "FileHandler, JSON", "QueueHandler, JSON"]
+            .map(contestant)
+            .into(),
     }
 }
