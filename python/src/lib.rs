@@ -10,6 +10,7 @@
 //! | `feed.rs` | connectors that are written in Python |
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
+//! | `syslog.rs` | syslog receivers |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -26,6 +27,7 @@ mod levels;
 mod notices;
 mod process;
 mod report;
+mod syslog;
 mod values;
 mod wait;
 
@@ -50,6 +52,8 @@ mod _core {
     use super::notices::next_notice;
     #[pymodule_export]
     use super::process::{close_all, generation, status};
+    #[pymodule_export]
+    use super::syslog::syslog;
     #[pymodule_export]
     use super::wait::{close, flush};
 
