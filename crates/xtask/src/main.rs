@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test` and `cargo xtask bench`.
+//! The repository's own commands: `cargo xtask test`, `cargo xtask peers` and `cargo xtask bench`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod peers;
 mod process;
 mod release;
 mod terminal;
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Run every check, in order, and stop at the first that fails.
     Test(test::Args),
+    /// Unpack the real syslog receivers, which tests send to, under `target/peers`.
+    Peers,
     /// Measure ours and its peers in interleaved rounds.
     #[cfg(feature = "bench")]
     Bench(bench::Args),
@@ -43,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = Workspace::find().and_then(|workspace| match Cli::parse().command {
         Command::Test(args) => test::run(&workspace, &args),
+        Command::Peers => peers::run(&workspace),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(&workspace, &args),
         #[cfg(not(feature = "bench"))]

@@ -42,6 +42,11 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// The real receivers that tests send to.
+    pub(crate) fn peers(&self) -> PathBuf {
+        self.target.join("peers")
+    }
+
     /// The Python virtual environment of the tests.
     pub(crate) fn venv(&self) -> PathBuf {
         self.target.join("venv")

@@ -139,6 +139,15 @@ pub(super) fn closed(target: &Target) -> Error {
         .with_hint(why_closed(target))
 }
 
+/// The receiver hung up in the handshake or right after it. rsyslog does so, without a word, when it wants a
+/// certificate of ours and gets none, or one that it does not trust.
+pub(super) fn closed_after_handshake(target: &Target) -> Error {
+    let message = format!("{target} closed the connection right after the TLS handshake");
+    Error::new(Kind::Unauthorized, "syslog.tls_hung_up", message).with_hint(
+        "the receiver probably asks for a certificate that it trusts (`client_cert`, `client_key`): see its log",
+    )
+}
+
 /// The name of the receiver leads nowhere.
 pub(super) fn unresolved(host: &str, error: &dyn Display) -> Error {
     Error::unavailable("syslog.dns", format!("cannot find the address of {host}: {error}"))

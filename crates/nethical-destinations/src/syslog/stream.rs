@@ -98,6 +98,7 @@ impl Stream {
         let handshake = timeout(2 * resolve::CONNECT, self.handshake()).await;
         match handshake {
             Ok(Ok(())) => Ok(self),
+            Ok(Err(Broken::Closed)) => Err(errors::closed_after_handshake(target)),
             Ok(Err(broken)) => Err(broken.describe("speak TLS with", target)),
             Err(_) => Err(errors::timeout("speak TLS with", target, 2 * resolve::CONNECT.as_secs())),
         }

@@ -15,7 +15,7 @@ use super::{Format, Formatter, metadata, text};
 const LONGEST_TAG: usize = 32;
 
 /// A value shorter than this is left out rather than cut.
-const WORTH_CUTTING: usize = 48;
+const WORTH_CUTTING: usize = 96;
 
 /// Room for `"_omitted":` with the largest number, and what it needs around it.
 const OMITTED: usize = 32;
@@ -44,8 +44,10 @@ pub(super) fn write(formatter: &Formatter, event: &Event, view: &LogView<'_>, ou
     }
     let (_, json_room) = Formatter::share(room.saturating_sub(2), view.message.len(), json_size);
     let mut cut_json = Vec::new();
-    if json.is_some() {
-        members(view.metadata, json_room, &mut cut_json);
+    match json {
+        Some(json) if json.len() < json_room => cut_json.extend_from_slice(json.as_bytes()),
+        Some(_) => members(view.metadata, json_room, &mut cut_json),
+        None => {}
     }
     out.push(b' ');
     text::cut(out, &view.message, room.saturating_sub(2 + cut_json.len()), |out, text| {
@@ -106,7 +108,8 @@ fn members(object: &RawValue, room: usize, out: &mut Vec<u8>) {
                 return true;
             }
             out.push(b'"');
-            text::cut(out, &metadata::text(value), left - 2, escape);
+            // Half of the room is for what comes after.
+            text::cut(out, &metadata::text(value), left / 2 - 2, escape);
             out.push(b'"');
         }
         true

@@ -15,7 +15,7 @@ use super::{Formatter, text};
 const NOTES: usize = 80;
 
 /// A value shorter than this is left out rather than cut.
-const WORTH_CUTTING: usize = 48;
+const WORTH_CUTTING: usize = 96;
 
 /// The longest source that stands in structured data.
 const LONGEST_SOURCE: usize = 255;
@@ -113,7 +113,7 @@ fn is_app_name(formatter: &Formatter, source: &str) -> bool {
         && source != "-"
 }
 
-/// Write the metadata as parameters, at most `room` bytes. Returns how many values were left out or cut.
+/// Write the metadata as parameters, at most `room` bytes; with `cut` a value that is too long is cut. Returns how many values were left out or cut.
 fn params(formatter: &Formatter, metadata: &RawValue, room: usize, out: &mut Vec<u8>, cut: bool) -> usize {
     if metadata.get() == "{}" {
         return 0;
@@ -147,7 +147,8 @@ fn params(formatter: &Formatter, metadata: &RawValue, room: usize, out: &mut Vec
                 out.truncate(start);
                 return cut;
             }
-            text::cut(out, &text, left, write_value);
+            // Half of the room is for what comes after.
+            text::cut(out, &text, left / 2, write_value);
         }
         out.push(b'"');
         true
