@@ -9,6 +9,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a bench")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,13 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let count = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
     match arguments.first().map(String::as_str) {
-        Some("stream") => {
-            each(|kind| [Protocol::Tcp, Protocol::Tls].iter().for_each(|&way| stream(kind, way, count)))
-        }
+        Some("stream") => each(|kind| {
+            for (way, text_only) in
+                [(Protocol::Tcp, true), (Protocol::Tls, true), (Protocol::Tcp, false), (Protocol::Tls, false)]
+            {
+                stream(kind, way, text_only, count);
+            }
+        }),
         Some("restart") => each(|kind| restart(kind, count)),
         Some("udp") => each(|kind| [20_000, 0].iter().for_each(|&pace| udp(kind, pace, count))),
         _ => say("stream, restart or udp, and how many lines"),
@@ -74,18 +79,36 @@ fn log(connector: &Connector, number: usize) {
     connector.send(entry.encode(&Rules::default()).event).unwrap();
 }
 
-fn start(kind: Kind) -> (tempfile::TempDir, Server) {
+fn start(kind: Kind, text_only: bool) -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
-    let setup = Setup { text_only: true, ..Setup::default() };
+    // As JSON a receiver writes all that it has understood, as text only what the line says.
+    let setup = Setup { text_only, ..Setup::default() };
     let server = Server::start(kind, folder.path(), setup).unwrap();
     (folder, server)
 }
 
-/// Seconds of processor time of this process.
-fn own_cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let rest = stat.rsplit(')').next().unwrap();
-    rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+/// Seconds of processor time of this process; of its delivery thread alone.
+fn own_cpu() -> (f64, f64) {
+    let seconds = |path: &Path| {
+        let stat = std::fs::read_to_string(path).unwrap_or_default();
+        let rest = stat.rsplit(')').next().unwrap();
+        rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>()
+            / 100.0
+    };
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let is_delivery =
+        |path: &PathBuf| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "nethical\n");
+    let delivery = threads.filter(is_delivery).map(|path| seconds(&path.join("stat"))).sum();
+    (seconds(Path::new("/proc/self/stat")), delivery)
+}
+
+/// Bytes that a receiver's system holds for it on this port.
+fn unread(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let local = format!(":{port:04X}");
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.filter(|row| row[1].ends_with(&local) && row[3] == "01");
+    rows.map(|row| usize::from_str_radix(row[4].rsplit(':').next().unwrap(), 16).unwrap()).sum()
 }
 
 /// The numbers of the lines that arrived, in the order in which they were written.
@@ -96,37 +119,45 @@ fn numbers(server: &Server) -> Vec<usize> {
     file.lines().map_while(Result::ok).filter_map(number).collect()
 }
 
-fn stream(kind: Kind, protocol: Protocol, count: usize) {
-    let (_folder, server) = start(kind);
+fn stream(kind: Kind, protocol: Protocol, text_only: bool, count: usize) {
+    let (_folder, server) = start(kind, text_only);
     let connector = open(config(&server, protocol));
     let (ours, theirs, began) = (own_cpu(), server.cpu(), Instant::now());
     (0..count).for_each(|number| log(&connector, number));
-    assert!(connector.flush(Duration::from_secs(120)));
-    let (ours, spent) = (own_cpu() - ours, began.elapsed().as_secs_f64());
+    assert!(connector.flush(Duration::from_secs(300)));
+    let (all, delivery) = own_cpu();
+    let (all, delivery, spent) = (all - ours.0, delivery - ours.1, began.elapsed().as_secs_f64());
     server.settle();
     let theirs = server.cpu() - theirs;
     let arrived = numbers(&server);
     let in_order = arrived.iter().copied().eq(0..arrived.len());
     say(&format!(
-        "{:<9} {}: sent {count}, arrived {}, in order: {in_order}; {:.0} lines/s; cpu ours {ours:.2} s, theirs {theirs:.2} s, \
-         {:.0} %",
+        "{:<9} {} writing {}: sent {count}, arrived {}, in order: {in_order}; {:.0} lines/s; cpu ours {all:.2} s ({:.0} %), of \
+         which delivery {delivery:.2} s ({:.0} %); theirs {theirs:.2} s",
         kind.name(),
         protocol.as_str(),
+        if text_only { "text" } else { "JSON" },
         arrived.len(),
         count as f64 / spent,
-        100.0 * ours / theirs
+        100.0 * all / theirs,
+        100.0 * delivery / theirs,
     ));
 }
 
 fn restart(kind: Kind, count: usize) {
-    let (_folder, mut server) = start(kind);
+    let (_folder, mut server) = start(kind, true);
     let connector = open(config(&server, Protocol::Tcp));
-    let began = Instant::now();
+    let (began, mut held) = (Instant::now(), 0);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| (0..count).for_each(|number| log(&connector, number)));
         while connector.status().unwrap().ledger.sent < count as u64 / 2 {
             std::thread::sleep(Duration::from_millis(1));
         }
+        // Stopped first, so that what its system holds can be seen.
+        let pid = rustix::process::Pid::from_raw(server.pid() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        held = unread(server.ports().tcp);
         server.kill().unwrap();
         std::thread::sleep(Duration::from_secs(1));
         server.restart().unwrap();
@@ -143,18 +174,18 @@ fn restart(kind: Kind, count: usize) {
     let one_gap = gap.last().zip(gap.first()).is_none_or(|(last, first)| last - first < gap.len() + 2);
     say(&format!(
         "{:<9} killed in mid-stream: accepted {accepted}, sent {sent}, waiting {waiting}; arrived {}, of these twice {}, lost {} \
-         (about {} KiB, in one piece: {one_gap}); {:.1} s",
+         (in one piece: {one_gap}), its system held {held} bytes, {:.0} for each lost; {:.1} s",
         kind.name(),
         arrived.len(),
         all - arrived.len(),
         gap.len(),
-        gap.len() * 300 / 1024,
+        held as f64 / gap.len() as f64,
         began.elapsed().as_secs_f64()
     ));
 }
 
 fn udp(kind: Kind, pace: u32, count: usize) {
-    let (_folder, server) = start(kind);
+    let (_folder, server) = start(kind, true);
     let connector = open(SyslogConfig { datagrams_per_second: pace, ..config(&server, Protocol::Udp) });
     let began = Instant::now();
     (0..count).for_each(|number| log(&connector, number));

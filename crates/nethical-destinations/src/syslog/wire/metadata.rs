@@ -77,21 +77,29 @@ fn descend(object: &RawValue, path: &mut String, visit: &mut dyn FnMut(&str, &Ra
 /// be cut, or is in use, ends in six digits of a hash of the path.
 #[derive(Default)]
 pub(super) struct Names {
-    used: HashSet<[u8; LONGEST_NAME]>,
+    /// The first of them: looking at all is faster than a hash.
+    few: Vec<[u8; LONGEST_NAME]>,
+    many: HashSet<[u8; LONGEST_NAME]>,
 }
+
+/// How many names are looked at one by one.
+const FEW: usize = 24;
 
 impl Names {
     /// Write the name for this path.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, path: &str) {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_/:@-".contains(&byte);
-        let mut name = Vec::with_capacity(LONGEST_NAME + 1);
-        super::text::clean(&mut name, path, LONGEST_NAME + 1, fits);
-        if name.is_empty() {
-            name.push(b'_');
+        let start = out.len();
+        super::text::clean(out, path, LONGEST_NAME + 1, fits);
+        if out.len() == start {
+            out.push(b'_');
         }
-        if name.len() <= LONGEST_NAME && self.claim(&name) {
-            return out.extend_from_slice(&name);
+        let name = out.get(start..).unwrap_or_default();
+        if name.len() <= LONGEST_NAME && self.claim(name) {
+            return;
         }
+        let mut name = name.to_vec();
+        out.truncate(start);
         name.truncate(LONGEST_NAME - 7);
         let stem = name.len();
         for salt in 0..=u32::MAX {
@@ -107,7 +115,14 @@ impl Names {
     fn claim(&mut self, name: &[u8]) -> bool {
         let mut padded = [0; LONGEST_NAME];
         padded.iter_mut().zip(name).for_each(|(to, &from)| *to = from);
-        self.used.insert(padded)
+        if self.few.contains(&padded) {
+            return false;
+        }
+        if self.few.len() < FEW {
+            self.few.push(padded);
+            return true;
+        }
+        self.many.insert(padded)
     }
 }
 

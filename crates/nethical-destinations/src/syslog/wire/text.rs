@@ -2,9 +2,7 @@
 
 /// A decimal number.
 pub(super) fn number(out: &mut Vec<u8>, value: usize) {
-    use std::io::Write;
-    // A vector takes everything.
-    let _ = write!(out, "{value}");
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// `text` with every character that does not fit replaced by `_`, cut to `longest` bytes. `fits` must
