@@ -1,5 +1,6 @@
 //! `SyslogConnector`'s side of Rust.
 
+use nethical::delivery::Settings;
 use nethical::destinations::Validated;
 use nethical::destinations::support::options::{Options, OptionsError};
 use nethical::destinations::syslog::{DESCRIPTOR, SyslogConfig};
@@ -7,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::connector::{Connector, QueueOptions};
 use crate::errors;
+use crate::spool::SpoolOptions;
 
 /// To a syslog receiver. `options` is a JSON object with the options of a configuration. Without a name
 /// what waits on disk is known by the receiver, so that a later program that sends there goes on with it.
@@ -16,9 +18,10 @@ pub(crate) fn syslog(
     name: Option<String>,
     options: &str,
     queue: QueueOptions,
+    spool: SpoolOptions,
 ) -> PyResult<Connector> {
     let (config, identity) = read(options).map_err(|error| exception(py, &error))?;
-    let mut settings = queue.settings()?;
+    let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
     if name.is_none() {
         settings.spool.identity = Some(identity);
     }

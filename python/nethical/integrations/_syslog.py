@@ -6,7 +6,8 @@ import json
 import os
 from typing import Literal
 
-from .. import _core
+from .. import _core, _spool
+from .._spool import Durability, Spool
 from ._connectors import EngineConnector, WhenFull, _queue
 
 Path = str | os.PathLike[str]
@@ -23,8 +24,9 @@ class SyslogConnector(EngineConnector):
     ``client_cert`` and ``client_key`` who we are, and ``server_name`` whose certificate is expected
     if not the host's. The ``path`` of a unix socket is ``/dev/log`` unless named.
 
-    While the receiver is away, entries wait on disk (unless ``NETHICAL_SPOOL=off``), also beyond the
-    end of the program. Syslog has no receipts: entries count as ``sent``, never as ``confirmed``. Over
+    Entries wait on disk, in ``NETHICAL_HOME`` or the directory that ``spool`` names, and outlive the
+    process; with ``spool=False`` or ``NETHICAL_SPOOL=off`` they wait in memory. ``durability`` is as
+    for :class:`JSONFileConnector`, ``interval`` unless named. Syslog has no receipts: entries count as ``sent``, never as ``confirmed``. Over
     a stream an entry may arrive twice after a break, over UDP it may not arrive at all.
     """
 
@@ -52,6 +54,8 @@ class SyslogConnector(EngineConnector):
         max_queue: int = 65_536,
         when_full: WhenFull = "drop_newest",
         block_timeout: float = 10.0,
+        spool: Spool = None,
+        durability: Durability = None,
     ) -> None:
         options = {
             "host": host,
@@ -74,7 +78,11 @@ class SyslogConnector(EngineConnector):
         }
         given = {key: value for key, value in options.items() if value is not None}
         queue = _queue(max_queue, when_full, block_timeout)
-        connector = _core.syslog(name, json.dumps(given), queue)
+        spool = _spool.absolute(spool)
+        # Unlike a file's, these wait on disk anyway.
+        on_disk = _spool.options(True if spool is None and durability else spool, durability, None)
+        connector = _core.syslog(name, json.dumps(given), queue, on_disk)
+        self.spool, self.durability = spool, durability
         self.host = host
         """The receiver's name or address."""
         self.protocol = protocol.upper()
@@ -83,7 +91,7 @@ class SyslogConnector(EngineConnector):
         """The receiver's port."""
         self.facility = facility
         """The facility, as it was given."""
-        super().__init__(connector, {**given, "name": name, **queue})
+        super().__init__(connector, {**given, "name": name, **queue, "spool": spool, "durability": durability})
 
 
 def _absolute(path: Path | None) -> str | None:

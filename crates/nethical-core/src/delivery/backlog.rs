@@ -76,6 +76,11 @@ pub(crate) trait Backlog: Send + Sync {
     /// The accounts, exact at one moment.
     fn ledger(&self) -> Ledger;
 
+    /// What of the accounts is from earlier processes: as they were when this one took over.
+    fn inherited(&self) -> Ledger {
+        Ledger::default()
+    }
+
     /// Bytes of the events that wait.
     fn waiting_bytes(&self) -> u64;
 

@@ -188,7 +188,8 @@ impl Summary {
         if self.frames == 0 {
             self.first = frame.seq;
         }
-        self.last = frame.seq;
+        // What was written is ascending. Should damage pass for frames, no number is given away twice.
+        self.last = self.last.max(frame.seq);
         self.frames += 1;
         self.end = end;
     }
