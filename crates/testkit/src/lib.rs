@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "tests")]
 
+pub mod peers;
 pub mod soak;
 
 use std::time::{Duration, Instant};

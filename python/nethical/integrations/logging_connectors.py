@@ -13,6 +13,7 @@ from ._aggregator import LogAggregator
 from ._connectors import JSONFileConnector, LogConnector, MemoryConnector
 from ._entries import LogEntry, LogLevel
 from ._handler import AggregatorHandler
+from ._syslog import SyslogConnector
 
 __all__ = [
     "AggregatorHandler",
@@ -22,6 +23,7 @@ __all__ = [
     "LogEntry",
     "LogLevel",
     "MemoryConnector",
+    "SyslogConnector",
 ]
 
 for _name in __all__:

@@ -1,3 +1,4 @@
 //! What several destinations share.
 
 pub mod options;
+pub mod tls;
