@@ -1,3 +1,5 @@
 //! What several destinations share.
 
+pub(crate) mod aws;
+pub(crate) mod http;
 pub mod options;
