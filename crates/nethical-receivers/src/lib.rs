@@ -1,0 +1,5 @@
+//! Receivers that run inside a process and keep what they get: for demos, tests and people who try
+//! things out. They listen on the loopback interface only, and are stricter than real ones where a real
+//! one would quietly lose something.
+
+pub mod cloudwatch;
