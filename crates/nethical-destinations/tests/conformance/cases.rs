@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings};
+use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings, SpoolSettings};
 use nethical_core::event::Event;
 use nethical_destinations::{Descriptor, connect};
 use testkit::{event, events, until};
@@ -35,7 +35,8 @@ pub(crate) const WITH_PEER: &[WithPeer] = &[
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn quiet() -> Settings {
-    Settings { observer: Arc::new(|_| {}), ..Settings::default() }
+    // Trials run side by side, and a spool would have each deliver what another one left.
+    Settings { observer: Arc::new(|_| {}), spool: SpoolSettings::off(), ..Settings::default() }
 }
 
 fn open(peer: &dyn Peer, settings: Settings) -> Connector {

@@ -10,6 +10,7 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
@@ -22,8 +23,8 @@ use bytes::Bytes;
 use super::credentials::Search;
 use crate::support::http::{Client, Phase, Request, Response};
 
-/// Ask them one after the other. The error is for people.
-pub(super) async fn find(search: &Search) -> Result<Credentials, String> {
+/// Ask them one after the other. The error is for people; none if there simply are no credentials.
+pub(super) async fn find(search: &Search) -> Result<Credentials, Option<String>> {
     let http = search.http.clone();
     let config = ProviderConfig::without_region()
         .with_behavior_version(Some(BehaviorVersion::latest()))
@@ -43,7 +44,10 @@ pub(super) async fn find(search: &Search) -> Result<Credentials, String> {
             chain.configure(config).build().await.provide_credentials().await
         }
     };
-    found.map_err(|error| innermost(&error))
+    found.map_err(|error| match error {
+        CredentialsError::CredentialsNotLoaded(_) => None,
+        error => Some(innermost(&error)),
+    })
 }
 
 /// The text of the first cause. What the chain says around it is about itself.
@@ -52,7 +56,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(source) = error.source() {
         error = source;
     }
-    error.to_string()
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 #[derive(Debug)]

@@ -112,7 +112,7 @@ impl Search {
 
     #[cfg(feature = "aws-profiles")]
     async fn elsewhere(&self) -> Result<Credentials, Error> {
-        chain::find(self).await.map_err(|cause| self.missing(Some(&cause)))
+        chain::find(self).await.map_err(|cause| self.missing(cause.as_deref()))
     }
 
     #[cfg(not(feature = "aws-profiles"))]
