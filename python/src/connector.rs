@@ -67,7 +67,7 @@ pub(crate) struct QueueOptions {
 }
 
 impl QueueOptions {
-    fn settings(self) -> PyResult<Settings> {
+    pub(crate) fn settings(self) -> PyResult<Settings> {
         let full = match self.when_full.as_str() {
             "drop_newest" => Full::DropNewest,
             "drop_oldest" => Full::DropOldest,
@@ -211,7 +211,13 @@ impl Connector {
 }
 
 impl Connector {
-    fn open(py: Python<'_>, name: String, config: Arc<dyn Validated>, settings: Settings) -> PyResult<Self> {
+    /// Open a destination and the handle to it.
+    pub(crate) fn open(
+        py: Python<'_>,
+        name: String,
+        config: Arc<dyn Validated>,
+        settings: Settings,
+    ) -> PyResult<Self> {
         // With the GIL held: it is short, and a fork cannot come in between.
         let core = connect(config, name, settings).map_err(|error: Error| errors::exception(py, &error))?;
         Ok(Self::from_core(Arc::new(core)))

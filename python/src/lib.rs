@@ -22,6 +22,7 @@ mod entry;
 mod errors;
 mod fastcall;
 mod feed;
+mod kinds;
 mod levels;
 mod notices;
 mod process;
@@ -44,6 +45,8 @@ mod _core {
     use super::entry::{entry_to_json, new_id, parse_id, register};
     #[pymodule_export]
     use super::feed::Feed;
+    #[pymodule_export]
+    use super::kinds::connect;
     #[pymodule_export]
     use super::levels::level_name;
     #[pymodule_export]

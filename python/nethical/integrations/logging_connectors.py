@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 from ._aggregator import LogAggregator
+from ._cloudwatch import CloudWatchConnector
 from ._connectors import JSONFileConnector, LogConnector, MemoryConnector
 from ._entries import LogEntry, LogLevel
 from ._handler import AggregatorHandler
 
 __all__ = [
     "AggregatorHandler",
+    "CloudWatchConnector",
     "JSONFileConnector",
     "LogAggregator",
     "LogConnector",
