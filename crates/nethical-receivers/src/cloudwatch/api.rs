@@ -34,12 +34,16 @@ pub(super) fn answer(state: &mut State, request: &Request<'_>) -> Answer {
         Some(Trouble::DropRequest) => return None,
         Some(Trouble::DropAnswer) | None => {}
     }
+    let before = state.taken;
     let done = identified(state, request)
         .and_then(|()| allowed(state, operation))
         .and_then(|()| operate(state, operation, request.body));
     match done {
         Ok(answer) if trouble.is_none() => Some((200, answer.to_string())),
-        Ok(_) => None,
+        Ok(_) => {
+            state.counts.dropped_events += state.taken - before;
+            None
+        }
         Err((code, message)) => Some(error(code, &message)),
     }
 }
@@ -165,7 +169,9 @@ fn put(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         rejected.insert("tooNewLogEventStartIndex".to_owned(), json!(new));
     }
     let taken = put.log_events.into_iter().take(new).skip(expired);
+    let before = stream.len();
     stream.extend(taken.map(|entry| LogEvent { timestamp: entry.timestamp, message: entry.message }));
+    state.taken += (stream.len() - before) as u64;
     let answer = json!({ "nextSequenceToken": "0" });
     Ok(if rejected.is_empty() {
         answer

@@ -61,6 +61,8 @@ pub struct Counts {
     pub throttled: u64,
     /// Puts that were taken and not answered.
     pub dropped: u64,
+    /// Events that were taken and not answered for.
+    pub dropped_events: u64,
 }
 
 /// A running receiver on the loopback interface. It ends with the process.

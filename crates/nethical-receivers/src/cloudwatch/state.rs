@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) groups: BTreeMap<String, LogGroup>,
     pub(super) violations: Vec<String>,
     pub(super) counts: Counts,
+    /// Events that were taken, in all.
+    pub(super) taken: u64,
     chance: u64,
 }
 

@@ -69,7 +69,7 @@ impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (http, limit) = (self.http.clone(), self.limit);
         HttpConnectorFuture::new(async move {
-            let request = translate(request)?;
+            let request = translate(&request);
             let answer = tokio::time::timeout(limit, http.send(request)).await;
             let answer = answer.map_err(|_| ConnectorError::timeout("no answer in time".into()))?;
             let response = answer.map_err(|failure| match failure.phase() {
@@ -81,7 +81,7 @@ impl HttpConnector for Connection {
     }
 }
 
-fn translate(request: HttpRequest) -> Result<Request, ConnectorError> {
+fn translate(request: &HttpRequest) -> Request {
     let method = match request.method() {
         "GET" => "GET",
         "PUT" => "PUT",
@@ -90,7 +90,7 @@ fn translate(request: HttpRequest) -> Result<Request, ConnectorError> {
     let headers = request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let url = request.uri().to_owned();
     let body = request.body().bytes().map(Bytes::copy_from_slice).unwrap_or_default();
-    Ok(Request { method, url, headers, body })
+    Request { method, url, headers, body }
 }
 
 fn translate_back(response: Response) -> Result<HttpResponse, ConnectorError> {
