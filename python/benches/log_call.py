@@ -24,10 +24,11 @@ FIVE = {"memory_mb": 1500, "host": "web-1", "ratio": 0.75, "cached": True, "path
 Case = tuple[Callable[[int], None], Callable[[], None]]
 
 
-def nethical_case(folder: Path, positional: bool) -> Case:
+def nethical_case(folder: Path, positional: bool, on_disk: bool = False) -> Case:
     aggregator = LogAggregator()
-    path = folder / f"nethical-{positional}.jsonl"
-    aggregator.add_connector(JSONFileConnector(path, max_queue=4_000_000))
+    path = folder / f"nethical-{positional}-{on_disk}.jsonl"
+    home = folder / "home" if on_disk else False
+    aggregator.add_connector(JSONFileConnector(path, max_queue=4_000_000, spool=home))
     log, level = aggregator.log, LogLevel.INFO
 
     def by_position(calls: int) -> None:
@@ -112,6 +113,7 @@ def main() -> None:
             "nethical": nethical_case(folder, positional=True),
             "logging_file_handler": file_case(folder),
             "nethical_by_name": nethical_case(folder, positional=False),
+            "nethical_on_disk": nethical_case(folder, positional=True, on_disk=True),
             "logging_queue_handler": queue_case(folder),
         }
         rounds_of = measure(cases, calls, rounds)

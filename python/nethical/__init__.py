@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ._core import __version__
 from ._events import Event, off_event, on_event
+from ._letters import DeadLetter, dead_letters, replay
 from ._process import install as _install
-from ._process import status
+from ._spool import Synced, status, sync
 from .errors import (
     ClosedError,
     ConfigError,
@@ -21,15 +22,20 @@ from .errors import (
 __all__ = [
     "ClosedError",
     "ConfigError",
+    "DeadLetter",
     "Event",
     "NethicalError",
     "PathError",
+    "Synced",
     "UnauthorizedError",
     "UnavailableError",
     "__version__",
+    "dead_letters",
     "off_event",
     "on_event",
+    "replay",
     "status",
+    "sync",
 ]
 
 _install()

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypedDict, final, overload
 
 from typing_extensions import Self, disjoint_base
@@ -12,6 +13,8 @@ __all__ = [
     "close",
     "close_all",
     "connect",
+    "dead_letters",
+    "drop_letter",
     "entry_to_json",
     "flush",
     "generation",
@@ -20,7 +23,10 @@ __all__ = [
     "next_notice",
     "parse_id",
     "register",
+    "replay_letter",
     "status",
+    "survey",
+    "sync",
 ]
 
 __version__: str
@@ -29,6 +35,19 @@ class _Queue(TypedDict):
     max_queue: int
     when_full: str
     block_timeout: float
+
+class _Spool(TypedDict):
+    enabled: bool | None
+    home: str | None
+    durability: str | None
+    identity: str | None
+
+class _Wanted(TypedDict):
+    destination: str | None
+    id: str | None
+    reason: str | None
+    since: int | None
+    until: int | None
 
 @disjoint_base
 class Aggregator:
@@ -65,11 +84,13 @@ class Config:
 @final
 class Connector:
     @staticmethod
-    def jsonl(name: str, filepath: str, buffer_size: int, fsync: str, queue: _Queue) -> Connector: ...
+    def jsonl(
+        name: str, filepath: str, buffer_size: int, fsync: str, queue: _Queue, spool: _Spool
+    ) -> Connector: ...
     @staticmethod
     def memory(name: str, max_events: int, queue: _Queue) -> Connector: ...
     @staticmethod
-    def custom(name: str, target: object, queue: _Queue) -> Connector: ...
+    def custom(name: str, target: object, queue: _Queue, spool: _Spool) -> Connector: ...
     @property
     def name(self) -> str: ...
     @property
@@ -89,8 +110,12 @@ class Feed:
 def close(connectors: Sequence[Connector], timeout: float) -> bool: ...
 def close_all(timeout: float) -> list[dict[str, Any]]: ...
 def connect(
-    kind: str, name: str, options: dict[str, Any], identity: str | None, queue: _Queue
+    kind: str, name: str, options: dict[str, Any], queue: _Queue, spool: _Spool
 ) -> Connector: ...
+def dead_letters(
+    home: str | None, wanted: _Wanted, limit: int | None
+) -> tuple[Path, list[dict[str, Any]]]: ...
+def drop_letter(home: str, destination: str, id: str) -> None: ...
 def entry_to_json(entry: Any) -> str: ...
 def flush(connectors: Sequence[Connector], timeout: float) -> bool: ...
 def generation() -> int: ...
@@ -99,4 +124,9 @@ def new_id() -> str: ...
 def next_notice() -> tuple[str, str, str, str | None] | None: ...
 def parse_id(text: str) -> str: ...
 def register(log_level: type, log_entry: type) -> None: ...
+def replay_letter(
+    home: str, destination: str, stored: bytes, connector: Connector, timeout: float
+) -> bool: ...
 def status() -> list[dict[str, Any]]: ...
+def survey(path: str | None) -> list[dict[str, Any]]: ...
+def sync(timeout: float) -> tuple[bool, list[dict[str, Any]], list[dict[str, Any]]]: ...

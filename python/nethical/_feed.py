@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from . import _core, _events
+from . import _core, _events, _spool
 
 # By address, with what feeds them. The object is kept, so the address stays its own.
 _handles: dict[int, tuple[Any, _core.Connector]] = {}
@@ -17,12 +17,33 @@ def handle(connector: Any) -> _core.Connector:
     """What feeds this connector."""
     known = _handles.get(id(connector))
     if known is None or known[1].closed:
-        name = getattr(connector, "name", None)
-        name = name if isinstance(name, str) else _name(connector)
-        made = _core.Connector.custom(name, connector, _QUEUE)
+        made = _make(connector)
         made.start()
         known = _handles[id(connector)] = (connector, made)
     return known[1]
+
+
+def _make(connector: Any) -> _core.Connector:
+    given = getattr(connector, "name", None)
+    name = given if isinstance(given, str) else _name(connector)
+    identity = None if isinstance(given, str) else _spool.identity_of(connector)
+    # Of any other object these may be something else.
+    declared = isinstance(connector, _connector_class())
+    spool = _spool.absolute(connector.spool) if declared else None
+    durability = connector.durability if declared else None
+    options = _spool.options(spool, durability, identity)
+    return _core.Connector.custom(name, connector, _QUEUE, options)
+
+
+def _connector_class() -> type:
+    from .integrations.logging_connectors import LogConnector
+
+    return LogConnector
+
+
+def feeds(name: str) -> bool:
+    """Whether a connector of this name is one of them."""
+    return any(made.name == name for _, made in tuple(_handles.values()))
 
 
 def forget(connector: Any) -> None:

@@ -59,8 +59,16 @@ def _what_is_left(status: dict[str, Any], timeout: float) -> str:
     what = f"nethical: {waiting} {'entry' if waiting == 1 else 'entries'} for {status['name']} not delivered"
     error = status["last_error"]
     why = f": {error['message']}" if error else f" within NETHICAL_EXIT_TIMEOUT={timeout:g} s"
-    hint = f"; hint: {error['hint']}" if error and error["hint"] else ""
-    return what + why + hint
+    return what + why + _where(status) + (f"; hint: {error['hint']}" if error and error["hint"] else "")
+
+
+def _where(status: dict[str, Any]) -> str:
+    """What becomes of them."""
+    if status["key"] is None:
+        return ""
+    # Only a program has the connectors that are written in Python.
+    who = "the next run sends them" if _feed.feeds(status["name"]) else "the next run or `nethical sync` sends them"
+    return f"; kept in {status['directory']}, {who}"
 
 
 def _say(line: str) -> None:
@@ -70,11 +78,3 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass
-
-
-def status() -> list[dict[str, Any]]:
-    """The accounts of every open connector of this process.
-
-    Always ``accepted = confirmed + sent + dead_lettered + sum(dropped.values()) + waiting``.
-    """
-    return _core.status()

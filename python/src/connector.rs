@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::feed::FeedSource;
+use crate::spool::SpoolOptions;
 use crate::{entry, errors, notices, process, report, wait};
 
 /// Feeds one destination: what `JSONFileConnector` and the others are made of.
@@ -108,9 +109,11 @@ impl Connector {
         buffer_size: usize,
         fsync: &str,
         queue: QueueOptions,
+        spool: SpoolOptions,
     ) -> PyResult<Self> {
         let config = JsonlConfig { buffer_size, fsync: self::fsync(fsync)?, ..JsonlConfig::new(filepath) };
-        Self::open(py, name, Arc::new(config), queue.settings()?)
+        let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+        Self::open(py, name, Arc::new(config), settings)
     }
 
     /// To memory.
@@ -134,11 +137,18 @@ impl Connector {
 
     /// To an object that is written in Python.
     #[staticmethod]
-    fn custom(py: Python<'_>, name: String, target: Py<PyAny>, queue: QueueOptions) -> PyResult<Self> {
+    fn custom(
+        py: Python<'_>,
+        name: String,
+        target: Py<PyAny>,
+        queue: QueueOptions,
+        spool: SpoolOptions,
+    ) -> PyResult<Self> {
         let feed = Arc::new(FeedSource::new(target));
         let opened = Arc::clone(&feed);
         // The object is in this process: it need not wait long for company.
-        let settings = Settings { batch_age: Duration::from_millis(20), ..queue.settings()? };
+        let batch_age = Duration::from_millis(20);
+        let settings = Settings { batch_age, spool: spool.settings()?, ..queue.settings()? };
         let core = Core::open(name, settings, move || Ok(opened.destination()));
         let handle = Handle::new(Arc::new(core.map_err(|error| errors::exception(py, &error))?));
         Ok(Self { handle: Some(Arc::new(Handle { feed: Some(feed), ..handle })) })
@@ -184,7 +194,8 @@ impl Connector {
     /// Its accounts.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let handle = self.handle(py)?;
-        let status = handle.core.status().map_err(|error| errors::exception(py, &error))?;
+        // To know the oldest may take reading a file.
+        let status = py.detach(|| handle.core.status()).map_err(|error| errors::exception(py, &error))?;
         let dict = report::status(py, &status)?;
         dict.set_item("repaired", handle.repaired.load(Ordering::Relaxed))?;
         Ok(dict)
@@ -237,8 +248,8 @@ impl Connector {
     }
 }
 
-/// Hand over an event, without the GIL if that means to wait.
-fn offer(py: Python<'_>, core: &Core, event: Event) -> Result<(), Rejected> {
+/// Hand over an event, without the GIL if that means to wait: for room, or for the disk.
+pub(crate) fn offer(py: Python<'_>, core: &Core, event: Event) -> Result<(), Rejected> {
     if core.would_block() { py.detach(|| core.send(event)) } else { core.send(event) }
 }
 

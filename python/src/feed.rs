@@ -168,9 +168,10 @@ impl ToPython {
 
 #[async_trait]
 impl Destination for ToPython {
-    /// Small batches: one that is under way cannot be told apart when the program has to end.
+    /// Small batches: one that is under way cannot be told apart when the program has to end. Local: what
+    /// the object does is not known, so its entries go through the disk only where that is asked for.
     fn profile(&self) -> Profile {
-        Profile { max_events: 16, ..Profile::default() }
+        Profile { max_events: 16, local: true, ..Profile::default() }
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {

@@ -1,6 +1,7 @@
 //! Connectors to any kind of destination, from the options that its configuration would have.
 
 use nethical::Error;
+use nethical::delivery::Settings;
 use nethical::destinations::find;
 use nethical::destinations::support::options::{Options, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -9,16 +10,17 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
 use crate::connector::{Connector, QueueOptions};
 use crate::errors;
+use crate::spool::SpoolOptions;
 
-/// Open a destination of this kind. `identity` tells it from others that have the same name.
+/// Open a destination of this kind.
 #[pyfunction]
 pub(crate) fn connect(
     py: Python<'_>,
     kind: &str,
     name: String,
     options: &Bound<'_, PyDict>,
-    identity: Option<String>,
     queue: QueueOptions,
+    spool: SpoolOptions,
 ) -> PyResult<Connector> {
     let kind = find(kind)
         .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
@@ -26,8 +28,7 @@ pub(crate) fn connect(
         let wrong = Error::config("options.wrong", error.to_string());
         errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
     })?;
-    let mut settings = queue.settings()?;
-    settings.spool.identity = identity;
+    let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
     Connector::open(py, name, config, settings)
 }
 

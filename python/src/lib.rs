@@ -8,6 +8,8 @@
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
 //! | `values.rs`, `convert.rs` | any Python value as JSON |
 //! | `feed.rs` | connectors that are written in Python |
+//! | `spool.rs` | what waits on disk, here and elsewhere |
+//! | `letters.rs` | dead letters on disk |
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
 //! | `wait.rs` | waiting without the GIL |
@@ -23,10 +25,12 @@ mod errors;
 mod fastcall;
 mod feed;
 mod kinds;
+mod letters;
 mod levels;
 mod notices;
 mod process;
 mod report;
+mod spool;
 mod values;
 mod wait;
 
@@ -48,11 +52,15 @@ mod _core {
     #[pymodule_export]
     use super::kinds::connect;
     #[pymodule_export]
+    use super::letters::{dead_letters, drop_letter, replay_letter};
+    #[pymodule_export]
     use super::levels::level_name;
     #[pymodule_export]
     use super::notices::next_notice;
     #[pymodule_export]
     use super::process::{close_all, generation, status};
+    #[pymodule_export]
+    use super::spool::{survey, sync};
     #[pymodule_export]
     use super::wait::{close, flush};
 

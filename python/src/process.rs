@@ -35,10 +35,10 @@ pub(crate) fn generation() -> u32 {
     fork::generation()
 }
 
-/// The accounts of every open connector of this process.
+/// The accounts of every connector of this process.
 #[pyfunction]
 pub(crate) fn status(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
-    delivery::statuses().iter().map(|status| report::status(py, status)).collect()
+    py.detach(delivery::statuses).iter().map(|status| report::status(py, status)).collect()
 }
 
 /// Close every connector of this process. Returns the accounts of those that had something left.

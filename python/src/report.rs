@@ -1,7 +1,8 @@
 //! Accounts and dead letters as dicts.
 
 use nethical::Error;
-use nethical::delivery::{DeadLetter, DropReason, Status};
+use nethical::delivery::{DeadLetter, DestinationReport, DropReason, Ledger, ProcessReport, Status};
+use nethical::event::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -9,22 +10,73 @@ use crate::errors;
 
 /// The accounts of one connector.
 pub(crate) fn status<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>> {
-    let ledger = &status.ledger;
-    let dropped = PyDict::new(py);
+    let report = DestinationReport::from(status);
+    let dict = PyDict::new(py);
+    dict.set_item("name", &*status.name)?;
+    counts(&dict, &status.ledger)?;
+    dict.set_item("down_for", status.down_for.map(|time| time.as_secs_f64()))?;
+    dict.set_item("last_error", status.last_error.as_ref().map(|last| error(py, last)).transpose()?)?;
+    dict.set_item("key", status.key.as_deref())?;
+    backlog(&dict, &report)?;
+    dict.set_item("directory", status.directory.as_deref().map(|path| path.as_os_str()))?;
+    dict.set_item("pid", std::process::id())?;
+    dict.set_item("running", true)?;
+    Ok(dict)
+}
+
+/// The same of a connector of another process, as far as it is written down.
+pub(crate) fn reported<'py>(
+    py: Python<'py>,
+    process: &ProcessReport,
+    report: &DestinationReport,
+) -> PyResult<Bound<'py, PyDict>> {
+    let down_for = report.down_since.map(|since| process.written.duration_since(since).as_secs_f64());
+    let last_error = report
+        .last_error
+        .as_ref()
+        .map(|last| described(py, None, &last.code, &last.message, last.hint.as_deref()));
+    let dict = PyDict::new(py);
+    dict.set_item("name", &report.key)?;
+    counts(&dict, &report.ledger)?;
+    dict.set_item("down_for", down_for)?;
+    dict.set_item("last_error", last_error.transpose()?)?;
+    dict.set_item("key", &report.key)?;
+    backlog(&dict, report)?;
+    dict.set_item("directory", process.directory.as_os_str())?;
+    dict.set_item("pid", (process.pid > 0).then_some(process.pid))?;
+    dict.set_item("running", process.running)?;
+    Ok(dict)
+}
+
+fn counts(dict: &Bound<'_, PyDict>, ledger: &Ledger) -> PyResult<()> {
+    let dropped = PyDict::new(dict.py());
     for reason in DropReason::ALL {
         dropped.set_item(reason.as_str(), ledger.dropped_because(reason))?;
     }
-    let dict = PyDict::new(py);
-    dict.set_item("name", &*status.name)?;
     dict.set_item("accepted", ledger.accepted)?;
     dict.set_item("confirmed", ledger.confirmed)?;
     dict.set_item("sent", ledger.sent)?;
     dict.set_item("dead_lettered", ledger.dead_lettered)?;
     dict.set_item("dropped", dropped)?;
-    dict.set_item("waiting", ledger.waiting)?;
-    dict.set_item("down_for", status.down_for.map(|time| time.as_secs_f64()))?;
-    dict.set_item("last_error", status.last_error.as_ref().map(|last| error(py, last)).transpose()?)?;
-    Ok(dict)
+    dict.set_item("waiting", ledger.waiting)
+}
+
+fn backlog(dict: &Bound<'_, PyDict>, report: &DestinationReport) -> PyResult<()> {
+    let time = |at: Timestamp| at_micros(dict.py(), at.as_microsecond());
+    dict.set_item("waiting_bytes", report.waiting_bytes)?;
+    dict.set_item("oldest", report.oldest.map(time).transpose()?)?;
+    dict.set_item("down_since", report.down_since.map(time).transpose()?)?;
+    dict.set_item("breaker_open", report.breaker_open)
+}
+
+/// A point in time, in microseconds since 1970, as an aware `datetime`.
+pub(crate) fn at_micros(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny>> {
+    py.import("nethical._times")?.call_method1("at", (micros,))
+}
+
+/// A line of JSON as a dict.
+pub(crate) fn dict_of<'py>(py: Python<'py>, line: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (PyBytes::new(py, line),))
 }
 
 /// One dead letter.
@@ -38,10 +90,20 @@ pub(crate) fn dead_letter<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult
 }
 
 fn error<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict>> {
+    described(py, Some(errors::kind_name(error.kind())), error.code(), error.message(), error.hint())
+}
+
+fn described<'py>(
+    py: Python<'py>,
+    kind: Option<&str>,
+    code: &str,
+    message: &str,
+    hint: Option<&str>,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
-    dict.set_item("kind", errors::kind_name(error.kind()))?;
-    dict.set_item("code", error.code())?;
-    dict.set_item("message", error.message())?;
-    dict.set_item("hint", error.hint())?;
+    dict.set_item("kind", kind)?;
+    dict.set_item("code", code)?;
+    dict.set_item("message", message)?;
+    dict.set_item("hint", hint)?;
     Ok(dict)
 }

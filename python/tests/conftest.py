@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     assert text == "" or text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test keeps what is kept on disk: never in the user's own state directory."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("NETHICAL_HOME", str(home))
+    monkeypatch.delenv("NETHICAL_SPOOL", raising=False)
+    return home
 
 
 @pytest.fixture
@@ -46,10 +56,36 @@ class Script:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
 
-    def __call__(self, code: str, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+    def _write(self, code: str) -> Path:
         path = self.folder / "script.py"
         path.write_text(textwrap.dedent(code), encoding="utf-8")
+        return path
+
+    def start(self, code: str, **env: str) -> subprocess.Popen[str]:
+        """Start one that talks while it runs. It is killed at the end of the test at the latest."""
+        child = subprocess.Popen(
+            [sys.executable, str(self._write(code))],
+            cwd=self.folder,
+            env={**os.environ, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(child)
+        return child
+
+    def end(self) -> None:
+        for child in self.started:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe:
+                    pipe.close()
+
+    def __call__(self, code: str, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+        path = self._write(code)
         return subprocess.run(
             [sys.executable, str(path)],
             cwd=self.folder,
@@ -62,5 +98,21 @@ class Script:
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Script:
-    return Script(tmp_path)
+def script(tmp_path: Path) -> Iterator[Script]:
+    script = Script(tmp_path)
+    yield script
+    script.end()
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Waits until something is true, and gives it back."""
+
+    def wait(look: Callable[[], Any], seconds: float = 20) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < deadline, "it did not come about in time"
+            time.sleep(0.01)
+        return found
+
+    return wait

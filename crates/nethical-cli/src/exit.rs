@@ -5,7 +5,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything was delivered, or found as it should be.
     Success,
-    /// Something was not delivered in time: `EX_TEMPFAIL` of `sysexits.h`.
+    /// Something was not delivered in time, and may be later: `EX_TEMPFAIL` of `sysexits.h`.
     Later,
     /// Something was refused or given up, or does not work.
     Refused,

@@ -5,18 +5,20 @@ mod exit;
 mod failure;
 mod render;
 mod signals;
+mod units;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use self::commands::{check, completions, demo, destinations, init, log};
+use self::commands::{check, completions, dead, demo, destinations, init, log, status, sync};
 use self::failure::Failure;
 
 /// One delivery layer for logs, ML runs and alerts.
 ///
-/// Exit codes: 0 delivered, 75 not delivered in time, 1 refused, 2 wrong usage or configuration.
+/// Exit codes: 0 delivered, 75 kept for later or not delivered in time, 1 refused, 2 wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(name = "nethical", version, propagate_version = true, max_term_width = 100)]
 struct Cli {
@@ -31,6 +33,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Log(log::Args),
+    Status(status::Args),
+    Sync(sync::Args),
+    Dead(dead::Args),
     Check(check::Args),
     Init(init::Args),
     Destinations(destinations::Args),
@@ -38,11 +43,17 @@ enum Command {
     Demo(demo::DemoArgs),
 }
 
+/// What a disk gets to take the last of what waits.
+const LAST_SYNC: Duration = Duration::from_secs(5);
+
 impl Cli {
     fn run(self) -> Result<ExitCode, Failure> {
         let config = self.config.as_deref();
         let exit = match self.command {
             Command::Log(args) => log::run(&args, config),
+            Command::Status(args) => status::run(&args, config),
+            Command::Sync(args) => sync::run(&args, config),
+            Command::Dead(args) => dead::run(&args, config),
             Command::Check(args) => check::run(&args, config),
             Command::Init(args) => init::run(&args),
             Command::Destinations(args) => destinations::run(&args),
@@ -54,7 +65,10 @@ impl Cli {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    let ended = Cli::parse().run();
+    // What waits on disk is safe before the command ends; what could not be written was told.
+    nethical::delivery::sync(LAST_SYNC);
+    match ended {
         Ok(exit) => exit,
         Err(failure) => {
             render::failure(&failure);

@@ -2,18 +2,18 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nethical_core::delivery::{
     Batch, Connector, Destination, Error, Ledger, Profile, Receipt, Refusal, Rejected, Settings,
-    SpoolSettings,
+    SpoolSettings, adopt, survey, sync,
 };
 use nethical_core::event::{Event, Level, LogEntry, Rules};
-use nethical_core::spool::{DeadLetterLog, Disk, Durability, Filter, Home, Options, Retention};
+use nethical_core::spool::{DeadLetterLog, Disk, Durability, Filter, Home, Options, Retention, Spool};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -167,6 +167,114 @@ fn two_destinations_of_one_name_do_not_share_a_backlog() {
     send(&to_second, &numbers(10..30));
     assert!(to_first.flush(PATIENCE) && to_second.flush(PATIENCE));
     assert_eq!((first.got(), second.got()), (numbers(0..10), numbers(10..30)));
+}
+
+/// What a process that was killed leaves for destination `key`.
+fn leave_behind(home: &Path, key: &str, messages: &[String]) -> PathBuf {
+    let directory = Home::new(Arc::new(Disk), home).create().unwrap();
+    let (spool, _) = Spool::open(Arc::new(Disk), directory.path(), Options::default()).unwrap();
+    let id = spool.destination(key).unwrap();
+    for message in messages {
+        spool.append(&event(message).to_stored(), &[id]).unwrap();
+    }
+    assert!(spool.close());
+    directory.path().to_owned()
+}
+
+#[test]
+fn the_accounts_of_an_adopted_directory_outlive_it_and_are_told_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..5));
+    assert!(connector.flush(PATIENCE));
+    let left = leave_behind(home.path(), "a", &numbers(5..25));
+    adopt();
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got().len(), 25);
+    let status = connector.status().unwrap();
+    assert_eq!((status.inherited.accepted, status.inherited.waiting), (20, 20));
+    let own = status.ledger.since(&status.inherited);
+    assert_eq!((own.accepted, own.confirmed, own.waiting), (5, 25, 0), "its own, and what it made up for");
+    adopt();
+    assert!(!left.exists(), "nothing is left in it");
+    assert_eq!(ledger(&connector).confirmed, 25);
+    assert!(connector.close(PATIENCE));
+    drop(connector);
+    assert!(sync(PATIENCE));
+    let reports = survey(home.path()).unwrap();
+    let [process] = &reports[..] else { panic!("{reports:?}") };
+    let report = process.destinations.first().unwrap();
+    assert_eq!((process.running, report.open, report.ledger.confirmed), (true, false, 25));
+}
+
+/// What a process leaves that has delivered everything, to destination `key`.
+fn leave_counts(home: &Path, key: &str, messages: &[String]) -> PathBuf {
+    let left = leave_behind(home, key, messages);
+    let free = Home::new(Arc::new(Disk), home).adopt().unwrap();
+    let directory = free.iter().find(|directory| directory.path() == left).unwrap();
+    let (spool, _) = Spool::open(Arc::new(Disk), directory.path(), Options::default()).unwrap();
+    let reader = spool.reader(spool.destination(key).unwrap(), Arc::new(|| {})).unwrap();
+    let seqs: Vec<_> = reader.read(1_000, 1 << 20).unwrap().iter().map(|entry| entry.seq).collect();
+    let confirmed = seqs.len() as u64;
+    assert_eq!(reader.ack_noting(&seqs, confirmed.to_le_bytes().to_vec()), messages.len());
+    left
+}
+
+#[test]
+fn the_counts_of_an_emptied_directory_outlive_it() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..2));
+    assert!(connector.flush(PATIENCE));
+    let (a, b) =
+        (leave_counts(home.path(), "a", &numbers(0..3)), leave_counts(home.path(), "b", &numbers(0..7)));
+    adopt();
+    assert!(!a.exists() && !b.exists());
+    let status = connector.status().unwrap();
+    assert_eq!((status.ledger.confirmed, status.ledger.since(&status.inherited).confirmed), (5, 2));
+    assert!(status.ledger.balances());
+    let reports = survey(home.path()).unwrap();
+    let counts = reports.iter().flat_map(|process| &process.destinations);
+    let counts: Vec<_> =
+        counts.map(|report| (report.key.as_str(), report.open, report.ledger.confirmed)).collect();
+    assert_eq!(counts, [("a", true, 5), ("b", false, 7)]);
+}
+
+#[test]
+fn a_report_names_what_waits_for_destinations_that_are_not_open() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    let _connector = receiver.connect(home.path(), "a");
+    let left = leave_behind(home.path(), "a", &numbers(0..3));
+    let directory = Home::new(Arc::new(Disk), home.path()).adopt_one().unwrap().unwrap();
+    assert_eq!(directory.path(), left);
+    let (spool, _) = Spool::open(Arc::new(Disk), &left, Options::default()).unwrap();
+    spool.append(&event("lonely").to_stored(), &[spool.destination("b").unwrap()]).unwrap();
+    assert!(spool.close());
+    drop((spool, directory));
+    receiver.is_down(true);
+    adopt();
+    let waiting = |key: &str| {
+        let reports = survey(home.path()).unwrap();
+        let all = reports.iter().flat_map(|process| &process.destinations).filter(|report| report.key == key);
+        all.map(|report| (report.open, report.ledger.waiting)).collect::<Vec<_>>()
+    };
+    assert_eq!((waiting("a"), waiting("b")), (vec![(true, 3)], vec![(false, 1)]), "each is told once");
+}
+
+#[test]
+fn closing_does_not_wait_for_what_stays_on_disk() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    receiver.is_down(true);
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..3));
+    assert!(!connector.close(Duration::ZERO));
+    let started = Instant::now();
+    assert!(!connector.close(PATIENCE), "its worker has ended, so nothing more comes");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub use logs::{LogAggregator, Routes};
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
 pub use nethical_core::fork;
+pub use nethical_core::spool;
 pub use nethical_destinations as destinations;
 
 /// Metadata from names and values.

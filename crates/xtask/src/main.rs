@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test` and `cargo xtask bench`.
+//! The repository's own commands: `cargo xtask test`, `bench`, `soak` and `fuzz`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -6,8 +6,10 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod fuzz;
 mod process;
 mod release;
+mod soak;
 mod terminal;
 mod test;
 mod tools;
@@ -38,6 +40,10 @@ enum Command {
     /// Measure ours and its peers in interleaved rounds.
     #[cfg(not(feature = "bench"))]
     Bench(release::Args),
+    /// Kill processes that accept and deliver, and see that no promise is broken.
+    Soak(soak::Args),
+    /// Fuzz whatever is read from disk or typed by people.
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&workspace, &args),
         #[cfg(not(feature = "bench"))]
         Command::Bench(_) => release::again(&workspace),
+        Command::Fuzz(args) => fuzz::run(&workspace, &args),
+        Command::Soak(args) => soak::run(&workspace, &args),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,6 +42,16 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// Fuzz targets, and what they came upon.
+    pub(crate) fn fuzz(&self) -> PathBuf {
+        self.target.join("fuzz")
+    }
+
+    /// Programs of the workspace, built for release.
+    pub(crate) fn release(&self) -> PathBuf {
+        self.target.join("release")
+    }
+
     /// The Python virtual environment of the tests.
     pub(crate) fn venv(&self) -> PathBuf {
         self.target.join("venv")

@@ -37,8 +37,8 @@ class Connectors(list[LogConnector]):
         return (list, (list(self),))
 
 
-def _handle(connector: LogConnector) -> _core.Connector:
-    """What an aggregator feeds for this connector."""
+def handle_of(connector: LogConnector) -> _core.Connector:
+    """What feeds this connector."""
     if isinstance(connector, EngineConnector) and type(connector).send is EngineConnector.send:
         return connector._connector
     return _feed.handle(connector)
@@ -85,7 +85,7 @@ class LogAggregator(_core.Aggregator):
         if any(member[0] is connector for member in self._members):
             raise ValueError(f"{connector!r} was added before, and would get every entry twice")
         known = LogLevel.DEBUG if level is None else LogLevel[_core.level_name(level)]
-        handle = _handle(connector)
+        handle = handle_of(connector)
         self._add(handle, known)
         self._members.append((connector, handle, known))
 

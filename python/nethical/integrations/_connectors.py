@@ -7,7 +7,8 @@ import os
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from .. import _core
+from .. import _core, _spool
+from .._spool import Durability, Spool
 from ._entries import LogEntry
 
 _Self = TypeVar("_Self", bound="LogConnector")
@@ -22,7 +23,17 @@ class LogConnector(abc.ABC):
     A subclass of one's own need only have ``send``. Added to a :class:`LogAggregator` its methods
     are called in order, on one background thread of its own, so they may be slow. An exception in
     ``send``, or a false result, is counted and kept as a dead letter; it concerns nobody else.
+
+    Such a class may also set ``name``, ``spool`` and ``durability``, for itself or for each object
+    before it is added. With ``spool = True`` (or a directory) its entries wait on disk, and what one
+    run of the program leaves, the next one delivers to the connector of the same name. One without a
+    name is known by where its class is.
     """
+
+    spool: Spool = None
+    """Whether entries wait on disk: None and False for in memory, True, or the directory for it."""
+    durability: Durability = None
+    """What those on disk survive; see :class:`JSONFileConnector`."""
 
     @abc.abstractmethod
     def send(self, entry: LogEntry) -> bool:
@@ -78,11 +89,14 @@ class EngineConnector(LogConnector):
         _core.close([self._connector], timeout)
 
     def status(self) -> dict[str, Any]:
-        """The accounts: ``accepted``, ``confirmed``, ``dropped``, ``waiting``, ``last_error``, ..."""
+        """The accounts, as :func:`nethical.status` describes them."""
         return self._connector.status()
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Entries that were refused: ``line``, ``error``, ``attempts`` and ``at`` of each."""
+        """Entries that this process saw refused, the newest 16 MiB: ``line``, ``error``, ``attempts`` and ``at``.
+
+        Those of all processes, with what can be done about them: :func:`nethical.dead_letters`.
+        """
         return self._connector.dead_letters()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -124,6 +138,15 @@ class JSONFileConnector(EngineConnector):
     after a write), ``batch`` (with every write) or ``never``. At most ``max_queue`` entries wait in
     memory; what happens beyond is ``when_full``: ``drop_newest``, ``drop_oldest``, or ``block`` the
     caller for at most ``block_timeout`` seconds.
+
+    The file is itself on this machine, so entries wait for it in memory, unless ``spool`` is True or
+    names a directory: then they wait on disk (``NETHICAL_HOME``, or that directory), outlive the
+    process, and the next one that opens this file delivers what is left. ``max_queue``, ``when_full``
+    and ``block_timeout`` do not count there: up to 1 GiB waits, and the oldest give way.
+    ``durability`` says what entries on disk survive: ``none`` the end of the process, ``interval``
+    (the usual) also that of the machine, both but for the last 20 ms; with ``every`` an entry is safe
+    when ``log`` returns. ``NETHICAL_SPOOL=off`` turns it off in any case. With ``spool=False`` dead
+    letters are kept in memory only, too.
     """
 
     def __init__(
@@ -132,10 +155,12 @@ class JSONFileConnector(EngineConnector):
         buffer_size: int = 100,
         *,
         fsync: Literal["interval", "batch", "never"] = "interval",
-        name: str = "jsonl",
+        name: str | None = None,
         max_queue: int = 65_536,
         when_full: WhenFull = "drop_newest",
         block_timeout: float = 10.0,
+        spool: Spool = None,
+        durability: Durability = None,
     ) -> None:
         path = os.fsdecode(filepath)
         if not path or "\0" in path:
@@ -144,13 +169,17 @@ class JSONFileConnector(EngineConnector):
             raise ValueError(f"buffer_size is {buffer_size!r}: use a whole number from 1 up")
         path = os.path.abspath(path) + (os.sep if path.endswith(os.sep) else "")
         queue = _queue(max_queue, when_full, block_timeout)
-        connector = _core.Connector.jsonl(name, path, buffer_size, fsync, queue)
+        spool = _spool.absolute(spool)
+        on_disk = _spool.options(spool, durability, path if name is None else None)
+        shown = "jsonl" if name is None else name
+        connector = _core.Connector.jsonl(shown, path, buffer_size, fsync, queue, on_disk)
+        self.spool, self.durability = spool, durability
         self.filepath = path
         """The file, as an absolute path."""
         self.buffer_size = buffer_size
         """Entries that are written at once."""
         options = {"filepath": path, "buffer_size": buffer_size, "fsync": fsync, "name": name}
-        super().__init__(connector, {**options, **queue})
+        super().__init__(connector, {**options, **queue, "spool": spool, "durability": durability})
 
 
 class MemoryConnector(EngineConnector):

@@ -6,7 +6,7 @@ use std::thread;
 
 use nethical::Config;
 use nethical::config::{ConfigError, LogDestination};
-use nethical::delivery::Error;
+use nethical::delivery::{Error, Settings, SpoolSettings};
 use serde_json::{Value, json};
 
 use super::load_config;
@@ -79,7 +79,8 @@ fn reach(config: &Config) -> Vec<Finding<'_>> {
 }
 
 fn probe(destination: &LogDestination) -> Result<String, Error> {
-    destination.connect(&|settings| settings)?.probe()
+    // What waits for it on disk is not delivered by a look.
+    destination.connect(&|settings| Settings { spool: SpoolSettings::off(), ..settings })?.probe()
 }
 
 fn show(out: &mut impl Write, config: &Config, findings: &[Finding<'_>]) -> Result<(), Failure> {

@@ -38,7 +38,8 @@ const HEAD: &str = "\
 #   level = \"warning\"                 # nothing below goes there
 #   batch_age = 1.0                   # deliver after this many seconds, even if it is little
 #   rate_limit_per_sec = 10           # most deliveries in a second
-#   queue = { max_events = 65536, max_bytes = 67108864, full = \"drop_newest\" }
+#   spool = true                      # wait on disk; usual for all but local files
+#   queue = { max_events = 65536, max_bytes = 67108864, full = \"drop_newest\" }   # in memory
 #       # full = \"drop_newest\" | \"drop_oldest\" | { block = 5 }, the seconds that a caller waits
 
 [logging]
@@ -46,6 +47,15 @@ enabled = true
 ";
 
 const TAIL: &str = "
+# What cannot be delivered yet waits on disk, and outlives the process. These are the usual values.
+#[spool]
+#home = \"/var/lib/nethical\"          # without it $NETHICAL_HOME, else ~/.local/state/nethical
+#durability = \"interval\"            # \"none\" | \"interval\" | \"every\": safe within 20 ms, or at once
+#max_bytes = 1073741824              # of all files together
+#destination_bytes = 1073741824      # that may wait for one destination
+#segment_bytes = 16777216            # of one file
+#full = \"drop_oldest\"               # or \"drop_newest\" | { block = 5 }
+
 # Values whose keys hold words such as `password`, `token` or `api_key` are hidden.
 #[redaction]
 #also = [\"internal_ref\"]            # more words

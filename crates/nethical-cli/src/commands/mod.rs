@@ -2,10 +2,14 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod destinations;
 pub(crate) mod init;
 pub(crate) mod log;
+mod place;
+pub(crate) mod status;
+pub(crate) mod sync;
 
 use std::path::Path;
 

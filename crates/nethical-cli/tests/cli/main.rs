@@ -3,9 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod check;
+mod dead;
 mod interrupt;
 mod log;
 mod readme;
+mod spool;
 mod stdin;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +41,30 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nethical"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env_clear().env("XDG_CONFIG_HOME", self.path("config-home"));
+        command.env("NETHICAL_HOME", self.path("home"));
         command
+    }
+
+    /// A configuration with one destination, `out`, that keeps on disk what it cannot deliver.
+    fn spooled(&self) {
+        let spool = "[spool]\ndurability = 'every'\n";
+        let out = "[logging.out]\ntype = 'jsonl'\nfilepath = 'out'\nspool = true\n";
+        self.write("nethical.toml", [spool, out].concat());
+    }
+
+    /// The file of that name takes nothing from now on.
+    fn breaks(&self, name: &str) {
+        let _ = std::fs::remove_file(self.path(name));
+        std::os::unix::fs::symlink("/dev/full", self.path(name)).unwrap();
+    }
+
+    /// It takes everything again.
+    fn mends(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).unwrap();
+    }
+
+    fn status(&self) -> serde_json::Value {
+        self.run(&["status", "--json"]).code(0).json()
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
@@ -104,7 +129,12 @@ impl Ended {
 
 #[test]
 fn documented_commands_print_what_is_documented() {
-    trycmd::TestCases::new().case("tests/cmd/*.trycmd").env("XDG_CONFIG_HOME", "/nonexistent").run();
+    let cases = trycmd::TestCases::new();
+    cases
+        .case("tests/cmd/*.trycmd")
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("NETHICAL_HOME", "/nonexistent");
+    cases.run();
 }
 
 #[test]

@@ -42,7 +42,8 @@ pub(crate) trait Backlog: Send + Sync {
     /// Whether an offer would have to wait now.
     fn would_block(&self) -> bool;
 
-    /// The next batch, once one is due. `None` when the backlog is closed and nothing waits.
+    /// The next batch, once one is due. `None` when the backlog is closed and nothing waits, or when it
+    /// is to [`end`](Self::end).
     async fn next(&self, limits: &BatchLimits) -> Option<Batch>;
 
     /// Events of a batch came to their end.
@@ -57,8 +58,11 @@ pub(crate) trait Backlog: Send + Sync {
     /// Wait for what [`request_flush`](Self::request_flush) returned; `false` if the deadline comes first.
     fn wait_settled(&self, before: u64, deadline: Instant) -> bool;
 
-    /// Take no more from callers, and have the worker come to its end.
+    /// Take no more from callers, and have the worker come to its end when nothing waits.
     fn close(&self);
+
+    /// Have the worker come to its end whatever waits.
+    fn end(&self);
 
     /// The worker has come to its end; what still waits is given up, or stays on disk.
     fn finish(&self);
@@ -71,6 +75,11 @@ pub(crate) trait Backlog: Send + Sync {
 
     /// The accounts, exact at one moment.
     fn ledger(&self) -> Ledger;
+
+    /// What of the accounts is from earlier processes: as they were when this one took over.
+    fn inherited(&self) -> Ledger {
+        Ledger::default()
+    }
 
     /// Bytes of the events that wait.
     fn waiting_bytes(&self) -> u64;

@@ -9,7 +9,7 @@ use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::pipeline::Pipeline;
 use crate::delivery::settings::Settings;
 use crate::delivery::spooled::Spooled;
-use crate::delivery::status::Status;
+use crate::delivery::status::{Status, without_former};
 use crate::delivery::{Destination, Error, runtime};
 use crate::event::Event;
 use crate::fork::PerProcess;
@@ -81,17 +81,18 @@ impl Connector {
     /// them took it; none of them keeps the others from it.
     pub fn send_to_all<'c>(event: &Event, connectors: impl Iterator<Item = &'c Self>) -> bool {
         let mut taken = true;
-        let mut spooled: Vec<&Arc<Spooled>> = Vec::new();
-        for connector in connectors {
-            match connector.pipeline() {
-                Ok(pipeline) => match pipeline.spooled() {
-                    Some(backlog) => spooled.push(backlog),
-                    None => taken &= pipeline.offer(event.clone()).is_ok(),
-                },
-                Err(_) => taken = false,
+        let spooled = connectors.filter_map(|connector| match connector.pipeline() {
+            Ok(pipeline) => pipeline.spooled().or_else(|| {
+                taken &= pipeline.offer(event.clone()).is_ok();
+                None
+            }),
+            Err(_) => {
+                taken = false;
+                None
             }
-        }
-        taken & Spooled::offer_to_all(event, &spooled)
+        });
+        let stored = Spooled::offer_to_all(event, spooled);
+        taken & stored
     }
 
     /// Whether [`send`](Self::send) would wait for room now.
@@ -165,14 +166,26 @@ impl Drop for Connector {
     }
 }
 
-/// What every destination of this process that is still open is doing.
-pub fn statuses() -> Vec<Status> {
+/// The destinations of this process.
+fn pipelines() -> Vec<Arc<Pipeline>> {
     let Some(open) = OPEN.existing() else { return Vec::new() };
-    let open: Vec<_> = {
-        let open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().filter_map(Weak::upgrade).collect()
-    };
-    open.iter().map(|pipeline| pipeline.status()).collect()
+    let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    open.iter().filter_map(Weak::upgrade).collect()
+}
+
+/// What every destination of this process is doing.
+pub fn statuses() -> Vec<Status> {
+    without_former(pipelines().iter().map(|pipeline| pipeline.status()).collect())
+}
+
+/// Deliver what waits now in every destination of this process that is open, all within `patience` together. Returns
+/// those that had something left.
+pub fn flush_all(patience: Duration) -> Vec<Status> {
+    let deadline = Instant::now() + patience;
+    let open: Vec<_> = pipelines().into_iter().filter(|pipeline| !pipeline.is_closed()).collect();
+    open.iter().for_each(|pipeline| pipeline.request_flush());
+    let left = open.iter().filter(|pipeline| !pipeline.flush(deadline));
+    left.map(|pipeline| pipeline.status()).collect()
 }
 
 /// Close every destination of this process that is still open, all within `patience` together.
@@ -184,14 +197,20 @@ pub fn close_all(patience: Duration) -> Vec<Status> {
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *open).iter().filter_map(Weak::upgrade).collect()
     };
+    // There is no use in waiting for one that was closed before, unlike for one that is still open.
+    let mut left = without_former(open.iter().map(|pipeline| pipeline.status()).collect());
+    left.retain(|status| status.closed && status.ledger.waiting > 0);
+    let open: Vec<_> = open.into_iter().filter(|pipeline| !pipeline.is_closed()).collect();
     for pipeline in &open {
         pipeline.request_close();
     }
-    let mut left = Vec::new();
     for pipeline in open {
         let before = pipeline.status();
         if !pipeline.close(deadline) {
-            left.push(Status { ledger: before.ledger, ..pipeline.status() });
+            let now = pipeline.status();
+            // On disk it still waits; in memory it has been given up by now.
+            let ledger = if now.key.is_some() { now.ledger } else { before.ledger };
+            left.push(Status { ledger, ..now });
         }
     }
     left

@@ -97,6 +97,21 @@ impl Ledger {
         self.dropped.iter_mut().zip(other.dropped).for_each(|(count, more)| *count += more);
     }
 
+    /// What these counts have beyond those of an earlier moment. What waits now is taken as it is.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut dropped = self.dropped;
+        dropped.iter_mut().zip(earlier.dropped).for_each(|(count, less)| *count = count.saturating_sub(less));
+        Self {
+            accepted: self.accepted.saturating_sub(earlier.accepted),
+            confirmed: self.confirmed.saturating_sub(earlier.confirmed),
+            sent: self.sent.saturating_sub(earlier.sent),
+            dead_lettered: self.dead_lettered.saturating_sub(earlier.dead_lettered),
+            waiting: self.waiting,
+            dropped,
+        }
+    }
+
     /// Given up for this reason.
     pub fn dropped_because(&self, reason: DropReason) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
@@ -185,6 +200,14 @@ mod tests {
         }
         assert_eq!((ledger.settled(), ledger.dropped()), (11, 5));
         assert!(ledger.balances());
+        let earlier = Ledger { accepted: 5, confirmed: 2, waiting: 3, ..Ledger::default() };
+        let since = ledger.since(&earlier);
+        assert_eq!((since.accepted, since.confirmed, since.sent, since.dropped()), (7, 0, 1, 5));
+        assert_eq!(
+            since.accepted + earlier.waiting,
+            since.settled() + since.waiting,
+            "what waited is settled too"
+        );
         assert_eq!(Ledger { accepted: 12, waiting: 1, ..Ledger::from_stored(&ledger.to_stored()) }, ledger);
         let json = serde_json::to_string(&ledger).unwrap();
         assert_eq!(serde_json::from_str::<Ledger>(&json).unwrap(), ledger, "{json}");

@@ -6,7 +6,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use std::time::Duration;
-//! # use nethical_core::delivery::{Batch, Connector, Destination, Error, Profile, Receipt, Settings};
+//! # use nethical_core::delivery::{Batch, Connector, Destination, Error, Profile, Receipt, Settings, SpoolSettings};
 //! # use nethical_core::event::{Level, LogEntry, Rules};
 //! struct Print;
 //!
@@ -24,7 +24,9 @@
 //!     }
 //! }
 //!
-//! let connector = Connector::open("print", Settings::default(), || Ok(Arc::new(Print)))?;
+//! // Events wait in memory here; on disk, where they outlive the process, is the usual.
+//! let settings = Settings { spool: SpoolSettings::off(), ..Settings::default() };
+//! let connector = Connector::open("print", settings, || Ok(Arc::new(Print)))?;
 //! let entry = LogEntry::new(Level::Info, "hello", "docs");
 //! connector.send(entry.encode(&Rules::default()).event).unwrap();
 //! assert!(connector.close(Duration::from_secs(5)));
@@ -52,7 +54,7 @@ mod store;
 
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
-pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, statuses};
+pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, flush_all, statuses};
 pub use self::dead_letters::DeadLetter;
 pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, Refusal, Unfinished};
 pub use self::error::{Error, Kind};
@@ -62,4 +64,4 @@ pub use self::queue::{Full, QueueLimits};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
 pub use self::settings::{Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
-pub use self::store::adopt;
+pub use self::store::{adopt, homes, orphans, sync};

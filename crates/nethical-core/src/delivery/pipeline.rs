@@ -9,6 +9,7 @@
 //! halved until the refused event stands alone, which then ends as a dead letter.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) struct Pipeline {
     backlog: Arc<dyn Backlog>,
     /// The same, if it is on disk.
     spooled: Option<Arc<Spooled>>,
+    /// Where on the disk.
+    directory: Option<PathBuf>,
     pace: Mutex<Pace>,
     health: Mutex<Health>,
     dead_letters: Arc<DeadLetters>,
@@ -69,13 +72,6 @@ impl Stop {
 
     fn is_on(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
-    }
-
-    /// Only the worker waits for it, in one place at a time.
-    async fn wait(&self) {
-        while !self.is_on() {
-            self.notify.notified().await;
-        }
     }
 }
 
@@ -104,7 +100,8 @@ impl Pipeline {
         settings: Settings,
     ) -> Result<Arc<Self>, Error> {
         let (store, spooled) = settings.spool.backlog(&name, destination.profile().local)?.unzip();
-        let pipeline = Arc::new(Self::new(name, destination, settings, spooled));
+        let directory = store.as_ref().map(|store| store.directory().to_owned());
+        let pipeline = Arc::new(Self { directory, ..Self::new(name, destination, settings, spooled) });
         if let Some(store) = store {
             store.watch(&(Arc::<Self>::clone(&pipeline) as Arc<dyn Reports>));
         }
@@ -143,6 +140,7 @@ impl Pipeline {
             limits,
             backlog,
             spooled,
+            directory: None,
             pace: Mutex::new(pace),
             health: Mutex::default(),
             dead_letters: Arc::new(DeadLetters::new(settings.dead_letter_bytes, settings.spool.home())),
@@ -180,12 +178,22 @@ impl Pipeline {
     pub(crate) fn close(&self, deadline: std::time::Instant) -> bool {
         /// What an attempt that was under way at the deadline still gets.
         const GRACE: Duration = Duration::from_secs(1);
+        if self.is_closed() {
+            // What it left on disk is nothing to wait for.
+            return self.backlog.ledger().waiting == 0;
+        }
         self.backlog.close();
         let all_settled = self.flush(deadline);
         self.stop.now();
+        self.backlog.end();
         let finished = self.backlog.wait_finished(deadline + GRACE);
         self.backlog.make_durable();
         finished && all_settled
+    }
+
+    /// Whether it was closed and has come to its end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.backlog.wait_finished(std::time::Instant::now())
     }
 
     /// Deliver what waits now, at once, without waiting for it.
@@ -204,7 +212,10 @@ impl Pipeline {
         Status {
             name: Arc::clone(&self.name),
             key: self.spooled.as_ref().map(|spooled| spooled.key().to_owned()),
+            directory: self.directory.clone(),
+            closed: self.is_closed(),
             ledger: self.backlog.ledger(),
+            inherited: self.backlog.inherited(),
             waiting_bytes: self.backlog.waiting_bytes(),
             oldest: self.backlog.oldest(),
             down_for: health.down_since().map(|since| since.elapsed()),
@@ -225,19 +236,11 @@ impl Pipeline {
 
     /// The worker.
     async fn run(self: Arc<Self>) {
-        while let Some(batch) = self.next_batch().await {
+        while let Some(batch) = self.backlog.next(&self.limits).await {
             self.deliver_batch(batch).await;
         }
         self.destination.close().await;
         self.backlog.finish();
-    }
-
-    /// The next batch; `None` when nothing is left, or no time.
-    async fn next_batch(&self) -> Option<Batch> {
-        tokio::select! {
-            () = self.stop.wait() => None,
-            batch = self.backlog.next(&self.limits) => batch,
-        }
     }
 
     /// Bring one batch to its end: every event of it is settled when this returns.
@@ -284,7 +287,7 @@ impl Pipeline {
             let Err(wait) = turn else { return true };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.stop.wait() => {}
+                () = self.stop.notify.notified() => {}
             }
         }
         false
@@ -296,6 +299,11 @@ impl Pipeline {
             ReceiptKind::Confirmed => Outcome::Confirmed,
             ReceiptKind::Sent => Outcome::Sent,
         };
+        // Before anything is settled: who sees that it is done must not still see that it fails.
+        match &receipt.unfinished {
+            None => self.recovered(),
+            Some(unfinished) => self.fault(&unfinished.error),
+        }
         let left = receipt.unfinished.as_ref().map_or(&[][..], |unfinished| &unfinished.indices);
         let refused: Vec<_> = receipt.refused.iter().map(|refusal| refusal.index).collect();
         self.backlog.settle(&part.batch.without(left, &refused), outcome);
@@ -303,16 +311,7 @@ impl Pipeline {
         let letters =
             letters.filter_map(|refusal| Some((part.batch.get(refusal.index)?.clone(), refusal.error)));
         self.bury(letters.collect(), part.attempts).await;
-        match receipt.unfinished {
-            None => {
-                self.recovered();
-                None
-            }
-            Some(unfinished) => {
-                self.fault(&unfinished.error);
-                Some(Part { batch: part.batch.pick(&unfinished.indices), ..*part })
-            }
-        }
+        receipt.unfinished.map(|unfinished| Part { batch: part.batch.pick(&unfinished.indices), ..*part })
     }
 
     /// The endpoint is at fault: wait before the next attempt, and tell people.
@@ -362,7 +361,7 @@ impl Pipeline {
 
     /// Keep refused events among the dead letters, on disk before they count as settled.
     async fn bury(&self, letters: Vec<(Event, Error)>, attempts: u32) {
-        let Some((_, error)) = letters.first() else { return };
+        let Some((_, error)) = letters.last() else { return };
         let change = lock(&self.health).dead_letter(error, Instant::now());
         let events: Vec<_> = letters.iter().map(|(event, _)| event.clone()).collect();
         let (graves, name) = (Arc::clone(&self.dead_letters), Arc::clone(&self.name));
@@ -400,6 +399,10 @@ impl Pipeline {
 impl Reports for Pipeline {
     fn report(&self) -> Status {
         self.status()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.spooled.as_ref().is_some_and(|spooled| spooled.is_finished())
     }
 }
 

@@ -69,6 +69,7 @@ struct State {
     ledger: Ledger,
     wake_worker: Wake,
     closed: bool,
+    ended: bool,
     finished: bool,
 }
 
@@ -242,7 +243,7 @@ impl Backlog for Queue {
                 tokio::time::timeout(limits.max_age, self.sleep_until(full, |state| state.is_due(limits)))
                     .await;
             let mut state = self.lock();
-            if !state.events.is_empty() {
+            if !state.events.is_empty() && !state.ended {
                 let batch = state.take(limits);
                 drop(state);
                 self.progress.notify_all();
@@ -279,6 +280,13 @@ impl Backlog for Queue {
         state.closed = true;
         self.wake(state);
         self.progress.notify_all();
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.ended = true;
+        self.wake(state);
     }
 
     /// What the memory of an ending process holds is given up, and counted.

@@ -69,7 +69,8 @@ pub struct SpoolSettings {
     pub key: Option<String>,
     /// What identifies a destination that has no name of its own; used instead of the name, hashed.
     pub identity: Option<String>,
-    /// Durability and sizes. They count for the first destination that is opened in a home.
+    /// Durability and sizes. The sizes count for the first destination that is opened in a home with this
+    /// durability.
     pub options: spool::Options,
 }
 
@@ -79,10 +80,20 @@ impl SpoolSettings {
         Self { enabled: Some(false), ..Self::default() }
     }
 
+    /// Whether the environment allows a spool: `NETHICAL_SPOOL` is not `off`.
+    pub fn is_allowed() -> bool {
+        store::is_allowed()
+    }
+
+    /// The directory, whether or not anything may be kept in it; `None` where the environment names none.
+    pub fn directory(&self) -> Option<PathBuf> {
+        self.home.clone().or_else(store::default_home)
+    }
+
     /// The directory, if anything may be kept on disk.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         let on = self.enabled != Some(false) && store::is_allowed();
-        on.then(|| self.home.clone().or_else(store::default_home)).flatten()
+        on.then(|| self.directory()).flatten()
     }
 
     /// The backlog on disk, where there is to be one.

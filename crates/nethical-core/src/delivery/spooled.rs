@@ -6,6 +6,7 @@
 //! position, so after a kill either both show an event as settled or neither does.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(crate) struct Spooled {
     spool: Spool,
     id: DestinationId,
     key: String,
+    /// Takes no more. Beside the state, so that a caller meets no lock but the spool's.
+    closed: AtomicBool,
     state: Mutex<State>,
     /// The worker sleeps here.
     work: Arc<Notify>,
@@ -43,11 +46,44 @@ struct State {
     sources: BTreeMap<u32, Source>,
     /// The accounts of sources that are let go.
     gone: Ledger,
+    /// The accounts of all sources as they were when each was opened.
+    inherited: Ledger,
     /// Handed to the worker and not settled yet.
     in_flight: u64,
     flush_before: u64,
+    /// The worker is to come to its end.
     closed: bool,
+    ended: bool,
     finished: bool,
+}
+
+/// Destinations of an event that are addressed at once.
+const GROUP: usize = 16;
+
+/// Destinations in one spool, on the caller's stack.
+#[derive(Default)]
+struct Group<'b> {
+    spool: Option<&'b Spool>,
+    ids: [DestinationId; GROUP],
+    count: usize,
+}
+
+impl<'b> Group<'b> {
+    /// Adds one; `false` if it is in another spool, or there is no room left.
+    fn take(&mut self, backlog: &'b Spooled) -> bool {
+        let spool = *self.spool.get_or_insert(&backlog.spool);
+        let Some(id) = self.ids.get_mut(self.count).filter(|_| spool.is(&backlog.spool)) else {
+            return false;
+        };
+        *id = backlog.id;
+        self.count += 1;
+        true
+    }
+
+    fn append(&self, event: &Event) -> bool {
+        let ids = self.ids.get(..self.count).unwrap_or_default();
+        self.spool.is_none_or(|spool| append(spool, event, ids).is_ok())
+    }
 }
 
 /// One spool that holds events for this destination.
@@ -83,6 +119,11 @@ impl Source {
         ledger.waiting = now.waiting.events;
         ledger
     }
+
+    /// Have the accounts written down with the position, the next time that this is.
+    fn note(&self) {
+        self.reader.ack_noting(&[], self.ledger().to_stored());
+    }
 }
 
 impl State {
@@ -111,7 +152,8 @@ impl Spooled {
     pub(crate) fn new(spool: Spool, key: String) -> Result<Self, SpoolError> {
         let id = spool.destination(&key)?;
         let (work, progress) = (Arc::new(Notify::new()), Condvar::new());
-        let backlog = Self { spool, id, key, state: Mutex::default(), work, progress };
+        let backlog =
+            Self { spool, id, key, closed: AtomicBool::new(false), state: Mutex::default(), work, progress };
         backlog.add_source(&backlog.spool, id)?;
         Ok(backlog)
     }
@@ -125,9 +167,11 @@ impl Spooled {
     pub(crate) fn add_source(&self, spool: &Spool, id: DestinationId) -> Result<u32, SpoolError> {
         let work = Arc::clone(&self.work);
         let reader = spool.reader(id, Arc::new(move || work.notify_one()))?;
+        let source = Source::new(reader);
         let mut state = self.lock();
         let number = state.sources.last_key_value().map_or(0, |(last, _)| last + 1);
-        state.sources.insert(number, Source::new(reader));
+        state.inherited.add(&source.ledger());
+        state.sources.insert(number, source);
         drop(state);
         self.work.notify_one();
         Ok(number)
@@ -137,34 +181,64 @@ impl Spooled {
     pub(crate) fn release_source(&self, number: u32) -> bool {
         let mut state = self.lock();
         let Some(source) = state.sources.get(&number) else { return true };
-        let ledger = source.ledger();
-        if ledger.waiting > 0 {
+        if source.ledger().waiting > 0 {
             return false;
         }
-        state.gone.add(&ledger);
-        state.sources.remove(&number);
+        let absorbed = state.absorb(number);
+        drop(state);
+        self.forget(absorbed);
         true
     }
 
-    /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
-    pub(crate) fn offer_to_all(event: &Event, backlogs: &[&Arc<Self>]) -> bool {
-        let open: Vec<&Arc<Self>> = backlogs.iter().copied().filter(|backlog| backlog.is_open()).collect();
-        let mut taken = open.len() == backlogs.len();
-        // Nearly always there is one spool, so one round.
-        let mut rest = open;
-        while let Some(first) = rest.first().copied() {
-            let (here, elsewhere): (Vec<&Arc<Self>>, _) =
-                rest.into_iter().partition(|other| other.spool.is(&first.spool));
-            let ids: Vec<_> = here.iter().map(|backlog| backlog.id).collect();
-            taken &= append(&first.spool, event, &ids).is_ok();
-            rest = elsewhere;
+    /// Go on with counts of an earlier process, of whose events nothing is left.
+    pub(crate) fn inherit(&self, counts: &Ledger) {
+        let mut state = self.lock();
+        state.inherited.add(counts);
+        match state.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(counts);
+                own.note();
+            }
+            None => state.gone.add(counts),
         }
-        taken
+    }
+
+    /// The counts of these sources stand with our own now. Not in both, once that is durable: a kill in
+    /// between counts them twice, rather than never.
+    fn forget(&self, absorbed: impl IntoIterator<Item = Source>) {
+        let mut absorbed = absorbed.into_iter().peekable();
+        if absorbed.peek().is_some() && self.spool.sync(SYNC_GRACE) {
+            absorbed.for_each(|source| {
+                source.reader.ack_noting(&[], Vec::new());
+            });
+        }
+    }
+
+    /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
+    pub(crate) fn offer_to_all<'b>(event: &Event, backlogs: impl Iterator<Item = &'b Arc<Self>>) -> bool {
+        let mut taken = true;
+        let mut here = Group::default();
+        // Nearly always there is one spool and room in the group, so one round and no allocation.
+        let mut rest: Vec<&Arc<Self>> = Vec::new();
+        for backlog in backlogs {
+            if !backlog.is_open() {
+                taken = false;
+            } else if !here.take(backlog) {
+                rest.push(backlog);
+            }
+        }
+        taken &= here.append(event);
+        taken & (rest.is_empty() || Self::offer_to_all(event, rest.into_iter()))
+    }
+
+    /// Whether its worker has come to its end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
     }
 
     /// Whether it takes events.
     pub(crate) fn is_open(&self) -> bool {
-        !self.lock().closed
+        !self.closed.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -181,6 +255,11 @@ impl Spooled {
         let patience = deadline.saturating_duration_since(Instant::now());
         let waited = self.progress.wait_timeout_while(self.lock(), patience, |state| !done(state));
         done(&waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.ended || state.closed && state.unread() == 0
     }
 
     /// The next events of whichever source has some, oldest source last: what was left behind goes first.
@@ -219,6 +298,26 @@ impl Spooled {
 }
 
 impl State {
+    /// Take a source out, and its counts to the own one, where they outlive its directory.
+    fn absorb(&mut self, number: u32) -> Option<Source> {
+        let source = self.sources.remove(&number)?;
+        match self.sources.get_mut(&0) {
+            Some(own) => {
+                own.settled.add(&source.ledger());
+                own.note();
+            }
+            None => self.gone.add(&source.ledger()),
+        }
+        Some(source)
+    }
+
+    /// Sources other than the own one in which nothing waits.
+    fn emptied(&self) -> Vec<u32> {
+        let adopted =
+            self.sources.iter().filter(|(number, source)| **number > 0 && source.ledger().waiting == 0);
+        adopted.map(|(number, _)| *number).collect()
+    }
+
     /// Settle events of one source, on disk together with the accounts that show it.
     fn acknowledge(&mut self, source: u32, seqs: &[Seq], outcome: Outcome) {
         let Some(source) = self.sources.get_mut(&source).filter(|_| !seqs.is_empty()) else { return };
@@ -248,11 +347,14 @@ impl Backlog for Spooled {
             // Past its age a batch is due whatever it holds.
             let _ =
                 tokio::time::timeout(limits.max_age, self.sleep_until(|state| state.is_due(limits))).await;
+            if self.lock().ended {
+                return None;
+            }
             let events = self.read(limits).await;
             if !events.is_empty() {
                 return Some(events.into());
             }
-            if self.lock().closed && self.lock().unread() == 0 {
+            if self.is_done() {
                 return None;
             }
             let _ = tokio::time::timeout(NOT_WRITTEN_YET, self.work.notified()).await;
@@ -285,7 +387,10 @@ impl Backlog for Spooled {
     }
 
     fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
-        let settled = self.wait(deadline, |state| state.ledger().settled() >= before);
+        let is_settled = |state: &State| state.ledger().settled() >= before;
+        // Without a worker nothing more comes.
+        self.wait(deadline, |state| state.finished || is_settled(state));
+        let settled = is_settled(&self.lock());
         if !settled {
             // What is not delivered is at least promised.
             self.make_durable();
@@ -294,18 +399,31 @@ impl Backlog for Spooled {
     }
 
     fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.lock().closed = true;
         self.work.notify_one();
         self.progress.notify_all();
     }
 
+    fn end(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.ended = true;
+        drop(state);
+        self.work.notify_one();
+    }
+
     fn finish(&self) {
         let mut state = self.lock();
+        let absorbed: Vec<_> =
+            state.emptied().into_iter().filter_map(|number| state.absorb(number)).collect();
+        state.sources.values().for_each(Source::note);
         state.gone = state.ledger();
         // Lets go of the readers: the destination may be opened again in this process.
         state.sources.clear();
         state.finished = true;
         drop(state);
+        self.forget(absorbed);
         self.progress.notify_all();
     }
 
@@ -319,6 +437,10 @@ impl Backlog for Spooled {
 
     fn ledger(&self) -> Ledger {
         self.lock().ledger()
+    }
+
+    fn inherited(&self) -> Ledger {
+        self.lock().inherited
     }
 
     fn waiting_bytes(&self) -> u64 {
@@ -339,7 +461,7 @@ pub(crate) fn timestamp(micros: u64) -> Option<Timestamp> {
 
 /// Store an event once for all of these destinations.
 pub(crate) fn append(spool: &Spool, event: &Event, to: &[DestinationId]) -> Result<(), Rejected> {
-    match spool.append(&event.to_stored(), to) {
+    match spool.append_parts([&event.stored_head(), event.json()], to) {
         Ok(_) => Ok(()),
         Err(AppendError::Closed) => Err(Rejected::Closed),
         Err(_) => Err(Rejected::Full),

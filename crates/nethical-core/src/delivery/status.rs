@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::spooled;
-use crate::delivery::{Error, Ledger};
+use crate::delivery::{Error, Ledger, spooled, store};
 use crate::event::Timestamp;
 use crate::spool::storage::Disk;
-use crate::spool::{Backlog, Directory, Home, STATUS, inspect};
+use crate::spool::{Backlog, DestinationStats, Directory, Home, STATUS, Spool, Waiting, inspect};
 
 /// What one destination is doing.
 #[derive(Debug, Clone)]
@@ -24,8 +23,15 @@ pub struct Status {
     pub name: Arc<str>,
     /// By what a later process knows it, if its events wait on disk.
     pub key: Option<String>,
+    /// The directory in which they wait.
+    pub directory: Option<PathBuf>,
+    /// Whether it was closed. What waits then, waits for it to be opened again.
+    pub closed: bool,
     /// The account of its events.
     pub ledger: Ledger,
+    /// What of it is from earlier processes: their accounts as this one found them. What waited then was
+    /// accepted by them and is delivered here.
+    pub inherited: Ledger,
     /// Bytes of the events that wait.
     pub waiting_bytes: u64,
     /// When the oldest event that waits happened, or was accepted; `None` too if that is not known.
@@ -60,6 +66,9 @@ pub struct ProcessReport {
 pub struct DestinationReport {
     /// By what a later process knows it.
     pub key: String,
+    /// Whether it is open in that process. If not, its events wait there for one in which it is.
+    #[serde(default)]
+    pub open: bool,
     /// The account of its events.
     pub ledger: Ledger,
     /// Bytes of the events that wait.
@@ -100,6 +109,7 @@ impl From<&Status> for DestinationReport {
         let since = |ago: Duration| Timestamp::now().checked_sub(ago).ok();
         Self {
             key: status.key.clone().unwrap_or_else(|| status.name.to_string()),
+            open: true,
             ledger: status.ledger,
             waiting_bytes: status.waiting_bytes,
             oldest: status.oldest,
@@ -110,30 +120,90 @@ impl From<&Status> for DestinationReport {
     }
 }
 
+impl DestinationReport {
+    /// What nobody attends to: the spool knows how much, the last report why.
+    pub(crate) fn unattended(key: &str, settled: &[u8], waiting: Waiting, last: Option<&Self>) -> Self {
+        let mut ledger = Ledger::from_stored(settled);
+        ledger.accepted += waiting.events;
+        ledger.waiting = waiting.events;
+        Self {
+            key: key.to_owned(),
+            open: false,
+            ledger,
+            waiting_bytes: waiting.bytes,
+            oldest: waiting.oldest_micros.and_then(spooled::timestamp),
+            breaker_open: false,
+            ..last.cloned().unwrap_or_default()
+        }
+    }
+}
+
+/// Without those that were closed and opened again: the new one has all that the old one left.
+pub(crate) fn without_former(statuses: Vec<Status>) -> Vec<Status> {
+    let former = |index: usize, status: &Status| {
+        let later = statuses.iter().skip(index + 1);
+        status.closed && status.key.is_some() && later.into_iter().any(|other| other.key == status.key)
+    };
+    let kept: Vec<bool> = statuses.iter().enumerate().map(|(index, status)| !former(index, status)).collect();
+    statuses.into_iter().zip(kept).filter_map(|(status, kept)| kept.then_some(status)).collect()
+}
+
+/// What waits in a spool of ours for those of its destinations that `wanted` names. None of them is open.
+pub(crate) fn waiting_in(
+    spool: &Spool,
+    directory: &Path,
+    wanted: impl Fn(&DestinationStats) -> bool,
+) -> Vec<Status> {
+    let stats = spool.stats().destinations;
+    let left = stats.into_iter().filter(|one| one.waiting.events > 0 && wanted(one));
+    let status = |one: DestinationStats| {
+        let mut ledger = Ledger::default();
+        (ledger.accepted, ledger.waiting) = (one.waiting.events, one.waiting.events);
+        Status {
+            key: Some(one.key.to_string()),
+            name: one.key,
+            directory: Some(directory.to_owned()),
+            closed: true,
+            ledger,
+            inherited: Ledger::default(),
+            waiting_bytes: one.waiting.bytes,
+            // To know it takes reading a file, and this is asked every second.
+            oldest: None,
+            down_for: None,
+            breaker_open: false,
+            last_error: None,
+        }
+    };
+    left.map(status).collect()
+}
+
 /// Write down what the destinations of this process do. The file is replaced as a whole.
-pub(crate) fn write(directory: &Path, statuses: &[Status]) -> io::Result<()> {
+pub(crate) fn write(directory: &Path, destinations: Vec<DestinationReport>) -> io::Result<()> {
     let report = ProcessReport {
         directory: PathBuf::new(),
         running: true,
         pid: std::process::id(),
         written: Timestamp::now(),
-        destinations: statuses.iter().map(DestinationReport::from).collect(),
+        destinations,
     };
     let fresh = directory.join(format!("{STATUS}.tmp"));
     fs::write(&fresh, serde_json::to_vec(&report)?)?;
     fs::rename(fresh, directory.join(STATUS))
 }
 
-fn read(directory: &Path) -> Option<ProcessReport> {
+/// What was written down last in this directory.
+pub(crate) fn read(directory: &Path) -> Option<ProcessReport> {
     let report = serde_json::from_slice(&fs::read(directory.join(STATUS)).ok()?).ok()?;
     Some(ProcessReport { directory: directory.to_owned(), running: true, ..report })
 }
 
-/// What every process with this home is doing, and what ended ones have left, oldest first.
+/// What every process with this home is doing, and what ended ones have left, oldest first. A running one
+/// wrote it down within the last second; for this one it is written now.
 ///
 /// # Errors
 /// If the home cannot be listed. A home that does not exist has no processes.
 pub fn survey(home: &Path) -> io::Result<Vec<ProcessReport>> {
+    store::write_status_in(home);
     let home = Home::new(Arc::new(Disk), home);
     let free = home.adopt()?;
     let mut reports: Vec<_> = free.iter().filter_map(left_behind).collect();
@@ -151,17 +221,7 @@ fn left_behind(directory: &Directory) -> Option<ProcessReport> {
     let destination = |backlog: Backlog| {
         let reported =
             last.iter().flat_map(|last| &last.destinations).find(|report| report.key == backlog.key);
-        let mut ledger = Ledger::from_stored(&backlog.note);
-        ledger.accepted += backlog.waiting.events;
-        ledger.waiting = backlog.waiting.events;
-        DestinationReport {
-            key: backlog.key.clone(),
-            ledger,
-            waiting_bytes: backlog.waiting.bytes,
-            oldest: backlog.waiting.oldest_micros.and_then(spooled::timestamp),
-            breaker_open: false,
-            ..reported.cloned().unwrap_or_default()
-        }
+        DestinationReport::unattended(&backlog.key, &backlog.note, backlog.waiting, reported)
     };
     let destinations = backlogs.into_iter().map(destination).collect();
     let (pid, written) = last.as_ref().map_or((0, Timestamp::UNIX_EPOCH), |last| (last.pid, last.written));

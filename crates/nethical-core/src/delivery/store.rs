@@ -1,7 +1,7 @@
 //! What this process keeps on disk: its spool, those it adopted, and the dead letters.
 //!
-//! A process has one store for each home that its destinations name, and usually one home. Its spool is a
-//! directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
+//! A process has one store for each home and durability that its destinations ask for, and usually one. Its
+//! spool is a directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
 //! it looks for further directories whose process has ended, and adopts those in which something waits for a
 //! destination that is open here. An adopted one is let go when nothing in it is left for us.
 
@@ -15,21 +15,25 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
-use crate::delivery::status::{self, Status};
+use crate::delivery::status::{self, DestinationReport, Status};
 use crate::delivery::{Error, Ledger, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, Directory, Home, Options, Spool};
+use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
-/// It is written down anew after this time even if nothing happened, so that a reader sees who is alive.
-const STATUS_AGE: Duration = Duration::from_secs(10);
+/// How long a destination that is opened again waits for its predecessor to let go.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
+
+/// What a disk gets to take the last positions of a spool that is let go.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// When directories with nothing for us are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -42,20 +46,22 @@ pub(crate) struct Store {
     directory: Directory,
     attached: Mutex<Vec<Attached>>,
     watched: Mutex<Vec<Weak<dyn Reports>>>,
-    /// What was last written down, and when.
-    written: Mutex<Option<(Instant, Counts)>>,
+    /// The last reports, by key: of this process, and of the one whose directory it is.
+    last: Mutex<HashMap<String, DestinationReport>>,
     adopted: Mutex<Vec<Adopted>>,
     /// Directories in which there was nothing for us, until a destination is opened or some time has passed.
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
+    /// Held by whoever adopts: a directory in the hands of one would not be seen by another.
+    adopting: Mutex<()>,
 }
-
-/// Accounts, and whether deliveries fail, of each destination.
-type Counts = Vec<(Ledger, bool)>;
 
 /// Something that can say what it is doing.
 pub(crate) trait Reports: Send + Sync {
     /// What it is doing.
     fn report(&self) -> Status;
+
+    /// Whether it has let go of its backlog on disk.
+    fn is_finished(&self) -> bool;
 }
 
 /// A destination that is open in this process.
@@ -72,8 +78,11 @@ struct Adopted {
     sources: Vec<(DestinationId, Weak<Spooled>, u32)>,
 }
 
-/// The stores of this process by their homes.
-static STORES: PerProcess<Mutex<HashMap<PathBuf, Arc<Store>>>> = PerProcess::new();
+/// The stores of this process by their homes and durabilities: a destination that asks for `Every` is not
+/// to get less because another one was opened first, nor that one an fsync for each of its events.
+static STORES: PerProcess<Mutex<Stores>> = PerProcess::new();
+
+type Stores = HashMap<(PathBuf, u8), Arc<Store>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,14 +100,16 @@ pub(crate) fn is_allowed() -> bool {
 }
 
 impl Store {
-    /// This process's store in a home; `options` count for the first who asks.
+    /// This process's store of this durability in a home; the other `options` count for the first who asks.
     pub(crate) fn at(home: &Path, options: &Options) -> Result<Arc<Self>, Error> {
+        let place = (home.to_owned(), options.durability as u8);
         let mut stores = lock(STORES.get(Mutex::default));
-        if let Some(store) = stores.get(home) {
+        if let Some(store) = stores.get(&place) {
             return Ok(Arc::clone(store));
         }
         let store = Arc::new(Self::open(home, options.clone())?);
-        stores.insert(home.to_owned(), Arc::clone(&store));
+        store.write_status();
+        stores.insert(place, Arc::clone(&store));
         runtime::handle()?.spawn(keep(Arc::downgrade(&store)));
         Ok(store)
     }
@@ -118,24 +129,26 @@ impl Store {
         if !recovery.is_clean() {
             tracing::warn!(target: "nethical", "{}: {recovery}", directory.path().display());
         }
+        let last = last_reports(directory.path());
         Ok(Self {
             home,
             spool,
             directory,
             attached: Mutex::default(),
             watched: Mutex::default(),
-            written: Mutex::default(),
+            last: Mutex::new(last),
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
+            adopting: Mutex::default(),
         })
     }
 
     /// The backlog of a destination. Where the key is in use here already, a number is added to it.
     pub(crate) fn backlog(&self, key: &str) -> Result<Arc<Spooled>, Error> {
-        let failed =
-            |error: crate::spool::SpoolError| Error::unavailable("spool.destination", error.to_string());
+        let failed = |error: SpoolError| Error::unavailable("spool.destination", error.to_string());
+        self.wait_for_end(key);
         let mut attached = lock(&self.attached);
-        attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| backlog.is_open()));
+        attached.retain(|other| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished()));
         let in_use = |key: &str| attached.iter().any(|other| other.key == key);
         let key = (1_u32..)
             .map(|number| if number == 1 { key.to_owned() } else { format!("{key}#{number}") })
@@ -148,6 +161,15 @@ impl Store {
         Ok(backlog)
     }
 
+    /// A destination of this key that is just being closed still holds its backlog for a moment.
+    fn wait_for_end(&self, key: &str) {
+        let same = |other: &Attached| (other.key == key).then(|| other.backlog.upgrade())?;
+        let closing: Vec<_> = lock(&self.attached).iter().filter_map(same).collect();
+        for backlog in closing.iter().filter(|backlog| !backlog.is_open()) {
+            backlog.wait_finished(Instant::now() + END_PATIENCE);
+        }
+    }
+
     /// The key of a destination that has no name: its type and a hash of what identifies it. The hash is
     /// salted, so that a web address that is a secret cannot be guessed from it.
     pub(crate) fn key_of(&self, kind: &str, identity: &str) -> String {
@@ -155,6 +177,11 @@ impl Store {
         let digest = Sha256::new_with_prefix(salt).chain_update(identity.as_bytes()).finalize();
         let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{kind}-{short}")
+    }
+
+    /// Where its spool is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Also write down what this one is doing.
@@ -169,20 +196,70 @@ impl Store {
             watched.retain(|other| other.strong_count() > 0);
             watched.iter().filter_map(Weak::upgrade).collect()
         };
-        let statuses: Vec<_> = watched.iter().map(|reports| reports.report()).collect();
-        let mut written = lock(&self.written);
-        let counts: Vec<_> =
-            statuses.iter().map(|status| (status.ledger, status.down_for.is_some())).collect();
-        let is_news =
-            written.as_ref().is_none_or(|(when, last)| *last != counts || when.elapsed() > STATUS_AGE);
-        // A disk that does not take it leaves the last one, which says when it was written.
-        if is_news && status::write(self.directory.path(), &statuses).is_ok() {
-            *written = Some((Instant::now(), counts));
+        let mut last = lock(&self.last);
+        let mut reports = Vec::with_capacity(watched.len());
+        for one in watched {
+            let report = DestinationReport::from(&one.report());
+            last.insert(report.key.clone(), report.clone());
+            if !one.is_finished() {
+                reports.push(report);
+            }
         }
+        let attended: Vec<_> = reports.iter().map(|report| report.key.clone()).collect();
+        reports.extend(
+            self.unattended(&self.spool, &last, |other| attended.iter().any(|key| **key == *other.key)),
+        );
+        // A disk that does not take it leaves the last one, which says when it was written.
+        let _ = status::write(self.directory.path(), reports);
     }
 
-    /// Let go of what is empty, and adopt what ended processes left for destinations of ours.
-    pub(crate) fn adopt(&self) {
+    /// What is in a spool of ours for destinations that are not open here.
+    fn unattended(
+        &self,
+        spool: &Spool,
+        last: &HashMap<String, DestinationReport>,
+        is_attended: impl Fn(&DestinationStats) -> bool,
+    ) -> Vec<DestinationReport> {
+        // So that nobody opens one of them meanwhile, who would find its reader taken.
+        let _guard = lock(&self.attached);
+        let destinations = spool.stats().destinations.into_iter().filter(|other| !is_attended(other));
+        let report = |DestinationStats { id, key, .. }| {
+            let reader = spool.reader(id, Arc::new(|| {})).ok()?;
+            Some(DestinationReport::unattended(&key, &reader.note(), reader.waiting(), last.get(&*key)))
+        };
+        destinations.filter_map(report).collect()
+    }
+
+    /// Make durable what was accepted, and write down how things stand. `false` if the disk did not take it
+    /// in time.
+    fn sync(&self, patience: Duration) -> bool {
+        let durable = self.spool.sync(patience);
+        self.write_status();
+        durable
+    }
+
+    /// What waits in directories of ours for destinations that are not open here: the last owner of a
+    /// directory had others than we have, or they were closed.
+    fn orphans(&self) -> Vec<Status> {
+        let open: HashSet<String> = {
+            let attached = lock(&self.attached);
+            let live =
+                |other: &&Attached| other.backlog.upgrade().is_some_and(|backlog| !backlog.is_finished());
+            attached.iter().filter(live).map(|other| other.key.clone()).collect()
+        };
+        let mut found =
+            status::waiting_in(&self.spool, self.directory.path(), |one| !open.contains(&*one.key));
+        for adopted in lock(&self.adopted).iter() {
+            let ours = |one: &DestinationStats| adopted.sources.iter().any(|(id, _, _)| *id == one.id);
+            found.extend(status::waiting_in(&adopted.spool, adopted.directory.path(), |one| !ours(one)));
+        }
+        found
+    }
+
+    /// Let go of what is empty, and adopt what ended processes left for destinations of ours. Says from how
+    /// many directories.
+    pub(crate) fn adopt(&self) -> usize {
+        let _one_at_a_time = lock(&self.adopting);
         self.release();
         let open: Vec<_> = {
             let attached = lock(&self.attached);
@@ -190,8 +267,9 @@ impl Store {
             attached.iter().filter_map(live).filter(|(_, backlog)| backlog.is_open()).collect()
         };
         if open.is_empty() {
-            return;
+            return 0;
         }
+        let mut found = 0;
         let options = self.spool.options().clone();
         for directory in self.free_directories() {
             let Ok((spool, _)) = Spool::open(Arc::new(Disk), directory.path(), options.clone()) else {
@@ -200,11 +278,18 @@ impl Store {
             let sources = take_over(&spool, &open);
             if sources.is_empty() {
                 lock(&self.looked_at).1.insert(directory.path().to_owned());
+            } else {
+                found += 1;
             }
+            let last = last_reports(directory.path());
+            let is_ours = |other: &DestinationStats| sources.iter().any(|(id, ..)| *id == other.id);
+            // Until it is let go, what is left in it for others is told under our name.
+            let _ = status::write(directory.path(), self.unattended(&spool, &last, is_ours));
             lock(&self.adopted).push(Adopted { spool, directory, sources });
         }
         // Those with nothing for us go at once.
         self.release();
+        found
     }
 
     fn free_directories(&self) -> Vec<Directory> {
@@ -223,7 +308,7 @@ impl Store {
                 backlog.upgrade().is_some_and(|backlog| backlog.is_open() && !backlog.release_source(*number))
             });
             if one.sources.is_empty() {
-                one.let_go();
+                self.let_go(one);
             } else {
                 adopted.push(one);
             }
@@ -231,16 +316,49 @@ impl Store {
     }
 }
 
-impl Adopted {
-    /// Free for others, or gone if nothing waits in it for anybody.
-    fn let_go(self) {
-        let empty = self.spool.stats().destinations.iter().all(|destination| destination.waiting.events == 0);
-        self.spool.close();
-        drop(self.spool);
+impl Store {
+    /// Free for others, or gone if nothing waits in it for anybody. Then its counts go on in our own spool: a
+    /// kill in between counts them twice, rather than never.
+    fn let_go(&self, one: Adopted) {
+        let Adopted { spool, directory, .. } = one;
+        let destinations = spool.stats().destinations;
+        let empty = destinations.iter().all(|destination| destination.waiting.events == 0);
         if empty {
-            let _ = self.directory.remove();
+            destinations.iter().for_each(|left| self.inherit(&spool, left));
+        }
+        let moved = empty && self.spool.sync(LETTING_GO);
+        spool.sync(LETTING_GO);
+        spool.close();
+        drop(spool);
+        if moved {
+            let _ = directory.remove();
         }
     }
+
+    /// Take over the counts of a destination in a spool that is about to go.
+    fn inherit(&self, spool: &Spool, left: &DestinationStats) {
+        let Ok(reader) = spool.reader(left.id, Arc::new(|| {})) else { return };
+        let counts = Ledger::from_stored(&reader.note());
+        if counts.settled() == 0 {
+            return;
+        }
+        let attached = lock(&self.attached);
+        let mut same = attached.iter().filter(|other| *other.key == *left.key);
+        match same.find_map(|other| other.backlog.upgrade().filter(|backlog| !backlog.is_finished())) {
+            Some(backlog) => backlog.inherit(&counts),
+            // Kept for whoever opens it; a key that is not known any more has no counts either.
+            None => drop(add_counts(&self.spool, &left.key, &counts)),
+        }
+    }
+}
+
+/// Add to the counts of a destination that is not open.
+fn add_counts(spool: &Spool, key: &str, counts: &Ledger) -> Result<(), SpoolError> {
+    let reader = spool.reader(spool.destination(key)?, Arc::new(|| {}))?;
+    let mut sum = Ledger::from_stored(&reader.note());
+    sum.add(counts);
+    reader.ack_noting(&[], sum.to_stored());
+    Ok(())
 }
 
 /// Have our destinations also deliver what waits for them in this spool.
@@ -248,7 +366,7 @@ fn take_over(spool: &Spool, open: &[(String, Arc<Spooled>)]) -> Vec<(Destination
     let stats = spool.stats();
     let waiting = stats.destinations.iter().filter(|destination| destination.waiting.events > 0);
     let taken = waiting.filter_map(|destination| {
-        let (_, backlog) = open.iter().find(|(key, _)| *key == destination.key)?;
+        let (_, backlog) = open.iter().find(|(key, _)| **key == *destination.key)?;
         let number = backlog.add_source(spool, destination.id).ok()?;
         Some((destination.id, Arc::downgrade(backlog), number))
     });
@@ -282,9 +400,53 @@ async fn keep(store: Weak<Store>) {
     }
 }
 
-/// Adopt, in every home of this process, what ended processes left for destinations that are open.
-pub fn adopt() {
-    let stores: Vec<_> =
-        STORES.existing().map_or_else(Vec::new, |stores| lock(stores).values().cloned().collect());
-    stores.iter().for_each(|store| store.adopt());
+fn last_reports(directory: &Path) -> HashMap<String, DestinationReport> {
+    let reports = status::read(directory).map_or_else(Vec::new, |last| last.destinations);
+    reports.into_iter().map(|report| (report.key.clone(), report)).collect()
+}
+
+fn stores() -> Vec<((PathBuf, u8), Arc<Store>)> {
+    let all = |stores: &Mutex<Stores>| {
+        lock(stores).iter().map(|(place, store)| (place.clone(), Arc::clone(store))).collect()
+    };
+    STORES.existing().map_or_else(Vec::new, all)
+}
+
+/// Adopt, in every home of this process, what ended processes left for destinations that are open. Says
+/// from how many directories; all are looked at, also those in which there was nothing a moment ago.
+pub fn adopt() -> usize {
+    let look = |(_, store): &(_, Arc<Store>)| {
+        lock(&store.looked_at).1.clear();
+        store.adopt()
+    };
+    stores().iter().map(look).sum()
+}
+
+/// Make durable what waits on disk, in every home of this process, and write down how things stand: what a
+/// program does at its end. `false` if a disk did not take everything within `patience`.
+pub fn sync(patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    let late = |store: &Store| !store.sync(deadline.saturating_duration_since(Instant::now()));
+    stores().iter().filter(|(_, store)| late(store)).count() == 0
+}
+
+/// Write down how things stand in this home, if it is one of this process's.
+pub(crate) fn write_status_in(home: &Path) {
+    stores()
+        .iter()
+        .filter(|(_, store)| store.home.path() == home)
+        .for_each(|(_, store)| store.write_status());
+}
+
+/// What waits in directories of this process for destinations that are not open in it.
+pub fn orphans() -> Vec<Status> {
+    stores().iter().flat_map(|(_, store)| store.orphans()).collect()
+}
+
+/// The homes in which destinations of this process keep events.
+pub fn homes() -> Vec<PathBuf> {
+    let mut homes: Vec<_> = stores().into_iter().map(|((home, _), _)| home).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    homes
 }

@@ -13,12 +13,17 @@ impl Event {
     /// The event as it is kept in the spool and among the dead letters; [`from_stored`](Self::from_stored)
     /// reads it.
     pub fn to_stored(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + self.json().len());
-        bytes.extend_from_slice(&[VERSION, family_code(self.family()), self.level() as u8]);
-        bytes.extend_from_slice(self.id().as_bytes());
-        bytes.extend_from_slice(&self.at().as_microsecond().to_le_bytes());
-        bytes.extend_from_slice(self.json());
-        bytes
+        [&self.stored_head()[..], self.json()].concat()
+    }
+
+    /// What [`to_stored`](Self::to_stored) puts before the JSON.
+    pub(crate) fn stored_head(&self) -> [u8; HEAD] {
+        let (id, at) = (self.id(), self.at().as_microsecond().to_le_bytes());
+        let about = [VERSION, family_code(self.family()), self.level() as u8];
+        let mut head = [0; HEAD];
+        let fields = about.iter().chain(id.as_bytes()).chain(&at);
+        head.iter_mut().zip(fields).for_each(|(byte, value)| *byte = *value);
+        head
     }
 
     /// The event in these bytes; `None` if a later version wrote them, or they are none.

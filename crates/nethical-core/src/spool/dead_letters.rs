@@ -22,7 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::codec::Fields;
-use super::frame::{self, Frame};
+use super::frame::{self, Frame, Payload};
 use super::scan::{Scanner, Step};
 use super::segment::{self, HEADER, Header, Opening};
 use super::storage::{Storage, StorageFile};
@@ -377,7 +377,7 @@ impl DeadLetterLog {
 impl Current {
     fn append(&mut self, kind: DestinationId, body: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::new();
-        frame::encode(&mut bytes, self.next, now_micros(), &[kind], body);
+        frame::encode(&mut bytes, self.next, now_micros(), &[kind], Payload([body, &[]]));
         frame::place(&mut bytes, self.marker, self.end);
         self.file.write_all_at(&bytes, self.end)?;
         self.file.sync()?;

@@ -89,7 +89,7 @@ impl Counters {
 /// One destination of the log.
 pub(super) struct Destination {
     pub(super) id: DestinationId,
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) counters: Counters,
     /// A [`super::Reader`] exists.
     pub(super) taken: AtomicBool,
@@ -116,7 +116,7 @@ impl Destination {
         };
         Self {
             id,
-            key,
+            key: key.into(),
             counters: Counters::default(),
             taken: AtomicBool::new(false),
             lags: AtomicBool::new(false),

@@ -13,25 +13,31 @@
 //! The lock is a record lock (`F_SETLK`): it goes with the process however that ends, and a forked child
 //! does not inherit it. Such locks have one trap: they belong to the process, so a second descriptor gets
 //! the lock again, and closing *any* descriptor of the file gives it up. Therefore a list of what this
-//! process owns is kept, with the pid it was made under, and an owned lock file is never opened twice.
+//! process owns is kept, and an owned lock file is never opened twice.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use uuid::Uuid;
 
 use super::storage::{Held, Storage};
 use super::{cursor, lock, now_micros, segment};
+use crate::fork::PerProcess;
 
 const LOCK: &str = "lock";
 
 /// What the owner writes down about itself.
 pub const STATUS: &str = "status.json";
 
-/// Directories owned by this process; entries of another pid were inherited by a fork and mean nothing.
-static OWNED: Mutex<BTreeSet<(u32, PathBuf)>> = Mutex::new(BTreeSet::new());
+/// Directories owned by this process. A forked child owns none, and must not even look at the list of its
+/// parent: another thread may have held the lock on it at the fork.
+static OWNED: PerProcess<Mutex<BTreeSet<PathBuf>>> = PerProcess::new();
+
+fn owned() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    lock(OWNED.get(Mutex::default))
+}
 
 /// The place under which every process has its directory.
 #[derive(Clone)]
@@ -129,13 +135,12 @@ impl Home {
 
     /// Whether this process owns a directory.
     pub fn owns(&self, path: &Path) -> bool {
-        lock(&OWNED).contains(&(std::process::id(), path.to_owned()))
+        owned().contains(path)
     }
 
     fn claim(&self, path: PathBuf) -> io::Result<Option<Directory>> {
-        let mut owned = lock(&OWNED);
-        let entry = (std::process::id(), path.clone());
-        if owned.contains(&entry) {
+        let mut owned = owned();
+        if owned.contains(&path) {
             return Ok(None);
         }
         let Some(held) = self.storage.lock(&path.join(LOCK))? else { return Ok(None) };
@@ -143,7 +148,7 @@ impl Home {
         if !self.storage.list(&path)?.iter().any(|entry| entry.name == LOCK) {
             return Ok(None);
         }
-        owned.insert(entry);
+        owned.insert(path.clone());
         Ok(Some(Directory { storage: Arc::clone(&self.storage), path, held: Some(held) }))
     }
 }
@@ -185,9 +190,9 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         // The lock goes while the list is held, so that nobody here opens the file in between.
-        let mut owned = lock(&OWNED);
+        let mut owned = owned();
         self.held = None;
-        owned.remove(&(std::process::id(), self.path.clone()));
+        owned.remove(&self.path);
     }
 }
 

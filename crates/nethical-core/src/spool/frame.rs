@@ -29,6 +29,16 @@ pub(super) const MAX_FRAME: usize = 8 * 1024 * 1024;
 
 const LENGTH_AT: usize = 8;
 
+/// What is appended, in two parts that need not lie beside each other.
+#[derive(Clone, Copy)]
+pub(super) struct Payload<'a>(pub(super) [&'a [u8]; 2]);
+
+impl Payload<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|part| part.len()).sum()
+    }
+}
+
 /// A frame inside somebody's buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame<'a> {
@@ -92,7 +102,7 @@ pub(super) fn encoded_len(payload: usize, destinations: usize) -> usize {
 }
 
 /// Appends a frame that [`place`] completes later. The caller has checked it against [`MAX_FRAME`].
-pub(super) fn encode(buffer: &mut Vec<u8>, seq: Seq, time: u64, to: &[DestinationId], payload: &[u8]) {
+pub(super) fn encode(buffer: &mut Vec<u8>, seq: Seq, time: u64, to: &[DestinationId], payload: Payload<'_>) {
     let length = encoded_len(payload.len(), to.len());
     buffer.reserve(length);
     buffer.extend_from_slice(&[0; LENGTH_AT]);
@@ -103,7 +113,7 @@ pub(super) fn encode(buffer: &mut Vec<u8>, seq: Seq, time: u64, to: &[Destinatio
     for id in to {
         buffer.extend_from_slice(&id.0.to_le_bytes());
     }
-    buffer.extend_from_slice(payload);
+    payload.0.iter().for_each(|part| buffer.extend_from_slice(part));
 }
 
 /// Binds an encoded frame to the place where it is about to be written.
@@ -149,7 +159,7 @@ mod tests {
 
     fn sample(offset: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode(&mut bytes, Seq(7), 99, &[DestinationId(1), DestinationId(300)], b"hello");
+        encode(&mut bytes, Seq(7), 99, &[DestinationId(1), DestinationId(300)], Payload([b"he", b"llo"]));
         place(&mut bytes, 0xABCD, offset);
         bytes
     }

@@ -42,7 +42,7 @@ pub fn inspect(storage: Arc<dyn Storage>, dir: &Path) -> Result<(Vec<Backlog>, R
         let oldest_micros = first.and_then(|first| oldest(&*storage, dir, first, destination));
         let waiting = Waiting { events, bytes, oldest_micros };
         let note = destination.state().note.clone();
-        Backlog { id: destination.id, key: destination.key.clone(), waiting, note }
+        Backlog { id: destination.id, key: destination.key.to_string(), waiting, note }
     });
     Ok((backlogs.collect(), opened.report))
 }

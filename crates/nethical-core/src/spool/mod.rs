@@ -79,6 +79,7 @@ pub use tally::Tally;
 
 use cursor::{CursorFile, MAX_KEY, Position};
 use destination::Destination;
+use frame::Payload;
 use queue::Queue;
 use shared::Shared;
 use writer::Writer;
@@ -220,9 +221,17 @@ impl Spool {
     /// # Errors
     /// When it is not taken in for any of them.
     pub fn append(&self, payload: &[u8], to: &[DestinationId]) -> Result<Seq, AppendError> {
+        self.append_parts([payload, &[]], to)
+    }
+
+    /// The same for an event whose bytes lie in two places; they are stored as one.
+    ///
+    /// # Errors
+    /// When it is not taken in for any of them.
+    pub fn append_parts(&self, payload: [&[u8]; 2], to: &[DestinationId]) -> Result<Seq, AppendError> {
         let shared = &self.owner.shared;
         let wait = shared.options.durability == Durability::Every;
-        let (seq, ticket) = shared.queue.append(&shared.options, payload, to, wait)?;
+        let (seq, ticket) = shared.queue.append(&shared.options, Payload(payload), to, wait)?;
         if let Some(ticket) = ticket {
             self.nudge();
             ticket.wait(None).unwrap_or(Ok(())).map_err(AppendError::Storage)?;

@@ -14,14 +14,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::destination::Destination;
+use super::frame::Payload;
 use super::tally::Tally;
 use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, now_micros};
 
 /// The writer starts at once when so much has come together.
 const PLENTY: usize = 256 * 1024;
 
-/// The memory of a batch larger than this is not kept for the next one.
+/// The memory of a batch larger than this is not kept for a later one.
 const KEEP: usize = 1024 * 1024;
+
+/// Buffers that are kept: in a burst that many wait for one fsync.
+const SPARES: usize = 4;
 
 /// A promise to answer when everything in a batch, and before it, is durable.
 #[derive(Debug, Default)]
@@ -100,7 +104,7 @@ enum Shortage {
 #[derive(Default)]
 struct Inner {
     batch: Batch,
-    spare: Vec<u8>,
+    spares: Vec<Vec<u8>>,
     next: Seq,
     destinations: Vec<Option<Arc<Destination>>>,
     disk_bytes: u64,
@@ -146,7 +150,7 @@ impl Queue {
     pub(super) fn append(
         &self,
         options: &Options,
-        payload: &[u8],
+        payload: Payload<'_>,
         to: &[DestinationId],
         want_ticket: bool,
     ) -> Result<(Seq, Option<Arc<Ticket>>), AppendError> {
@@ -231,7 +235,10 @@ impl Queue {
     pub(super) fn recycle(&self, mut bytes: Vec<u8>) {
         if bytes.capacity() <= KEEP {
             bytes.clear();
-            lock(&self.inner).spare = bytes;
+            let mut inner = lock(&self.inner);
+            if inner.spares.len() < SPARES {
+                inner.spares.push(bytes);
+            }
         }
     }
 
@@ -277,7 +284,7 @@ impl Inner {
     }
 
     fn take_batch(&mut self) -> Batch {
-        let bytes = std::mem::take(&mut self.spare);
+        let bytes = self.spares.pop().unwrap_or_default();
         std::mem::replace(&mut self.batch, Batch { bytes, ..Batch::default() })
     }
 
@@ -326,7 +333,7 @@ impl Inner {
     fn accept(
         &mut self,
         options: &Options,
-        payload: &[u8],
+        payload: Payload<'_>,
         to: &[DestinationId],
     ) -> Result<Seq, AppendError> {
         let tally = Tally::one(payload.len());

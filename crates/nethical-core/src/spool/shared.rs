@@ -82,7 +82,7 @@ impl Shared {
         make: impl FnOnce(&[Arc<Destination>]) -> Result<Destination, E>,
     ) -> Result<Arc<Destination>, E> {
         let mut destinations = lock(&self.destinations);
-        if let Some(known) = destinations.iter().find(|destination| destination.key == key) {
+        if let Some(known) = destinations.iter().find(|destination| &*destination.key == key) {
             return Ok(Arc::clone(known));
         }
         let destination = Arc::new(make(&destinations)?);

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::destination::Destination;
-use super::frame::{self, Frame};
+use super::frame::{self, Frame, Payload};
 use super::log::Segment;
 use super::scan::{Scanner, Step};
 use super::segment::{self, HEADER, Header, Summary};
@@ -117,7 +117,7 @@ fn copy(
             continue;
         }
         let start = run.len();
-        frame::encode(&mut run, frame.seq, frame.time, &to, frame.payload);
+        frame::encode(&mut run, frame.seq, frame.time, &to, Payload([frame.payload, &[]]));
         let bytes = run.get_mut(start..).unwrap_or_default();
         frame::place(bytes, header.marker, summary.end);
         if let Some(copy) = Frame::unchecked(bytes) {

@@ -1,5 +1,6 @@
 //! How a spool is doing, in numbers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::destination::Destination;
@@ -13,7 +14,7 @@ pub struct DestinationStats {
     /// Its id.
     pub id: DestinationId,
     /// Its key; empty when that is not known any more.
-    pub key: String,
+    pub key: Arc<str>,
     /// Taken in for it.
     pub accepted: Tally,
     /// Settled by its reader.
@@ -90,7 +91,7 @@ impl Destination {
         let counters = &self.counters;
         DestinationStats {
             id: self.id,
-            key: self.key.clone(),
+            key: Arc::clone(&self.key),
             accepted: counters.accepted.get(),
             settled: counters.settled.get(),
             dropped_oldest: counters.dropped_oldest.get(),

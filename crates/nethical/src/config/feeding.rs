@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use nethical_core::delivery::{Full, QueueLimits, Settings};
+use nethical_core::delivery::{Full, QueueLimits, Settings, SpoolSettings};
 use nethical_core::event::Level;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
@@ -29,6 +29,9 @@ pub(super) struct Feeding {
     /// Most deliveries in a second.
     #[schemars(range(min = 0.001))]
     rate_limit_per_sec: Option<f64>,
+    /// Whether events wait on disk. Without it: yes, unless the destination is a file on this machine.
+    /// `false`: nothing of it is kept on disk, dead letters neither.
+    spool: Option<bool>,
 }
 
 impl Default for Feeding {
@@ -40,12 +43,14 @@ impl Default for Feeding {
             batch_age: None,
             queue: Queue::default(),
             rate_limit_per_sec: None,
+            spool: None,
         }
     }
 }
 
 /// The names of what [`Feeding`] takes.
-pub(super) const KEYS: [&str; 6] = ["type", "enabled", "level", "batch_age", "queue", "rate_limit_per_sec"];
+pub(super) const KEYS: [&str; 7] =
+    ["type", "enabled", "level", "batch_age", "queue", "rate_limit_per_sec", "spool"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -60,7 +65,7 @@ struct Queue {
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum WhenFull {
+pub(super) enum WhenFull {
     /// The new event is given up.
     DropNewest,
     /// The event that waits longest is given up.
@@ -81,8 +86,8 @@ enum LevelName {
 }
 
 impl Feeding {
-    /// The settings that this asks for.
-    pub(super) fn settings(&self) -> Settings {
+    /// The settings that this asks for, with what the whole configuration says about the spool.
+    pub(super) fn settings(&self, spool: &SpoolSettings) -> Settings {
         let usual = Settings::default();
         let queue = QueueLimits {
             max_events: self.queue.max_events.map_or(usual.queue.max_events, NonZeroUsize::get),
@@ -93,6 +98,7 @@ impl Feeding {
             queue,
             batch_age: self.batch_age.map_or(usual.batch_age, |age| age.0),
             rate_limit_per_sec: self.rate_limit_per_sec.or(usual.rate_limit_per_sec),
+            spool: SpoolSettings { enabled: self.spool.or(spool.enabled), ..spool.clone() },
             ..usual
         }
     }
@@ -114,7 +120,14 @@ fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> 
 
 /// Seconds from a millisecond to a day.
 #[derive(Debug, Clone, Copy)]
-struct Seconds(Duration);
+pub(super) struct Seconds(Duration);
+
+impl Seconds {
+    /// As a duration.
+    pub(super) const fn get(self) -> Duration {
+        self.0
+    }
+}
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

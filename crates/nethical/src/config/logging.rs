@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use nethical_core::delivery::{Connector, Error, Settings};
+use nethical_core::delivery::{Connector, Error, Settings, SpoolSettings};
 use nethical_core::event::{Family, Level};
 use nethical_destinations::support::options::{
     Entry, Key, Options, OptionsError, Span, Value, nearest, one_of,
@@ -74,11 +74,15 @@ pub(super) fn kinds() -> impl Iterator<Item = &'static Descriptor> {
     ALL.iter().copied().filter(|kind| kind.families.contains(&Family::Logs))
 }
 
-pub(super) fn read_logging(mut table: Options, context: &mut Context<'_>) -> Vec<LogDestination> {
+pub(super) fn read_logging(
+    mut table: Options,
+    spool: &SpoolSettings,
+    context: &mut Context<'_>,
+) -> Vec<LogDestination> {
     if !is_enabled(&mut table, context) {
         return Vec::new();
     }
-    table.entries().iter().filter_map(|entry| read_destination(entry, context)).collect()
+    table.entries().iter().filter_map(|entry| read_destination(entry, spool, context)).collect()
 }
 
 /// Whether `[logging]` as a whole is switched on, which it is unless it says no.
@@ -95,7 +99,11 @@ fn is_enabled(table: &mut Options, context: &mut Context<'_>) -> bool {
     read::<Switch>(switch, &["logging"], context).is_none_or(|switch| switch.enabled)
 }
 
-fn read_destination(entry: &Entry, context: &mut Context<'_>) -> Option<LogDestination> {
+fn read_destination(
+    entry: &Entry,
+    spool: &SpoolSettings,
+    context: &mut Context<'_>,
+) -> Option<LogDestination> {
     let name = entry.key.name.as_str();
     let Value::Table(table) = &entry.node.value else {
         context.fail_all(vec![not_a_table(&entry.key)], &["logging"]);
@@ -113,7 +121,7 @@ fn read_destination(entry: &Entry, context: &mut Context<'_>) -> Option<LogDesti
         name: name.to_owned(),
         kind,
         level: feeding.level,
-        settings: feeding.settings(),
+        settings: feeding.settings(spool),
         validated,
         span: table.span().or_else(|| entry.key.span.clone()),
     })

@@ -10,6 +10,9 @@
 //! level = "error"                  # nothing below goes there
 //! queue = { max_events = 10000, full = "drop_oldest" }
 //!
+//! [spool]                          # what is not delivered yet waits on disk
+//! durability = "every"
+//!
 //! [redaction]
 //! also = ["internal_ref"]
 //! ```
@@ -26,13 +29,14 @@ mod reading;
 mod rules;
 mod schema;
 mod search;
+mod spool;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::str::FromStr;
 
-use nethical_core::delivery::Settings;
+use nethical_core::delivery::{Settings, SpoolSettings};
 use nethical_core::event::Rules;
 use nethical_destinations::support::options::{Entry, Options, OptionsError, Value};
 
@@ -44,16 +48,18 @@ pub use self::logging::LogDestination;
 use self::reading::{Context, read};
 use self::rules::{LimitsTable, RedactionTable};
 pub use self::search::{CONFIG_VARIABLE, find};
+use self::spool::SpoolTable;
 use crate::{LogAggregator, Nethical};
 
 /// The tables that a configuration can have.
-const SECTIONS: [&str; 3] = ["logging", "redaction", "limits"];
+const SECTIONS: [&str; 4] = ["logging", "spool", "redaction", "limits"];
 
 /// A configuration that was read and checked.
 #[derive(Debug)]
 pub struct Config {
     document: Document,
     rules: Rules,
+    spool: SpoolSettings,
     logging: Vec<LogDestination>,
 }
 
@@ -81,8 +87,9 @@ impl Config {
         };
         let mut context = Context::new(&document, environment);
         let rules = read_rules(&mut options, &mut context);
+        let spool = read_spool(&mut options, &mut context);
         let logging = match take_table(&mut options, "logging", &mut context) {
-            Some(table) => logging::read_logging(table, &mut context),
+            Some(table) => logging::read_logging(table, &spool, &mut context),
             None => Vec::new(),
         };
         for entry in options.entries() {
@@ -90,7 +97,7 @@ impl Config {
             context.fail(unknown.or_span(entry.key.span.as_ref()));
         }
         match context.into_errors() {
-            errors if errors.is_empty() => Ok(Self { document, rules, logging }),
+            errors if errors.is_empty() => Ok(Self { document, rules, spool, logging }),
             errors => Err(ConfigError::new(&document, &errors)),
         }
     }
@@ -103,6 +110,11 @@ impl Config {
     /// What becomes of an entry before it leaves the caller.
     pub const fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// What `[spool]` says: whether, where and how events wait on disk.
+    pub const fn spool(&self) -> &SpoolSettings {
+        &self.spool
     }
 
     /// Where log entries go, in the order of the file. What is switched off is not among them.
@@ -166,6 +178,12 @@ fn read_rules(options: &mut Options, context: &mut Context<'_>) -> Rules {
         rules.limits = limits.into();
     }
     rules
+}
+
+fn read_spool(options: &mut Options, context: &mut Context<'_>) -> SpoolSettings {
+    let table = take_table(options, "spool", context);
+    let read = table.and_then(|table| read::<SpoolTable>(table, &["spool"], context));
+    read.map(SpoolSettings::from).unwrap_or_default()
 }
 
 fn take_table(options: &mut Options, name: &str, context: &mut Context<'_>) -> Option<Options> {

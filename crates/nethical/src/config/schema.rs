@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::feeding::Feeding;
 use super::logging::kinds;
 use super::rules::{LimitsTable, RedactionTable};
+use super::spool::SpoolTable;
 
 type Object = Map<String, Value>;
 
@@ -21,6 +22,7 @@ pub(super) fn whole() -> Value {
         others.push(named(destination.clone(), kind.name));
         logging.insert(kind.name.to_owned(), destination);
     }
+    let spool = hoist(schema_for!(SpoolTable), "spool", &mut definitions);
     let redaction = hoist(schema_for!(RedactionTable), "redaction", &mut definitions);
     let limits = hoist(schema_for!(LimitsTable), "limits", &mut definitions);
     json!({
@@ -29,6 +31,7 @@ pub(super) fn whole() -> Value {
         "type": "object",
         "properties": {
             "logging": { "type": "object", "properties": logging, "additionalProperties": { "anyOf": others } },
+            "spool": spool,
             "redaction": redaction,
             "limits": limits,
         },

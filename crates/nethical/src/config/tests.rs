@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use nethical_core::delivery::Full;
 use nethical_core::event::Level;
+use nethical_core::spool::{self as spool_options, Durability};
 use proptest::prelude::*;
 
 use super::*;
@@ -87,6 +88,58 @@ fn what_every_destination_takes() {
 }
 
 #[test]
+fn what_waits_on_disk_is_chosen() {
+    let config = read(
+        "[spool]\nhome = '${LOGS}/spool'\ndurability = 'every'\nmax_bytes = 2_000_000\n\
+         destination_bytes = 100_000\nsegment_bytes = 70_000\nfull = { block = 0.5 }\n\
+         [logging.memory]\n[logging.a]\ntype = 'memory'\nspool = true\n[logging.b]\ntype = 'memory'\nspool = false",
+    )
+    .unwrap();
+    let spools: Vec<_> = config.logging().iter().map(|one| one.settings().spool).collect();
+    assert_eq!(spools.iter().map(|spool| spool.enabled).collect::<Vec<_>>(), [None, Some(true), Some(false)]);
+    assert_eq!(spools[1].directory(), Some("/var/log/spool".into()));
+    let options = &spools[1].options;
+    assert_eq!(options.durability, Durability::Every);
+    assert_eq!(
+        (options.max_bytes, options.destination_bytes, options.segment_bytes),
+        (2_000_000, 100_000, 70_000)
+    );
+    assert_eq!(options.full, spool_options::Full::Block(Duration::from_millis(500)));
+
+    let off = read("[spool]\nenabled = false\n[logging.memory]\n[logging.a]\ntype = 'memory'\nspool = true");
+    let off = off.unwrap();
+    let enabled = off.logging().iter().map(|one| one.settings().spool.enabled);
+    assert_eq!(enabled.collect::<Vec<_>>(), [Some(false), Some(true)], "the nearer word counts");
+    let usual = read("[logging.memory]").unwrap();
+    assert_eq!(usual.spool().options.durability, Durability::Interval);
+    assert_eq!((usual.spool().enabled, &usual.spool().home), (None, &None));
+}
+
+#[test]
+fn faults_of_the_spool_stand_where_they_are() {
+    check("[spol]", &["1:2 unknown key `spol` (did you mean `spool`?)"]);
+    check(
+        "[spool]\ndurabilty = 'every'",
+        &["2:1 unknown key `spool.durabilty` (did you mean `durability`?)"],
+    );
+    check(
+        "[spool]\ndurability = 'evry'\nmax_bytes = 5\nfull = 'drop_old'",
+        &[
+            "2:14 `spool.durability`: unknown value `evry` (did you mean `every`?)",
+            "3:13 `spool.max_bytes`: must be at least 1048576",
+            "4:8 `spool.full`: unknown value `drop_old` (use `drop_newest`, `drop_oldest` or `block`)",
+        ],
+    );
+    check(
+        "[logging.memory]\nspol = true\nspool = 1",
+        &[
+            "2:1 unknown key `logging.memory.spol` (did you mean `spool`?)",
+            "3:9 `logging.memory.spool`: expected true or false, found `1`",
+        ],
+    );
+}
+
+#[test]
 fn typos_name_the_nearest() {
     check("[loging.jsonl]", &["1:2 unknown key `loging` (did you mean `logging`?)"]);
     check("[logging.jsnol]", &["1:10 there is no destination of type `jsnol` (did you mean `jsonl`?)"]);
@@ -163,7 +216,7 @@ fn all_faults_come_at_once_in_the_order_of_the_text() {
             "4:9 `logging.jsonl.fsync`: unknown value `batsh` (did you mean `batch`?)",
             "5:10 there is no destination of type `memry` (did you mean `memory`?)",
             "7:13 `limits.max_depth`: must be at least 1",
-            "8:2 unknown key `y` (known here: `logging`, `redaction` and `limits`)",
+            "8:2 unknown key `y` (known here: `logging`, `spool`, `redaction` and `limits`)",
         ],
     );
 }

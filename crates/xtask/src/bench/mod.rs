@@ -15,6 +15,7 @@ mod ours;
 mod report;
 mod rounds;
 mod script;
+mod spool;
 
 use std::fs;
 use std::time::Duration;
@@ -88,7 +89,19 @@ struct Contest {
 
 /// Every contest, in the order of the output.
 fn contests(workspace: &Workspace) -> Vec<Contest> {
-    vec![log_call::contest(workspace), log_rate::contest(workspace), logging_calls::contest(workspace)]
+    vec![
+        log_call::contest(workspace),
+        log_rate::contest(workspace),
+        logging_calls::contest(workspace),
+        spool::log_call::contest(workspace),
+        spool::append::interval(workspace),
+        spool::append::none(workspace),
+        spool::append::every(workspace),
+        spool::append::every_8(workspace),
+        spool::append::every_64(workspace),
+        spool::fanout::append(workspace),
+        spool::fanout::delivery(workspace),
+    ]
 }
 
 /// Runs the chosen contests, prints a table for each and writes it to `target/bench/<contest>.json`.

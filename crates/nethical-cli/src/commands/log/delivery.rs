@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use nethical::config::LogDestination;
-use nethical::delivery::{Error, Full, Settings, Status};
+use nethical::delivery::{self, Error, Full, Settings, Status};
 use nethical::destinations::connect;
 use nethical::destinations::jsonl::JsonlConfig;
 use nethical::destinations::support::options::{nearest, one_of};
 use nethical::event::Encoded;
-use nethical::{Config, LogAggregator, LogEntry};
+use nethical::{Config, LogAggregator, LogEntry, spool};
 
 use super::Args;
-use super::report::{Account, Input};
+use super::report::{Account, Fate, Input};
 use crate::commands::load_config;
 use crate::exit::Exit;
 use crate::failure::{Failure, exit_of};
@@ -29,12 +29,17 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// What is left to do once everything is delivered: closing files.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// What a disk gets to take what waits.
+const SYNCING: Duration = Duration::from_secs(5);
+
 /// Open destinations, and how the account of what they got is given.
 pub(super) struct Delivery {
     logs: LogAggregator,
     pub(super) progress: ProgressBar,
     patience: Duration,
     json: bool,
+    /// The command that delivers later what waits on disk.
+    later: String,
     /// Destinations that could not be opened.
     unopened: Vec<(String, Error)>,
     finished: Mutex<bool>,
@@ -56,8 +61,10 @@ impl Delivery {
         for (name, error) in &unopened {
             render::destination_error(name, error);
         }
-        let patience = args.patience();
-        Ok(Self { logs, progress, patience, json: args.json, unopened, finished: Mutex::default() })
+        let (patience, json) = (args.patience(), args.json);
+        let asked = config.map(|path| format!(" --config {}", path.display())).unwrap_or_default();
+        let later = format!("nethical sync{asked}");
+        Ok(Self { logs, progress, patience, json, later, unopened, finished: Mutex::default() })
     }
 
     pub(super) fn log(&self, entry: &LogEntry) {
@@ -87,21 +94,31 @@ impl Delivery {
             signals::wait_for_the_end();
         }
         let settled = self.logs.flush_all(self.patience);
-        let statuses = self.logs.statuses();
+        let fates = self.close(if settled { CLOSING } else { Duration::ZERO });
         self.progress.finish_and_clear();
-        let exit = self.exit(&statuses);
-        let patience = self.patience;
-        let given =
-            Account { input, statuses: &statuses, unopened: &self.unopened, patience, exit }.give(self.json);
-        self.logs.close_all(if settled { CLOSING } else { Duration::ZERO });
-        match given {
+        let exit = self.exit(&fates);
+        let (patience, later) = (self.patience, &*self.later);
+        let account = Account { input, fates: &fates, unopened: &self.unopened, patience, later, exit };
+        match account.give(self.json) {
             Ok(()) | Err(Failure::BrokenPipe) => Ok(exit),
             Err(failure) => Err(failure),
         }
     }
 
-    fn exit(&self, statuses: &[Status]) -> Exit {
-        let ledgers = statuses.iter().map(|status| match status.ledger {
+    /// Close every destination. What waits in memory is given up by it, and counts as waiting here.
+    fn close(&self, patience: Duration) -> Vec<Fate> {
+        let before = self.logs.statuses();
+        self.logs.close_all(patience);
+        let on_disk = delivery::sync(SYNCING);
+        let after = self.logs.statuses();
+        let fate = |(before, after): (Status, Status)| {
+            Fate::of(if after.key.is_some() { after } else { before }, on_disk)
+        };
+        before.into_iter().zip(after).map(fate).collect()
+    }
+
+    fn exit(&self, fates: &[Fate]) -> Exit {
+        let ledgers = fates.iter().map(|fate| match fate.ledger {
             ledger if ledger.dead_lettered + ledger.dropped() > 0 => Exit::Refused,
             ledger if ledger.waiting > 0 => Exit::Later,
             _ => Exit::Success,
@@ -118,6 +135,7 @@ fn feeding(args: &Args, mut settings: Settings, progress: &ProgressBar) -> Setti
     if args.stdin {
         settings.queue.full = Full::Block(FOREVER);
         settings.queue.max_events = settings.queue.max_events.min(MAX_WAITING);
+        settings.spool.options.full = spool::Full::Block(FOREVER);
     }
     settings
 }

@@ -18,6 +18,7 @@ use self::delivery::Delivery;
 use self::report::Input;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::units::seconds;
 
 /// Log an entry, or one for each line of standard input.
 ///
@@ -67,14 +68,6 @@ Examples:
   nethical log --level warning --source cron \"disk at 91%\" disk=/dev/sda1 used=0.91
   nethical log --file app.jsonl \"started\" version=1.2.0
   tail -F app.log | nethical log --stdin --source app";
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    if !(0.0..=604_800.0).contains(&seconds) {
-        return Err("must be from 0 to 604800 (a week)".to_owned());
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
 
 pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     let metadata = fields::read(args.field_words())?;

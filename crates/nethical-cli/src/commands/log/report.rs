@@ -1,9 +1,10 @@
 //! The account of what became of the entries.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
-use nethical::delivery::{Error, Status};
+use nethical::delivery::{Error, Ledger, Status};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -29,12 +30,35 @@ pub(super) struct Input {
     pub(super) odd: u64,
 }
 
+/// What became of the entries of one destination.
+#[derive(Debug)]
+pub(super) struct Fate {
+    pub(super) name: Arc<str>,
+    /// What this command did. If it also delivered what earlier ones had left, that is among it.
+    pub(super) ledger: Ledger,
+    /// Events that earlier commands had left.
+    earlier: u64,
+    /// Whether what waits is safe on disk.
+    kept: bool,
+    last_error: Option<Error>,
+}
+
+impl Fate {
+    pub(super) fn of(status: Status, on_disk: bool) -> Self {
+        let ledger = status.ledger.since(&status.inherited);
+        let (earlier, kept) = (status.inherited.waiting, on_disk && status.key.is_some());
+        Self { name: status.name, ledger, earlier, kept, last_error: status.last_error }
+    }
+}
+
 /// Everything that the account is made of.
 pub(super) struct Account<'a> {
     pub(super) input: &'a Input,
-    pub(super) statuses: &'a [Status],
+    pub(super) fates: &'a [Fate],
     pub(super) unopened: &'a [(String, Error)],
     pub(super) patience: Duration,
+    /// The command that delivers what is kept.
+    pub(super) later: &'a str,
     pub(super) exit: Exit,
 }
 
@@ -55,7 +79,7 @@ impl Account<'_> {
     fn say_summary(&self, lines: u64) {
         let seconds = self.input.took.as_secs_f64();
         let per_second = if seconds > 0.0 { (lines as f64 / seconds) as u64 } else { lines };
-        let destinations: Vec<_> = self.statuses.iter().map(summary).collect();
+        let destinations: Vec<_> = self.fates.iter().map(summary).collect();
         let lines = count(lines, "line");
         say(&format!(
             "{lines} in {seconds:.1} s ({} a second): {}",
@@ -65,13 +89,12 @@ impl Account<'_> {
     }
 
     fn warn_of_troubles(&self) {
-        for Status { name, ledger, last_error, .. } in self.statuses {
+        for fate in self.fates {
+            let Fate { name, ledger, last_error, .. } = fate;
             let cause = last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             let hint = last_error.as_ref().and_then(Error::hint);
             if ledger.waiting > 0 {
-                let left = count(ledger.waiting, "event");
-                let patience = self.patience.as_secs_f64();
-                warning(&format!("{left} not delivered to `{name}` after {patience} s{cause}"), hint);
+                self.warn_of_waiting(fate, &cause, hint);
             }
             if ledger.dead_lettered > 0 {
                 let refused = count(ledger.dead_lettered, "event");
@@ -83,10 +106,31 @@ impl Account<'_> {
         }
     }
 
+    fn warn_of_waiting(&self, fate: &Fate, cause: &str, hint: Option<&str>) {
+        let (left, name) = (count(fate.ledger.waiting, "event"), &fate.name);
+        let patience = self.patience.as_secs_f64();
+        let message = format!("{left} not delivered to `{name}` after {patience} s{cause}");
+        if !fate.kept {
+            return warning(&message, hint);
+        }
+        let later = format!("`{}` delivers them", self.later);
+        let hint = hint.map_or_else(|| later.clone(), |hint| format!("{hint}; {later}"));
+        warning(&format!("kept for later: {message}"), Some(&hint));
+    }
+
+    /// The word for how it ended.
+    fn outcome(&self) -> &'static str {
+        let mut waiting = self.fates.iter().filter(|fate| fate.ledger.waiting > 0);
+        match self.exit {
+            Exit::Later if waiting.all(|fate| fate.kept) => "kept",
+            exit => exit.as_str(),
+        }
+    }
+
     fn as_json(&self) -> Value {
-        let destinations = self.statuses.iter().map(destination).chain(self.unopened.iter().map(unopened));
+        let destinations = self.fates.iter().map(destination).chain(self.unopened.iter().map(unopened));
         json!({
-            "outcome": self.exit.as_str(),
+            "outcome": self.outcome(),
             "lines": self.input.lines,
             "repaired": self.input.lines.map(|_| self.input.repairs()),
             "destinations": destinations.collect::<Vec<_>>(),
@@ -94,28 +138,30 @@ impl Account<'_> {
     }
 }
 
-fn summary(status: &Status) -> String {
-    let ledger = &status.ledger;
+fn summary(fate: &Fate) -> String {
+    let ledger = &fate.ledger;
     let parts = [
         (ledger.confirmed, "confirmed"),
         (ledger.sent, "sent"),
-        (ledger.waiting, "waiting"),
+        (ledger.waiting, if fate.kept { "kept" } else { "waiting" }),
         (ledger.dead_lettered, "refused"),
         (ledger.dropped(), "given up"),
     ];
     let parts = parts.iter().filter(|(number, _)| *number > 0);
     let parts: Vec<_> = parts.map(|(number, word)| format!("{} {word}", thousands(*number))).collect();
-    format!("{} {}", status.name, if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") })
+    format!("{} {}", fate.name, if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") })
 }
 
-fn destination(status: &Status) -> Value {
-    let (ledger, error) = (&status.ledger, status.last_error.as_ref());
+fn destination(fate: &Fate) -> Value {
+    let (ledger, error) = (&fate.ledger, fate.last_error.as_ref());
     json!({
-        "name": &*status.name,
+        "name": &*fate.name,
+        "earlier": fate.earlier,
         "accepted": ledger.accepted,
         "confirmed": ledger.confirmed,
         "sent": ledger.sent,
         "waiting": ledger.waiting,
+        "kept": if fate.kept { ledger.waiting } else { 0 },
         "dead_lettered": ledger.dead_lettered,
         "dropped": ledger.dropped(),
         "error": error.map(ToString::to_string),

@@ -189,7 +189,7 @@ fn a_cursor_of_garbage_makes_an_orphan() {
     let cursor = Path::new(DIR).join("00000.cursor");
     let (_, spool, recovery, id) = after(|sim| sim.edit(&cursor, |bytes| bytes.fill(0x5A)));
     assert_eq!(recovery.orphans, [id]);
-    assert_eq!(stats(&spool, id).key, "");
+    assert_eq!(&*stats(&spool, id).key, "");
     assert_eq!(drain(&spool, id), (0..30).collect::<Vec<_>>());
     assert_ne!(spool.destination("a").unwrap(), id);
 }

@@ -68,10 +68,7 @@ impl Writer {
         self.dirty_since = None;
         self.forgotten = false;
         self.synced = self.written;
-        if let Some(bytes) = self.unsynced.pop() {
-            self.shared.queue.recycle(bytes);
-        }
-        self.unsynced.clear();
+        self.unsynced.drain(..).for_each(|bytes| self.shared.queue.recycle(bytes));
         Ok(())
     }
 

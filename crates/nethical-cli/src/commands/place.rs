@@ -1,0 +1,80 @@
+//! Where events wait on disk, as the command line, the configuration and the environment say it.
+
+use std::path::{Path, PathBuf};
+
+use nethical::Config;
+use nethical::config::{CONFIG_VARIABLE, LogDestination, find};
+use nethical::delivery::SpoolSettings;
+
+use super::load_config;
+use crate::failure::Failure;
+use crate::render;
+
+/// The directory, and the configuration if there is one.
+pub(crate) struct Place {
+    /// Where everything is kept.
+    pub(crate) home: PathBuf,
+    /// Says which destinations there are.
+    pub(crate) config: Option<Config>,
+}
+
+impl Place {
+    /// For verbs that only look: a configuration that nobody asked for may be absent, or wrong.
+    pub(crate) fn find(home: Option<&Path>, asked: Option<&Path>) -> Result<Self, Failure> {
+        let config = match find(asked).map(Config::load) {
+            Some(Err(error)) if asked.is_some() => return Err(error.into()),
+            Some(Err(error)) => {
+                let hint = "`nethical check --offline` shows the faults";
+                let message = format!("{} is wrong, so it is not looked at", error.name());
+                render::warning(&message, Some(hint));
+                None
+            }
+            Some(Ok(config)) => Some(config),
+            None => None,
+        };
+        let home = home.map(Path::to_owned);
+        let home = home.or_else(|| config.as_ref().map_or_else(default_home, home_of));
+        Ok(Self { home: home.ok_or_else(nowhere)?, config })
+    }
+
+    /// For verbs that deliver: a configuration must be there, and the disk allowed.
+    pub(crate) fn to_deliver(asked: Option<&Path>) -> Result<Self, Failure> {
+        if !SpoolSettings::is_allowed() {
+            let message = "$NETHICAL_SPOOL says that nothing may be kept on disk";
+            return Err(Failure::usage(message, "unset it: what is on disk cannot be delivered without"));
+        }
+        let config = load_config(asked)?;
+        Ok(Self { home: home_of(&config).ok_or_else(nowhere)?, config: Some(config) })
+    }
+
+    /// Whether the configuration has this destination; `None` without one.
+    pub(crate) fn has(&self, key: &str) -> Option<bool> {
+        self.config.as_ref().map(|config| destination_of(config, key).is_some())
+    }
+}
+
+/// The destination of a configuration that is known by this key. A second one of a name that was in use is
+/// kept under `name#2`.
+pub(crate) fn destination_of<'c>(config: &'c Config, key: &str) -> Option<&'c LogDestination> {
+    let named = |name: &str| config.logging().iter().find(|destination| destination.name() == name);
+    let numbered = || {
+        let (name, number) = key.rsplit_once('#')?;
+        number.parse::<u32>().ok().and_then(|_| named(name))
+    };
+    named(key).or_else(numbered)
+}
+
+/// Where a configuration keeps what waits.
+pub(crate) fn home_of(config: &Config) -> Option<PathBuf> {
+    config.spool().directory()
+}
+
+fn default_home() -> Option<PathBuf> {
+    SpoolSettings::default().directory()
+}
+
+/// No variable of the environment names a directory.
+pub(crate) fn nowhere() -> Failure {
+    let hint = format!("name one in $NETHICAL_HOME, or a configuration in ${CONFIG_VARIABLE}");
+    Failure::usage("there is no directory in which anything is kept", hint)
+}

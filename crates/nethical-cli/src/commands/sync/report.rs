@@ -1,0 +1,103 @@
+//! What was delivered, and what is left.
+
+use std::io::Write;
+
+use nethical::delivery::{Error, Status};
+use serde_json::{Value, json};
+
+use crate::commands::status::{View, left_as_json};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::render::{count, thousands, warning};
+use crate::units::bytes;
+
+pub(super) struct Report<'a> {
+    pub(super) statuses: &'a [Status],
+    pub(super) unopened: &'a [(String, Error)],
+    pub(super) after: &'a View,
+    pub(super) exit: Exit,
+}
+
+impl Report<'_> {
+    pub(super) fn give(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            writeln!(anstream::stdout(), "{:#}", self.as_json())?;
+            return Ok(());
+        }
+        for line in self.lines() {
+            writeln!(anstream::stdout(), "{line}")?;
+        }
+        self.statuses.iter().for_each(warn);
+        Ok(())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.statuses.iter().map(delivered).collect();
+        for left in &self.after.left {
+            let (events, size) = (count(left.events, "event"), bytes(left.bytes));
+            lines.push(format!("{}: {events} ({size}) left: {}", left.key, left.remedy()));
+        }
+        if self.after.held() > 0 {
+            let held = count(self.after.held(), "event");
+            lines.push(format!("{held} with running processes, which deliver them; see `nethical status`"));
+        }
+        if self.after.left.is_empty() {
+            lines.push("nothing of ended processes is left".to_owned());
+        }
+        lines
+    }
+
+    fn as_json(&self) -> Value {
+        let destinations = self.statuses.iter().map(destination).chain(self.unopened.iter().map(unopened));
+        json!({
+            "outcome": self.exit.as_str(),
+            "destinations": destinations.collect::<Vec<_>>(),
+            "left": left_as_json(&self.after.left),
+            "held": self.after.held(),
+        })
+    }
+}
+
+fn name(status: &Status) -> &str {
+    status.key.as_deref().unwrap_or(&status.name)
+}
+
+fn delivered(status: &Status) -> String {
+    let ledger = status.ledger.since(&status.inherited);
+    let parts = [(ledger.dead_lettered, "refused"), (ledger.dropped(), "given up")];
+    let parts = parts.iter().filter(|(number, _)| *number > 0);
+    let rest: String = parts.map(|(number, word)| format!(", {} {word}", thousands(*number))).collect();
+    format!("{}: {} delivered{rest}", name(status), count(ledger.confirmed + ledger.sent, "event"))
+}
+
+/// Why something is left, or was refused.
+fn warn(status: &Status) {
+    let (name, ledger) = (name(status), status.ledger.since(&status.inherited));
+    if let Some(error) = status.last_error.as_ref().filter(|_| ledger.waiting > 0) {
+        warning(&format!("`{name}`: {error}"), error.hint());
+    }
+    if ledger.dead_lettered > 0 {
+        let message = format!("`{name}` refused {}", count(ledger.dead_lettered, "event"));
+        warning(&message, Some(&format!("`nethical dead list --destination {name}`")));
+    }
+}
+
+fn destination(status: &Status) -> Value {
+    let ledger = status.ledger.since(&status.inherited);
+    let error = status.last_error.as_ref();
+    json!({
+        "name": name(status),
+        "confirmed": ledger.confirmed,
+        "sent": ledger.sent,
+        "dead_lettered": ledger.dead_lettered,
+        "dropped": ledger.dropped(),
+        "waiting": ledger.waiting,
+        "error": error.map(ToString::to_string),
+        "code": error.map(Error::code),
+        "hint": error.and_then(Error::hint),
+    })
+}
+
+fn unopened((name, error): &(String, Error)) -> Value {
+    json!({ "name": name, "error": error.to_string(), "code": error.code(), "hint": error.hint() })
+}
