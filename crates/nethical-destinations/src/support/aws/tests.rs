@@ -123,6 +123,45 @@ fn the_region_is_that_of_the_nearest_word() {
     assert!(is_region("us-gov-west-1") && !is_region("us-east-1/evil") && !is_region(""));
 }
 
+#[test]
+fn an_unknown_region_is_told_from_a_network_that_is_down() {
+    let failure = crate::support::http::Failure::at(crate::support::http::Phase::Lookup);
+    let none = Environment::from([]);
+    let error = Endpoint::new("logs", "us-esat-1", None, &none).failure(&failure);
+    assert_eq!((error.kind(), error.code()), (Kind::Config, "aws.unknown_region"));
+    assert_eq!(error.hint(), Some("did you mean `us-east-1`?"));
+    let error = Endpoint::new("logs", "us-east-1", None, &none).failure(&failure);
+    assert_eq!((error.kind(), error.code()), (Kind::Unavailable, "aws.lookup"));
+    let error = Endpoint::new("logs", "us-esat-1", Some("https://proxy.corp"), &none).failure(&failure);
+    assert_eq!(error.code(), "aws.lookup");
+}
+
+#[test]
+fn an_expired_token_is_replaced_by_what_the_profile_says_now() {
+    let fake = nethical_receivers::cloudwatch::CloudWatch::start().unwrap();
+    fake.behave(|behaviour| _ = behaviour.expired_tokens.insert("old".to_owned()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let write = |token: &str| {
+        let keys = "[default]\naws_access_key_id = A\naws_secret_access_key = S\naws_session_token = ";
+        std::fs::write(&file, format!("{keys}{token}\n")).unwrap();
+    };
+    let environment = Environment::from([("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap())]);
+    let http = Client::new(crate::support::http::Deadlines::default()).unwrap();
+    let provider = Provider::found(environment.clone(), None, "us-east-1".to_owned(), http.clone());
+    let endpoint = Endpoint::new("logs", "us-east-1", Some(&fake.url()), &environment);
+    let service = Service::new(http, Arc::new(provider), endpoint);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let create = || {
+        let body = Bytes::from_static(b"{\"logGroupName\":\"app\"}");
+        runtime.block_on(service.call(Call::json("Logs_20140328.CreateLogGroup".to_owned(), body)))
+    };
+    write("old");
+    assert_eq!(create().unwrap_err().code(), Some("ExpiredTokenException"));
+    write("new");
+    assert!(create().is_ok());
+}
+
 fn found(environment: Environment, profile: Option<&str>) -> Result<Credentials, Error> {
     let http = Client::new(crate::support::http::Deadlines::default()).unwrap();
     let provider = Provider::found(environment, profile.map(str::to_owned), "us-east-1".to_owned(), http);

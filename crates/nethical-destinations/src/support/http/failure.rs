@@ -51,6 +51,12 @@ impl Failure {
         Self { phase, cause: format!("no answer within {} s", limit.as_secs_f32()) }
     }
 
+    /// One that happened in this phase.
+    #[cfg(test)]
+    pub(crate) fn at(phase: Phase) -> Self {
+        Self { phase, cause: "as a test says".to_owned() }
+    }
+
     /// How far the exchange had come.
     pub(crate) const fn phase(&self) -> Phase {
         self.phase
