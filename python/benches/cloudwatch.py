@@ -101,7 +101,7 @@ def one(case: str, count: int, paced: bool) -> dict[str, float]:
     command = [sys.executable, __file__, "--child", case, url, str(count), str(int(paced))]
     output = subprocess.run(command, env={**os.environ, **keys}, stdout=subprocess.PIPE, text=True, check=True).stdout
     report = json.loads(receiver.communicate()[0])
-    assert report["events"] == count and not report["violations"], (case, report)
+    assert report["events"] == count and not report["violations"], (case, report["events"], report["violations"][:1])
     return {**json.loads(output), "requests": report["calls"]["PutLogEvents"]}
 
 

@@ -12,6 +12,9 @@ pub(super) struct Put {
     pub(super) log_group_name: String,
     pub(super) log_stream_name: String,
     pub(super) log_events: Vec<Entry>,
+    /// "The sequence token is now ignored in PutLogEvents actions."
+    #[serde(rename = "sequenceToken", default)]
+    _sequence_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -23,7 +26,7 @@ pub(super) struct Entry {
 
 /// How a request is outside the limits.
 pub(super) fn violation(put: &Put, now: i64, retention_days: Option<u32>) -> Option<String> {
-    let Put { log_group_name, log_stream_name, log_events } = put;
+    let Put { log_group_name, log_stream_name, log_events, .. } = put;
     if !is_group(log_group_name) || !is_stream(log_stream_name) {
         return Some("1 validation error detected: Value at 'logGroupName' or 'logStreamName' failed to satisfy constraint".to_owned());
     }
