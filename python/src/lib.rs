@@ -12,6 +12,7 @@
 //! | `letters.rs` | dead letters on disk |
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
+//! | `syslog.rs` | syslog receivers |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -31,6 +32,7 @@ mod notices;
 mod process;
 mod report;
 mod spool;
+mod syslog;
 mod values;
 mod wait;
 
@@ -61,6 +63,8 @@ mod _core {
     use super::process::{close_all, generation, status};
     #[pymodule_export]
     use super::spool::{survey, sync};
+    #[pymodule_export]
+    use super::syslog::syslog;
     #[pymodule_export]
     use super::wait::{close, flush};
 

@@ -248,7 +248,7 @@ fn a_report_names_what_waits_for_destinations_that_are_not_open() {
     let receiver = Receiver::default();
     let _connector = receiver.connect(home.path(), "a");
     let left = leave_behind(home.path(), "a", &numbers(0..3));
-    let directory = Home::new(Arc::new(Disk), home.path()).adopt_one().unwrap().unwrap();
+    let directory = Home::new(Arc::new(Disk), home.path()).adopt_one(|_| true).unwrap().unwrap();
     assert_eq!(directory.path(), left);
     let (spool, _) = Spool::open(Arc::new(Disk), &left, Options::default()).unwrap();
     spool.append(&event("lonely").to_stored(), &[spool.destination("b").unwrap()]).unwrap();
@@ -302,6 +302,26 @@ fn every_event_is_durable_when_the_mode_says_so() {
     receiver.is_down(false);
     assert!(connector.flush(PATIENCE));
     assert_eq!(receiver.got(), numbers(0..20));
+}
+
+#[test]
+fn what_another_process_left_does_not_end_a_flush() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    receiver.is_down(true);
+    let connector = receiver.connect(home.path(), "a");
+    send(&connector, &numbers(0..10));
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| connector.flush(Duration::from_millis(1_500)));
+        std::thread::sleep(Duration::from_millis(200));
+        leave_counts(home.path(), "a", &numbers(0..100));
+        adopt();
+        assert_eq!((ledger(&connector).confirmed, ledger(&connector).waiting), (100, 10));
+        assert!(!flush.join().unwrap(), "none of the ten is delivered");
+    });
+    receiver.is_down(false);
+    assert!(connector.flush(PATIENCE));
+    assert_eq!(receiver.got(), numbers(0..10));
 }
 
 #[test]

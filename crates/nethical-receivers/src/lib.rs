@@ -3,3 +3,4 @@
 //! one would quietly lose something.
 
 pub mod cloudwatch;
+pub mod syslog;

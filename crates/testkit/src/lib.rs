@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "tests")]
 
+pub mod peers;
 pub mod soak;
 
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use nethical_core::event::{Event, Level, LogEntry, Metadata, Rules};
 /// # Panics
 /// If it does not hold in time.
 #[track_caller]
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "not within ten seconds: {what}");

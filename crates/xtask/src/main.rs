@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `bench`, `soak` and `fuzz`.
+//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak` and `fuzz`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -7,6 +7,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod fuzz;
+mod peers;
 mod process;
 mod release;
 mod soak;
@@ -34,6 +35,8 @@ struct Cli {
 enum Command {
     /// Run every check, in order, and stop at the first that fails.
     Test(test::Args),
+    /// Unpack the real syslog receivers, which tests send to, under `target/peers`.
+    Peers,
     /// Measure ours and its peers in interleaved rounds.
     #[cfg(feature = "bench")]
     Bench(bench::Args),
@@ -49,6 +52,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = Workspace::find().and_then(|workspace| match Cli::parse().command {
         Command::Test(args) => test::run(&workspace, &args),
+        Command::Peers => peers::run(&workspace),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(&workspace, &args),
         #[cfg(not(feature = "bench"))]

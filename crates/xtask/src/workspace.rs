@@ -42,6 +42,11 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// The real receivers that tests send to.
+    pub(crate) fn peers(&self) -> PathBuf {
+        self.target.join("peers")
+    }
+
     /// Fuzz targets, and what they came upon.
     pub(crate) fn fuzz(&self) -> PathBuf {
         self.target.join("fuzz")

@@ -14,6 +14,7 @@ from ._cloudwatch import CloudWatchConnector
 from ._connectors import JSONFileConnector, LogConnector, MemoryConnector
 from ._entries import LogEntry, LogLevel
 from ._handler import AggregatorHandler
+from ._syslog import SyslogConnector
 
 __all__ = [
     "AggregatorHandler",
@@ -24,6 +25,7 @@ __all__ = [
     "LogEntry",
     "LogLevel",
     "MemoryConnector",
+    "SyslogConnector",
 ]
 
 for _name in __all__:

@@ -31,6 +31,11 @@ pub enum Rejected {
     Full,
 }
 
+/// What a flush waits for: for each source of events by its number, how many of them are to be settled.
+///
+/// Not one number for all: what another source brings in, or settles, must not end somebody's flush.
+pub(crate) type FlushMark = Vec<(u32, u64)>;
+
 /// The two ends of a destination's backlog, and its accounts.
 ///
 /// Callers use [`offer`](Self::offer), the one worker [`next`](Self::next) and [`settle`](Self::settle).
@@ -53,10 +58,10 @@ pub(crate) trait Backlog: Send + Sync {
     fn put_back(&self, events: &[Event]);
 
     /// Ask for everything that waits now to be delivered at once. Returns what to wait for.
-    fn request_flush(&self) -> u64;
+    fn request_flush(&self) -> FlushMark;
 
     /// Wait for what [`request_flush`](Self::request_flush) returned; `false` if the deadline comes first.
-    fn wait_settled(&self, before: u64, deadline: Instant) -> bool;
+    fn wait_settled(&self, mark: &FlushMark, deadline: Instant) -> bool;
 
     /// Take no more from callers, and have the worker come to its end when nothing waits.
     fn close(&self);

@@ -170,8 +170,8 @@ impl Pipeline {
 
     /// Deliver what waits now, at once. `true` if all of it was settled by the deadline.
     pub(crate) fn flush(&self, deadline: std::time::Instant) -> bool {
-        let before = self.backlog.request_flush();
-        self.backlog.wait_settled(before, deadline)
+        let mark = self.backlog.request_flush();
+        self.backlog.wait_settled(&mark, deadline)
     }
 
     /// Take no more, flush until the deadline, then end the worker. `true` if everything was settled.

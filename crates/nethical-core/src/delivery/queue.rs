@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
+use crate::delivery::backlog::{Backlog, BatchLimits, FlushMark, Rejected};
 use crate::delivery::{Batch, DropReason, Ledger, Outcome};
 use crate::event::{Event, Timestamp};
 
@@ -263,15 +263,16 @@ impl Backlog for Queue {
         self.progress.notify_all();
     }
 
-    fn request_flush(&self) -> u64 {
+    fn request_flush(&self) -> FlushMark {
         let mut state = self.lock();
         let before = state.entered;
         state.flush_before = before;
         self.wake(state);
-        before
+        vec![(0, before)]
     }
 
-    fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
+    fn wait_settled(&self, mark: &FlushMark, deadline: Instant) -> bool {
+        let before = mark.first().map_or(0, |(_, before)| *before);
         self.wait(self.lock(), deadline, |state| state.settled_before() >= before).1
     }
 

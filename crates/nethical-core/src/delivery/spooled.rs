@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
+use crate::delivery::backlog::{Backlog, BatchLimits, FlushMark, Rejected};
 use crate::delivery::{Batch, DropReason, Ledger, Outcome, runtime};
 use crate::event::{Event, Place, Timestamp};
 use crate::spool::{
@@ -50,7 +50,8 @@ struct State {
     inherited: Ledger,
     /// Handed to the worker and not settled yet.
     in_flight: u64,
-    flush_before: u64,
+    /// A batch is closed early while something of this is not settled.
+    flush_before: FlushMark,
     /// The worker is to come to its end.
     closed: bool,
     ended: bool,
@@ -120,6 +121,16 @@ impl Source {
         ledger
     }
 
+    /// Taken in since it was opened, or waiting then.
+    fn taken(&self) -> u64 {
+        self.before.waiting.events + (self.reader.stats().accepted.events - self.before.accepted.events)
+    }
+
+    /// How many of those have come to an end. In order, so they are the first ones.
+    fn ended(&self) -> u64 {
+        self.taken().saturating_sub(self.reader.stats().waiting.events)
+    }
+
     /// Have the accounts written down with the position, the next time that this is.
     fn note(&self) {
         self.reader.ack_noting(&[], self.ledger().to_stored());
@@ -140,10 +151,20 @@ impl State {
     }
 
     fn is_due(&self, limits: &BatchLimits) -> bool {
-        let ledger = self.ledger();
-        let unread = ledger.waiting.saturating_sub(self.in_flight);
-        let flush_is_due = unread > 0 && ledger.settled() + self.in_flight < self.flush_before;
+        let unread = self.unread();
+        let flush_is_due = unread > 0 && self.left_of(&self.flush_before) > self.in_flight;
         unread >= limits.close_at as u64 || flush_is_due || self.closed
+    }
+
+    /// How many events of a flush are not settled. A source that is gone was drained, unless all of them went.
+    fn left_of(&self, mark: &FlushMark) -> u64 {
+        if self.finished {
+            return self.gone.waiting;
+        }
+        let left = |(number, before): &(u32, u64)| {
+            self.sources.get(number).map_or(0, |source| before.saturating_sub(source.ended()))
+        };
+        mark.iter().map(left).sum()
     }
 }
 
@@ -262,11 +283,12 @@ impl Spooled {
         state.ended || state.closed && state.unread() == 0
     }
 
-    /// The next events of whichever source has some, oldest source last: what was left behind goes first.
+    /// The next events of whichever source has some, those that were adopted first: what was left behind is older.
     async fn read(&self, limits: &BatchLimits) -> Vec<Event> {
         let readers: Vec<_> = {
             let state = self.lock();
-            state.sources.iter().rev().map(|(number, source)| (*number, Arc::clone(&source.reader))).collect()
+            let in_turn = state.sources.range(1..).chain(state.sources.range(..1));
+            in_turn.map(|(number, source)| (*number, Arc::clone(&source.reader))).collect()
         };
         let room =
             limits.max_bytes.saturating_sub(limits.event_overhead.saturating_mul(limits.max_events)).max(1);
@@ -377,17 +399,18 @@ impl Backlog for Spooled {
     /// They stay on disk, and are delivered when the destination is opened again.
     fn put_back(&self, _: &[Event]) {}
 
-    fn request_flush(&self) -> u64 {
+    fn request_flush(&self) -> FlushMark {
         let mut state = self.lock();
-        let before = state.ledger().accepted;
-        state.flush_before = before;
+        let mark: FlushMark =
+            state.sources.iter().map(|(number, source)| (*number, source.taken())).collect();
+        state.flush_before.clone_from(&mark);
         drop(state);
         self.work.notify_one();
-        before
+        mark
     }
 
-    fn wait_settled(&self, before: u64, deadline: Instant) -> bool {
-        let is_settled = |state: &State| state.ledger().settled() >= before;
+    fn wait_settled(&self, mark: &FlushMark, deadline: Instant) -> bool {
+        let is_settled = |state: &State| state.left_of(mark) == 0;
         // Without a worker nothing more comes.
         self.wait(deadline, |state| state.finished || is_settled(state));
         let settled = is_settled(&self.lock());

@@ -1,9 +1,10 @@
 //! What this process keeps on disk: its spool, those it adopted, and the dead letters.
 //!
 //! A process has one store for each home and durability that its destinations ask for, and usually one. Its
-//! spool is a directory that nobody else owns: one that an ended process left, else a new one. Every few seconds
-//! it looks for further directories whose process has ended, and adopts those in which something waits for a
-//! destination that is open here. An adopted one is let go when nothing in it is left for us.
+//! spool is a directory that nobody else owns: one in which an ended process left nothing waiting, else a new
+//! one. When a destination is opened, and every few seconds, it looks for directories whose process has ended,
+//! and adopts those in which something waits for a destination that is open here. An adopted one is let go
+//! when nothing in it is left for us. What waits for others is never held by us.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -21,7 +22,7 @@ use crate::delivery::status::{self, DestinationReport, Status};
 use crate::delivery::{Error, Ledger, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError};
+use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError, inspect};
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
@@ -122,7 +123,7 @@ impl Store {
                 )
         };
         let home = Home::new(Arc::new(Disk), path);
-        let directory = home.adopt_one().and_then(|found| found.map_or_else(|| home.create(), Ok));
+        let directory = home.adopt_one(is_drained).and_then(|found| found.map_or_else(|| home.create(), Ok));
         let directory = directory.map_err(|error| failed(&error))?;
         let (spool, recovery) =
             Spool::open(Arc::new(Disk), directory.path(), options).map_err(|error| failed(&error))?;
@@ -157,7 +158,10 @@ impl Store {
         let backlog = Spooled::new(self.spool.clone(), key.clone()).map_err(failed)?;
         let backlog = Arc::new(backlog);
         attached.push(Attached { key, backlog: Arc::downgrade(&backlog) });
+        drop(attached);
         lock(&self.looked_at).1.clear();
+        // At once, so that also a program that ends soon delivers what earlier ones left.
+        self.adopt();
         Ok(backlog)
     }
 
@@ -211,6 +215,18 @@ impl Store {
         );
         // A disk that does not take it leaves the last one, which says when it was written.
         let _ = status::write(self.directory.path(), reports);
+        let known = last.clone();
+        drop(last);
+        lock(&self.adopted).iter().for_each(|one| self.write_status_of(one, &known));
+    }
+
+    /// Write down, in a directory that we adopted, what we do not tell in our own.
+    fn write_status_of(&self, one: &Adopted, last: &HashMap<String, DestinationReport>) {
+        let is_attended = |other: &DestinationStats| {
+            let ours = one.sources.iter().find(|(id, ..)| *id == other.id);
+            ours.and_then(|(_, backlog, _)| backlog.upgrade()).is_some_and(|backlog| !backlog.is_finished())
+        };
+        let _ = status::write(one.directory.path(), self.unattended(&one.spool, last, is_attended));
     }
 
     /// What is in a spool of ours for destinations that are not open here.
@@ -281,11 +297,12 @@ impl Store {
             } else {
                 found += 1;
             }
-            let last = last_reports(directory.path());
-            let is_ours = |other: &DestinationStats| sources.iter().any(|(id, ..)| *id == other.id);
-            // Until it is let go, what is left in it for others is told under our name.
-            let _ = status::write(directory.path(), self.unattended(&spool, &last, is_ours));
-            lock(&self.adopted).push(Adopted { spool, directory, sources });
+            let one = Adopted { spool, directory, sources };
+            if !one.sources.is_empty() {
+                // Until it is let go, what is left in it for others is told under our name.
+                self.write_status_of(&one, &last_reports(one.directory.path()));
+            }
+            lock(&self.adopted).push(one);
         }
         // Those with nothing for us go at once.
         self.release();
@@ -371,6 +388,12 @@ fn take_over(spool: &Spool, open: &[(String, Arc<Spooled>)]) -> Vec<(Destination
         Some((destination.id, Arc::downgrade(backlog), number))
     });
     taken.collect()
+}
+
+/// Whether nothing waits in the spool in this directory, so that it may be ours for long.
+fn is_drained(directory: &Path) -> bool {
+    let looked = inspect(Arc::new(Disk), directory);
+    looked.is_ok_and(|(backlogs, _)| backlogs.iter().all(|backlog| backlog.waiting.events == 0))
 }
 
 /// Random bytes that stay with a home; others every time where the disk does not keep them.

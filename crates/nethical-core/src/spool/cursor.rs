@@ -101,6 +101,9 @@ impl Position {
         }
         let id = DestinationId(fields.u16()?);
         let (generation, low) = (fields.u64()?, Seq(fields.u64()?));
+        if low > Seq::MAX || generation == u64::MAX {
+            return None;
+        }
         let key_length = fields.u16()?;
         let key = str::from_utf8(fields.bytes(key_length.into())?).ok()?.to_owned();
         let note_length = fields.u16()?;

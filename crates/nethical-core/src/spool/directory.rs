@@ -89,12 +89,13 @@ impl Home {
         }
     }
 
-    /// Takes over the oldest directory that no process owns, if there is one.
+    /// Takes over the oldest directory that no process owns and that is `wanted`, if there is one.
     ///
     /// # Errors
     /// When the home cannot be listed. A directory that cannot be locked is left out.
-    pub fn adopt_one(&self) -> io::Result<Option<Directory>> {
-        Ok(self.list()?.into_iter().find_map(|path| self.claim(path).ok().flatten()))
+    pub fn adopt_one(&self, wanted: impl Fn(&Path) -> bool) -> io::Result<Option<Directory>> {
+        let free = |path| self.claim(path).ok().flatten();
+        Ok(self.list()?.into_iter().filter_map(free).find(|directory| wanted(directory.path())))
     }
 
     /// Takes over every directory that no process owns.

@@ -93,7 +93,8 @@ pub(super) fn parse(bytes: &[u8], marker: u32, offset: u64) -> Parsed<'_> {
     if crc != checksum(bytes, marker, offset) {
         return Parsed::Damaged;
     }
-    Frame::unchecked(bytes).map_or(Parsed::Damaged, Parsed::Valid)
+    let frame = Frame::unchecked(bytes).filter(|frame| frame.seq <= Seq::MAX);
+    frame.map_or(Parsed::Damaged, Parsed::Valid)
 }
 
 /// Size of a frame with this payload for so many destinations.

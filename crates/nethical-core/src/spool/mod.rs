@@ -97,6 +97,9 @@ impl Seq {
         self.0
     }
 
+    /// Higher ones are never given away, so whatever has one is damaged.
+    const MAX: Self = Self(1 << 62);
+
     fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
@@ -204,9 +207,7 @@ impl Spool {
         let shared = &self.owner.shared;
         let low = shared.queue.last();
         let destination = shared.destination(key, |known| {
-            let ids = known.iter().map(|destination| destination.id.0);
-            let id = ids.max().map_or(Some(0), |last| last.checked_add(1));
-            let id = DestinationId(id.ok_or(SpoolError::TooManyDestinations)?);
+            let id = free_id(known).ok_or(SpoolError::TooManyDestinations)?;
             let position = Position { id, key: key.to_owned(), low, ..Position::default() };
             let file = CursorFile::create(&*shared.storage, &shared.dir, &position)
                 .map_err(SpoolError::io("create", cursor::path(&shared.dir, id)))?;
@@ -378,6 +379,13 @@ impl Spool {
             writer.take();
         }
     }
+}
+
+/// The id behind the last one, else one that was left out; whatever is in the log has a destination.
+fn free_id(known: &[Arc<Destination>]) -> Option<DestinationId> {
+    let ids = || known.iter().map(|destination| destination.id.0);
+    let next = ids().max().map_or(Some(0), |last| last.checked_add(1));
+    next.or_else(|| (0..u16::MAX).find(|id| !ids().any(|other| other == *id))).map(DestinationId)
 }
 
 /// A lock whose holder panicked is taken all the same: what it guards is valid between any two statements.

@@ -38,6 +38,9 @@ const FOOTER_ENTRY: usize = 18;
 const MAX_FOOTER: u64 = 4 * 1024 * 1024;
 const SUFFIX: &str = ".seg";
 
+/// Higher ones are never given away.
+const LAST_ORDINAL: u64 = 1 << 62;
+
 /// How far into a file without a header a frame is looked for, and how large it may be.
 const SALVAGE: usize = 1024 * 1024;
 const SALVAGE_FRAME: usize = 64 * 1024;
@@ -50,7 +53,7 @@ pub(super) fn path(dir: &Path, ordinal: u64) -> PathBuf {
 /// The ordinal a file name stands for, if it is the name of a segment.
 pub(super) fn ordinal_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
-    u64::from_str_radix(digits, 16).ok()
+    u64::from_str_radix(digits, 16).ok().filter(|ordinal| *ordinal <= LAST_ORDINAL)
 }
 
 /// The first block of a segment.
@@ -110,6 +113,7 @@ impl Header {
         };
         fields.u32()?;
         let intact = fields.u32()? == crc32fast::hash(bytes.get(..44)?);
+        let intact = intact && header.first <= Seq::MAX;
         intact.then_some(Opening::Header(header))
     }
 }
@@ -188,7 +192,8 @@ impl Summary {
         if self.frames == 0 {
             self.first = frame.seq;
         }
-        self.last = frame.seq;
+        // What was written is ascending. Should damage pass for frames, no number is given away twice.
+        self.last = self.last.max(frame.seq);
         self.frames += 1;
         self.end = end;
     }
@@ -219,9 +224,14 @@ impl Summary {
         let mut tallies = Tallies::default();
         for _ in 0..count {
             let id = DestinationId(fields.u16()?);
-            *tallies.entry(id) = Tally { events: fields.u64()?, bytes: fields.u64()? };
+            let tally = Tally { events: fields.u64()?, bytes: fields.u64()? };
+            if tally.events > frames || tally.bytes > end {
+                return None;
+            }
+            *tallies.entry(id) = tally;
         }
-        Some(Self { first, last, frames, end, tallies })
+        let possible = first <= last && last <= Seq::MAX && frames <= end;
+        possible.then_some(Self { first, last, frames, end, tallies })
     }
 }
 

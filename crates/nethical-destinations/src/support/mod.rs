@@ -3,3 +3,4 @@
 pub(crate) mod aws;
 pub(crate) mod http;
 pub mod options;
+pub mod tls;

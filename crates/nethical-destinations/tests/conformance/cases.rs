@@ -1,6 +1,8 @@
 //! What every destination must do.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings, SpoolSettings};
@@ -34,9 +36,14 @@ pub(crate) const WITH_PEER: &[WithPeer] = &[
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Nothing is said, and nothing is found that others left.
 fn quiet() -> Settings {
-    // Trials run side by side, and a spool would have each deliver what another one left.
-    Settings { observer: Arc::new(|_| {}), spool: SpoolSettings::off(), ..Settings::default() }
+    static OPENED: AtomicU32 = AtomicU32::new(0);
+    let folder = format!("conformance-{}-{}", std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let _ = std::fs::remove_dir_all(&home);
+    let spool = SpoolSettings { home: Some(home), ..SpoolSettings::default() };
+    Settings { observer: Arc::new(|_| {}), spool, ..Settings::default() }
 }
 
 fn open(peer: &dyn Peer, settings: Settings) -> Connector {
@@ -71,7 +78,7 @@ fn docs_name_every_option(descriptor: &'static Descriptor) {
 }
 
 fn its_folder_has_the_usual_files(descriptor: &'static Descriptor) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(descriptor.name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(descriptor.name);
     for file in ["mod.rs", "config.rs", "docs.md", "example.toml"] {
         assert!(folder.join(file).is_file(), "{file} is missing");
     }

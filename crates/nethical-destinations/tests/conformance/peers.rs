@@ -1,6 +1,8 @@
 //! The receiving side of each destination.
 
+use std::cell::RefCell;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +11,9 @@ use nethical_destinations::Validated;
 use nethical_destinations::cloudwatch::CloudWatchConfig;
 use nethical_destinations::jsonl::JsonlConfig;
 use nethical_destinations::memory::MemoryConfig;
+use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
+use nethical_receivers::syslog::{Receiver, parse};
 
 use crate::Peer;
 
@@ -19,6 +23,7 @@ pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
         "cloudwatch" => Box::new(LogStream(CloudWatch::start().unwrap())),
         "jsonl" => Box::new(JsonlFile::new()),
         "memory" => Box::new(InMemory(MemoryConfig::default())),
+        "syslog" => Box::new(SyslogOverTcp::new()),
         other => panic!("no peer for {other}: write one in tests/conformance/peers.rs"),
     }
 }
@@ -66,6 +71,47 @@ impl Peer for JsonlFile {
 
     fn bring_up(&self) {
         fs::remove_dir(self.path()).unwrap();
+    }
+}
+
+/// TCP, because over UDP nobody can see that the receiver is down before something is sent.
+struct SyslogOverTcp {
+    receivers: RefCell<Vec<Receiver>>,
+    address: SocketAddr,
+}
+
+impl SyslogOverTcp {
+    fn new() -> Self {
+        let receiver = Receiver::tcp().unwrap();
+        Self { address: receiver.address(), receivers: RefCell::new(vec![receiver]) }
+    }
+}
+
+impl Peer for SyslogOverTcp {
+    fn config(&self) -> Arc<dyn Validated> {
+        Arc::new(SyslogConfig {
+            port: Some(self.address.port()),
+            rfc: Rfc::Rfc5424,
+            framing: Framing::Octet,
+            ..SyslogConfig::new(self.address.ip().to_string(), Protocol::Tcp)
+        })
+    }
+
+    /// All that is on its way is read first.
+    fn received(&self) -> Vec<String> {
+        let receivers = self.receivers.borrow();
+        let messages: Vec<_> = receivers.iter().flat_map(Receiver::read_all).collect();
+        let id = |message: &Vec<u8>| parse(message).unwrap().param("nethical", "id").unwrap().to_owned();
+        messages.iter().map(id).collect()
+    }
+
+    fn take_down(&self) -> bool {
+        self.receivers.borrow().iter().for_each(Receiver::stop);
+        true
+    }
+
+    fn bring_up(&self) {
+        self.receivers.borrow_mut().push(Receiver::tcp_at(self.address).unwrap());
     }
 }
 

@@ -1,0 +1,122 @@
+//! Syslog over UDP, TCP, TLS or a unix socket (RFC 5424, 3164, 5425, 5426, 6587).
+
+mod choice;
+mod config;
+mod errors;
+mod link;
+mod probe;
+mod resolve;
+mod stream;
+mod tls;
+mod udp;
+mod unacknowledged;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nethical_core::delivery::{Batch, Destination, Error, Profile, Receipt, ReceiptKind};
+use nethical_core::event::Family;
+use tokio::sync::Mutex;
+
+pub use self::choice::{Facility, Framing, Protocol, Rfc};
+pub use self::config::SyslogConfig;
+use self::errors::Target;
+use self::link::Link;
+use self::wire::Formatter;
+use crate::support::options::{Options, OptionsError};
+use crate::{Descriptor, Validated};
+
+/// Syslog over UDP, TCP, TLS or a unix socket.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    name: "syslog",
+    families: &[Family::Logs],
+    summary: "Send to a syslog receiver over UDP, TCP, TLS or a unix socket",
+    docs: include_str!("docs.md"),
+    example: include_str!("example.toml"),
+    schema: || schemars::schema_for!(SyslogConfig),
+    parse,
+};
+
+fn parse(options: &Options) -> Result<Arc<dyn Validated>, OptionsError> {
+    let config: SyslogConfig = options.read()?;
+    match config.fault() {
+        Some(fault) => Err(options.error_at(fault.key, fault.message).with_hint(fault.hint)),
+        None => Ok(Arc::new(config.absolute())),
+    }
+}
+
+impl Validated for SyslogConfig {
+    /// Reads the files of certificates; nothing is sent, and no name is resolved.
+    fn open(&self) -> Result<Arc<dyn Destination>, Error> {
+        if let Some(fault) = self.fault() {
+            return Err(errors::config(&fault));
+        }
+        if self.protocol == Protocol::Tls {
+            tls::Tls::new(self)?;
+        }
+        Ok(Arc::new(Syslog::new(self.clone())))
+    }
+}
+
+struct Syslog {
+    target: Target,
+    formatter: Formatter,
+    config: SyslogConfig,
+    link: Mutex<Option<Link>>,
+}
+
+impl Syslog {
+    fn new(config: SyslogConfig) -> Self {
+        let (target, formatter) = (Target::new(&config), config.formatter());
+        Self { target, formatter, config, link: Mutex::new(None) }
+    }
+
+    /// The link that is open and alive, or a new one.
+    async fn connected(&self, link: Option<Link>) -> Result<Link, Error> {
+        if let Some(mut link) = link
+            && !link.has_ended()
+        {
+            return Ok(link);
+        }
+        Link::open(&self.config, &self.target).await
+    }
+}
+
+#[async_trait]
+impl Destination for Syslog {
+    /// A repeat is a second message with the same `id`; it happens when a connection breaks with bytes on it
+    /// that the receiver's system has not acknowledged.
+    fn profile(&self) -> Profile {
+        Profile {
+            max_events: 4_096,
+            max_bytes: 4 << 20,
+            repeat_safe: true,
+            receipt: ReceiptKind::Sent,
+            ..Profile::default()
+        }
+    }
+
+    async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
+        let mut kept = self.link.lock().await;
+        let mut link = self.connected(kept.take()).await?;
+        let datagrams = Formatter { framing: wire::Framing::Datagram, ..self.formatter.clone() };
+        let formatter = if link.is_datagram() { &datagrams } else { &self.formatter };
+        let frames = formatter.frames(batch);
+        let receipt = link.send(&frames, &self.target).await?;
+        if receipt.unfinished.is_none() {
+            *kept = Some(link);
+        }
+        Ok(receipt)
+    }
+
+    async fn probe(&self) -> Result<String, Error> {
+        probe::probe(&self.config, &self.formatter, &self.target).await
+    }
+
+    async fn close(&self) {
+        if let Some(link) = self.link.lock().await.take() {
+            link.close().await;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Writes sound files into the corpus, for the fuzzer to start from: `seeds CORPUS`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nethical_core::event::{Level, LogEntry, Metadata, Rules};
+use nethical_core::spool::{DeadLetter, DeadLetterLog, Durability, Fate, Options, Retention, Spool};
+use nethical_fuzz::Memory;
+
+const ALL: u8 = 7;
+
+fn main() {
+    let corpus = PathBuf::from(std::env::args().nth(1).expect("usage: seeds CORPUS"));
+    let files = spool();
+    for (number, (path, bytes)) in files.iter().enumerate() {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("seg") => put(&corpus, "segment", number, &[&[ALL], &bytes[..]].concat()),
+            Some("cursor") => put(&corpus, "cursor", number, &slots(bytes)),
+            _ => {}
+        }
+    }
+    for (number, (_, bytes)) in dead().iter().enumerate() {
+        put(&corpus, "dead_letters", number, &[&[ALL], &bytes[..]].concat());
+    }
+    for (number, entry) in [entry("hello"), entry("é\n\"\u{1F600}")].iter().enumerate() {
+        put(&corpus, "event", number, &entry.encode(&Rules::default()).event.to_stored());
+    }
+    let toml = "path = \"a.jsonl\" # here\nmax_bytes = 1_000\n[metadata]\nlist = [1, 2.5, true, \"x\"]\nat = 2026-01-31T12:00:00Z\n";
+    let json = "{\"path\": \"a.jsonl\", /* here */ \"max_bytes\": 1000, \"list\": [1, 2.5, true, null, \"\\u00e9\"],}";
+    put(&corpus, "options", 0, &[b"\0", toml.as_bytes()].concat());
+    put(&corpus, "options", 1, &[b"\x01", json.as_bytes()].concat());
+}
+
+fn entry(message: &str) -> LogEntry {
+    let metadata = Metadata::new().with("answer", 42).with("ratio", 0.5);
+    LogEntry::new(Level::Info, message, "seeds").with(metadata)
+}
+
+fn put(corpus: &Path, target: &str, number: usize, bytes: &[u8]) {
+    let folder = corpus.join(target);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join(format!("seed-{number}")), bytes).expect("a file");
+}
+
+/// The beginnings of the three slots, one behind the other and equally long.
+fn slots(bytes: &[u8]) -> Vec<u8> {
+    let length = |slot: &[u8]| u32::from_le_bytes(slot[8..12].try_into().unwrap()) as usize;
+    let longest = bytes.chunks(20 * 1024).map(length).max().unwrap_or_default();
+    let slots = bytes.chunks(20 * 1024).map(|slot| {
+        let mut part = slot[..longest.min(slot.len())].to_vec();
+        part.resize(longest, 0);
+        part
+    });
+    [vec![ALL]].into_iter().chain(slots).flatten().collect()
+}
+
+/// A spool with a sealed segment, one that grows, and two positions.
+fn spool() -> Vec<(PathBuf, Vec<u8>)> {
+    let memory = Memory::default();
+    let options = Options { durability: Durability::Every, segment_bytes: 400, ..Options::default() };
+    let (spool, _) = Spool::open(Arc::new(memory.clone()), Path::new("/s"), options).unwrap();
+    let ids = ["one", "two"].map(|key| spool.destination(key).unwrap());
+    let reader = spool.reader(ids[1], Arc::new(|| {})).unwrap();
+    for number in 0..12_u8 {
+        spool.append(&[number; 40], &ids[usize::from(number % 2)..]).unwrap();
+    }
+    let entries = reader.read(6, 1 << 20).unwrap();
+    let settled: Vec<_> = entries.iter().map(|entry| entry.seq).filter(|seq| seq.get() % 3 != 0).collect();
+    reader.ack_noting(&settled, b"note".to_vec());
+    assert!(spool.close());
+    memory.files()
+}
+
+fn dead() -> Vec<(PathBuf, Vec<u8>)> {
+    let memory = Memory::default();
+    let log = DeadLetterLog::open(Arc::new(memory.clone()), Path::new("/d"), Retention::default()).unwrap();
+    for id in ["a", "b"] {
+        let payload = entry(id).encode(&Rules::default()).event.to_stored();
+        let letter = DeadLetter {
+            destination: "slack".into(),
+            id: id.into(),
+            reason: "refused".into(),
+            payload,
+            ..DeadLetter::default()
+        };
+        log.append(&letter).unwrap();
+    }
+    log.mark("slack", "a", Fate::Replayed).unwrap();
+    memory.files()
+}
