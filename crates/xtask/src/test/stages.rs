@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{Stage, hygiene};
+use crate::peers;
 use crate::process;
 use crate::terminal::Hinted;
 use crate::tools;
@@ -46,6 +47,7 @@ fn clippy(workspace: &Workspace) -> Result<()> {
 }
 
 fn nextest(workspace: &Workspace) -> Result<()> {
+    peers::run(workspace)?;
     let mut nextest = tools::CARGO_NEXTEST.command(workspace)?;
     process::run(nextest.args(["nextest", "run", "--workspace"]).args(FEATURES))
 }
