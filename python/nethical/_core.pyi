@@ -12,6 +12,7 @@ __all__ = [
     "Feed",
     "close",
     "close_all",
+    "connect",
     "dead_letters",
     "drop_letter",
     "entry_to_json",
@@ -109,6 +110,9 @@ class Feed:
 
 def close(connectors: Sequence[Connector], timeout: float) -> bool: ...
 def close_all(timeout: float) -> list[dict[str, Any]]: ...
+def connect(
+    kind: str, name: str, options: dict[str, Any], queue: _Queue, spool: _Spool
+) -> Connector: ...
 def dead_letters(
     home: str | None, wanted: _Wanted, limit: int | None
 ) -> tuple[Path, list[dict[str, Any]]]: ...

@@ -222,7 +222,7 @@ impl Connector {
 }
 
 impl Connector {
-    /// Open a destination.
+    /// Open a destination and the handle to it.
     pub(crate) fn open(
         py: Python<'_>,
         name: String,

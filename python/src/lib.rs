@@ -25,6 +25,7 @@ mod entry;
 mod errors;
 mod fastcall;
 mod feed;
+mod kinds;
 mod letters;
 mod levels;
 mod notices;
@@ -50,6 +51,8 @@ mod _core {
     use super::entry::{entry_to_json, new_id, parse_id, register};
     #[pymodule_export]
     use super::feed::Feed;
+    #[pymodule_export]
+    use super::kinds::connect;
     #[pymodule_export]
     use super::letters::{dead_letters, drop_letter, replay_letter};
     #[pymodule_export]

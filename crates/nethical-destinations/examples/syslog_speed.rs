@@ -121,8 +121,10 @@ fn unread(port: u16) -> usize {
 /// The numbers of the lines that arrived, in the order in which they were written.
 fn numbers(server: &Server) -> Vec<usize> {
     let file = BufReader::new(std::fs::File::open(server.out()).unwrap());
-    let number =
-        |line: String| line.split(' ').find(|word| !word.is_empty()).and_then(|word| word.parse().ok());
+    let number = |line: String| {
+        let before = line.split(" High memory").next()?;
+        before.rsplit(|found: char| !found.is_ascii_digit()).next()?.parse().ok()
+    };
     file.lines().map_while(Result::ok).filter_map(number).collect()
 }
 

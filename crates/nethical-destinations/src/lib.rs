@@ -11,6 +11,7 @@
 //!
 //! [`ALL`] is the one list. Configuration, command line, documents and the conformance suite read it.
 
+pub mod cloudwatch;
 mod descriptor;
 pub mod jsonl;
 pub mod memory;
@@ -20,7 +21,8 @@ pub mod syslog;
 pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
-pub static ALL: &[&Descriptor] = &[&jsonl::DESCRIPTOR, &memory::DESCRIPTOR, &syslog::DESCRIPTOR];
+pub static ALL: &[&Descriptor] =
+    &[&cloudwatch::DESCRIPTOR, &jsonl::DESCRIPTOR, &memory::DESCRIPTOR, &syslog::DESCRIPTOR];
 
 /// The destination of this name.
 pub fn find(name: &str) -> Option<&'static Descriptor> {

@@ -2,4 +2,5 @@
 //! things out. They listen on the loopback interface only, and are stricter than real ones where a real
 //! one would quietly lose something.
 
+pub mod cloudwatch;
 pub mod syslog;

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from ._aggregator import LogAggregator
+from ._cloudwatch import CloudWatchConnector
 from ._connectors import JSONFileConnector, LogConnector, MemoryConnector
 from ._entries import LogEntry, LogLevel
 from ._handler import AggregatorHandler
@@ -17,6 +18,7 @@ from ._syslog import SyslogConnector
 
 __all__ = [
     "AggregatorHandler",
+    "CloudWatchConnector",
     "JSONFileConnector",
     "LogAggregator",
     "LogConnector",

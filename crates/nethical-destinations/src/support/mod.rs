@@ -1,4 +1,6 @@
 //! What several destinations share.
 
+pub(crate) mod aws;
+pub(crate) mod http;
 pub mod options;
 pub mod tls;

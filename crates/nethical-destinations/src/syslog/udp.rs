@@ -47,7 +47,10 @@ impl Udp {
         per_second: u32,
         target: &Target,
     ) -> Result<Self, Error> {
-        let addresses = resolve::addresses(host, port).await?;
+        Self::to(resolve::addresses(host, port).await?, per_second, target).await
+    }
+
+    async fn to(addresses: Vec<SocketAddr>, per_second: u32, target: &Target) -> Result<Self, Error> {
         let socket = resolve::first(target, &addresses, open).await?;
         let peer = socket.peer_addr().map_err(|error| errors::classify("connect to", target, &error))?;
         let current = addresses.iter().position(|&address| address == peer).unwrap_or_default();
@@ -187,7 +190,34 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use nethical_core::event::{Level, LogEntry, Rules};
+
     use super::*;
+    use crate::syslog::choice::Protocol;
+    use crate::syslog::config::SyslogConfig;
+
+    #[tokio::test]
+    async fn a_refused_datagram_goes_to_the_next_address() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let config = SyslogConfig::new("localhost", Protocol::Udp);
+        let target = Target::new(&config);
+        let events = (0..10).map(|number| LogEntry::new(Level::Info, number.to_string(), "tests"));
+        let batch = events.map(|entry| entry.encode(&Rules::default()).event).collect();
+        let frames = config.formatter().frames(&batch);
+        let addresses = vec![closed, receiver.local_addr().unwrap()];
+        let mut udp = Udp::to(addresses, 0, &target).await.unwrap();
+        let sent = udp.send(&frames, &target).await;
+        assert_eq!((sent.done, sent.error.is_none()), (10, true));
+        let mut buffer = [0; 2048];
+        for number in 0..10 {
+            let size = receiver.recv(&mut buffer).await.unwrap();
+            assert!(buffer[..size].ends_with(format!(": {number}").as_bytes()));
+        }
+        let mut nowhere = Udp::to(vec![closed], 0, &target).await.unwrap();
+        let sent = nowhere.send(&frames, &target).await;
+        assert_eq!((sent.done, sent.error.map(|error| error.code())), (0, Some("syslog.refused")));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_pace_is_kept_also_after_a_rest() {

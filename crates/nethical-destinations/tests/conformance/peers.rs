@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use nethical_core::event::Event;
 use nethical_destinations::Validated;
+use nethical_destinations::cloudwatch::CloudWatchConfig;
 use nethical_destinations::jsonl::JsonlConfig;
 use nethical_destinations::memory::MemoryConfig;
 use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
+use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
 use nethical_receivers::syslog::{Receiver, parse};
 
 use crate::Peer;
@@ -18,6 +20,7 @@ use crate::Peer;
 /// Start the peer of this destination.
 pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
     match destination {
+        "cloudwatch" => Box::new(LogStream(CloudWatch::start().unwrap())),
         "jsonl" => Box::new(JsonlFile::new()),
         "memory" => Box::new(InMemory(MemoryConfig::default())),
         "syslog" => Box::new(SyslogOverTcp::new()),
@@ -128,4 +131,31 @@ impl Peer for InMemory {
     }
 
     fn bring_up(&self) {}
+}
+
+struct LogStream(CloudWatch);
+
+impl Peer for LogStream {
+    fn config(&self) -> Arc<dyn Validated> {
+        let mut config = CloudWatchConfig::new("app", "conformance").with_keys("AKIDTEST", "secret", None);
+        config.endpoint_url = Some(self.0.url());
+        Arc::new(config)
+    }
+
+    fn received(&self) -> Vec<String> {
+        assert_eq!(self.0.violations(), Vec::<String>::new());
+        let id = |message: &str| {
+            serde_json::from_str::<serde_json::Value>(message).unwrap()["id"].as_str().unwrap().to_owned()
+        };
+        self.0.events("app", "conformance").iter().map(|event| id(&event.message)).collect()
+    }
+
+    fn take_down(&self) -> bool {
+        self.0.behave(|behaviour| behaviour.always = Some(Trouble::Unavailable));
+        true
+    }
+
+    fn bring_up(&self) {
+        self.0.behave(|behaviour| behaviour.always = None);
+    }
 }

@@ -1,0 +1,170 @@
+//! The one HTTP client.
+//!
+//! [`Request`] and [`Response`] are plain data, so that a destination's wire code needs no network.
+//! [`Client::send`] is the one place where they meet it: no redirects, deadlines for each phase, and
+//! no more of an answer read than a person would.
+
+mod failure;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use nethical_core::delivery::{Error, Kind};
+use reqwest::redirect::Policy;
+
+pub(crate) use self::failure::{Failure, Phase};
+
+/// Bytes of an answer that are read. What comes after them is left on the line.
+pub(crate) const MAX_ANSWER: usize = 64 * 1024;
+
+/// A request, whole in memory.
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+/// An answer of whatever status.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    /// At most [`MAX_ANSWER`] bytes of it.
+    pub(crate) body: Bytes,
+}
+
+impl Response {
+    /// A header by its lower-case name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the status is one of success.
+    pub(crate) const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+
+    /// The pause that `Retry-After` asks for, in seconds or up to a date, at most an hour.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        const MOST: u64 = 3_600;
+        let text = self.header("retry-after")?.trim();
+        let seconds = match text.parse::<u64>() {
+            Ok(seconds) => seconds,
+            Err(_) => u64::try_from(parse_date(text)?.as_second() - now.as_second()).unwrap_or(0),
+        };
+        Some(Duration::from_secs(seconds.min(MOST)))
+    }
+
+    /// The server's clock, if it says what it shows.
+    pub(crate) fn date(&self) -> Option<Timestamp> {
+        parse_date(self.header("date")?)
+    }
+}
+
+/// A date as HTTP writes it (RFC 9110, `IMF-fixdate`): `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn parse_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|zoned| zoned.timestamp())
+}
+
+/// How long each phase of an exchange may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// To the end of name lookup, TCP and TLS. Default 5 s.
+    pub(crate) connect: Duration,
+    /// To the head of the answer, counted from the start. Default 30 s.
+    pub(crate) first_byte: Duration,
+    /// To the end of the answer, counted from the start. Default 60 s.
+    pub(crate) total: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let [connect, first_byte, total] = [5, 30, 60].map(Duration::from_secs);
+        Self { connect, first_byte, total }
+    }
+}
+
+/// Sends requests. A clone shares the connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    inner: reqwest::Client,
+    deadlines: Deadlines,
+}
+
+impl Client {
+    /// A client with these deadlines. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count. TLS trusts what
+    /// the system trusts, and the usual public authorities on a system that names none.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(crate) fn new(deadlines: Deadlines) -> Result<Self, Error> {
+        let inner = builder(deadlines).build().or_else(|_| bundled_roots(builder(deadlines)).build());
+        let inner = inner.map_err(|error| {
+            let cause = failure::innermost(&error);
+            Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
+                .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
+        })?;
+        Ok(Self { inner, deadlines })
+    }
+
+    /// Send the request, once, and read the answer.
+    ///
+    /// # Errors
+    /// If there was no answer in time, or half a one.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
+        let total = tokio::time::timeout(self.deadlines.total, self.exchange(request));
+        total.await.unwrap_or_else(|_| Err(Failure::late(Phase::Body, self.deadlines.total)))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
+        let sent = self.inner.execute(self.prepare(request)?);
+        let answer = tokio::time::timeout(self.deadlines.first_byte, sent).await;
+        let mut answer = answer
+            .map_err(|_| Failure::late(Phase::Head, self.deadlines.first_byte))?
+            .map_err(|error| Failure::new(error, Phase::Head))?;
+        let status = answer.status().as_u16();
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers =
+            answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        let mut body = Vec::new();
+        while body.len() < MAX_ANSWER
+            && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
+        {
+            body.extend_from_slice(&piece);
+        }
+        body.truncate(MAX_ANSWER);
+        Ok(Response { status, headers, body: body.into() })
+    }
+
+    fn prepare(&self, request: Request) -> Result<reqwest::Request, Failure> {
+        let method = http::Method::from_bytes(request.method.as_bytes()).unwrap_or(http::Method::POST);
+        let mut prepared = self.inner.request(method, request.url);
+        for (name, value) in request.headers {
+            prepared = prepared.header(name, value);
+        }
+        prepared.body(request.body).build().map_err(|error| Failure::new(error, Phase::Request))
+    }
+}
+
+fn builder(deadlines: Deadlines) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("nethical/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(deadlines.connect)
+        // Earlier than the servers that are quickest to close an idle connection, which takes 5 s.
+        .pool_idle_timeout(Duration::from_secs(4))
+        .pool_max_idle_per_host(2)
+        .tcp_nodelay(true)
+}
+
+/// Trust the public authorities that Mozilla lists, as of this build.
+fn bundled_roots(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+    builder.tls_certs_only(roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok()))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,62 @@
+//! Connectors to any kind of destination, from the options that its configuration would have.
+
+use nethical::Error;
+use nethical::delivery::Settings;
+use nethical::destinations::find;
+use nethical::destinations::support::options::{Options, Value};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+
+use crate::connector::{Connector, QueueOptions};
+use crate::errors;
+use crate::spool::SpoolOptions;
+
+/// Open a destination of this kind.
+#[pyfunction]
+pub(crate) fn connect(
+    py: Python<'_>,
+    kind: &str,
+    name: String,
+    options: &Bound<'_, PyDict>,
+    queue: QueueOptions,
+    spool: SpoolOptions,
+) -> PyResult<Connector> {
+    let kind = find(kind)
+        .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
+    let config = (kind.parse)(&table(options)?).map_err(|error| {
+        let wrong = Error::config("options.wrong", error.to_string());
+        errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
+    })?;
+    let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+    Connector::open(py, name, config, settings)
+}
+
+/// The options that are not `None`.
+fn table(options: &Bound<'_, PyDict>) -> PyResult<Options> {
+    let mut table = Options::new();
+    for (key, value) in options.iter().filter(|(_, value)| !value.is_none()) {
+        let key: String = key.extract()?;
+        let value = self::value(&value)
+            .map_err(|error| PyTypeError::new_err(format!("{key}: {}", error.value(options.py()))))?;
+        table.set(key, value);
+    }
+    Ok(table)
+}
+
+fn value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if let Ok(flag) = value.cast::<PyBool>() {
+        Ok(Value::Bool(flag.is_true()))
+    } else if let Ok(number) = value.cast::<PyInt>() {
+        Ok(Value::Int(number.extract::<i64>()?.into()))
+    } else if let Ok(number) = value.cast::<PyFloat>() {
+        Ok(Value::Float(number.extract()?))
+    } else if let Ok(text) = value.cast::<PyString>() {
+        Ok(Value::String(text.extract()?))
+    } else if let Ok(options) = value.cast::<PyDict>() {
+        Ok(Value::Table(table(options)?))
+    } else {
+        let kind = value.get_type();
+        Err(PyTypeError::new_err(format!("expected text, a number, a truth value or a dict, not {kind}")))
+    }
+}
