@@ -9,6 +9,7 @@ mod json;
 mod level;
 mod log_entry;
 mod redact;
+mod run_update;
 mod stored;
 
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
 pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
 pub use self::redact::{MARK as REDACTED, Redaction};
+pub use self::run_update::{
+    ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate,
+};
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 
@@ -29,6 +33,8 @@ pub use jiff::Timestamp;
 pub enum Family {
     /// Log entries.
     Logs,
+    /// What happens to runs.
+    Runs,
 }
 
 impl Family {
@@ -36,6 +42,7 @@ impl Family {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logs => "logs",
+            Self::Runs => "runs",
         }
     }
 }
@@ -109,6 +116,14 @@ impl Event {
     /// # Errors
     /// If the bytes are not a log entry's, which only damage can cause.
     pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
+        serde_json::from_slice(&self.json)
+    }
+
+    /// The change of a run in the bytes.
+    ///
+    /// # Errors
+    /// If the bytes are no such change, which only damage can cause.
+    pub fn run(&self) -> Result<RunUpdate, serde_json::Error> {
         serde_json::from_slice(&self.json)
     }
 }

@@ -43,12 +43,14 @@ impl Event {
 const fn family_code(family: Family) -> u8 {
     match family {
         Family::Logs => 0,
+        Family::Runs => 2,
     }
 }
 
 const fn family_of(code: u8) -> Option<Family> {
     match code {
         0 => Some(Family::Logs),
+        2 => Some(Family::Runs),
         _ => None,
     }
 }
