@@ -33,7 +33,9 @@ pub use jiff::Timestamp;
 pub enum Family {
     /// Log entries.
     Logs,
-    /// What happens to runs.
+    /// Messages to webhooks, and alerts.
+    Alerts,
+    /// Updates of experiment runs.
     Runs,
 }
 
@@ -42,6 +44,7 @@ impl Family {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logs => "logs",
+            Self::Alerts => "alerts",
             Self::Runs => "runs",
         }
     }

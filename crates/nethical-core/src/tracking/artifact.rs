@@ -34,8 +34,10 @@ pub(super) fn take(path: &Path, options: &ArtifactOptions<'_>, keep: &Path) -> R
         let mut found = Vec::new();
         walk(&path, "", &mut vec![(about.dev(), about.ino())], &mut found)?;
         found
-    } else {
+    } else if about.is_file() {
         vec![Found { source: path.clone(), path: name }]
+    } else {
+        return Err(special(&path));
     };
     if options.copy {
         let target = keep.join(EventId::new().to_string());
@@ -83,8 +85,7 @@ fn walk(
         } else if about.is_file() {
             found.push(Found { source, path });
         } else {
-            let text = format!("{} is neither a file nor a folder", source.display());
-            return Err(Error::refused("artifact.special", text).with_hint("log files and folders only"));
+            return Err(special(&source));
         }
         if found.len() > MOST_FILES {
             let text = format!("{} holds more than {MOST_FILES} files", folder.display());
@@ -169,6 +170,11 @@ fn text(path: &Path) -> Result<String, Error> {
 fn unnamed(path: &Path) -> Error {
     Error::refused("artifact.name", format!("{} has a name that is not UTF-8, or none", path.display()))
         .with_hint("give it a name of letters")
+}
+
+fn special(path: &Path) -> Error {
+    let text = format!("{} is neither a file nor a folder", path.display());
+    Error::refused("artifact.special", text).with_hint("log files and folders only")
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
