@@ -21,9 +21,7 @@ pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
 pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
 pub use self::redact::{MARK as REDACTED, Redaction};
-pub use self::run_update::{
-    ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate,
-};
+pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 

@@ -259,7 +259,9 @@ mod tests {
             ]
         );
         let none = read(&RunUpdate::metrics_event("r", at, &[], None));
-        assert!(matches!(none.change, RunChange::Metrics(RunMetrics { step: None, values }) if values.0.is_empty()));
+        assert!(
+            matches!(none.change, RunChange::Metrics(RunMetrics { step: None, values }) if values.0.is_empty())
+        );
     }
 
     #[test]

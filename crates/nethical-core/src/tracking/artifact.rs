@@ -220,7 +220,10 @@ mod tests {
         symlink(data.join("sub"), data.join("linked")).unwrap();
         let keep = place.path().join("keep");
         let artifact = take(&data, &options(true), &keep).unwrap();
-        assert_eq!((artifact.folder.as_str(), paths(&artifact)), ("models/data", vec!["a", "link", "linked/b", "sub/b"]));
+        assert_eq!(
+            (artifact.folder.as_str(), paths(&artifact)),
+            ("models/data", vec!["a", "link", "linked/b", "sub/b"])
+        );
         fs::write(data.join("a"), "changed").unwrap();
         assert_eq!(fs::read(Path::new(&artifact.source).join("link")).unwrap(), b"a");
         discard(&artifact);

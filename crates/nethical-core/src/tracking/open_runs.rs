@@ -130,7 +130,8 @@ impl OpenRuns {
 
 fn marks(directory: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
-    let is_mark = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(SUFFIX));
+    let is_mark =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(SUFFIX));
     listed.map(|entry| entry.path()).filter(is_mark).collect()
 }
 

@@ -33,7 +33,9 @@ fn add(flat: &mut Vec<(String, Value)>, name: String, value: &Value, redaction: 
 fn masked(value: &Value, redaction: &Redaction) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| masked(item, redaction)).collect(),
-        Value::Object(map) => map.iter().map(|(key, inner)| masked_entry(key, inner, redaction)).collect::<Map<_, _>>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(key, inner)| masked_entry(key, inner, redaction)).collect::<Map<_, _>>().into()
+        }
         _ => value.clone(),
     }
 }

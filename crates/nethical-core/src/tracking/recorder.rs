@@ -77,9 +77,7 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
 /// How a recorder is opened.
 pub struct RecorderOptions {
-    /// Its name.
-    pub name: String,
-    /// How its updates are delivered.
+    /// How its updates are delivered: as the connector is fed.
     pub settings: Settings,
     /// Which parameters are hidden.
     pub redaction: Redaction,
@@ -316,14 +314,17 @@ impl Platform for Recorder {
     fn end_run(&self, run: &str, status: RunStatus, wait: Option<Duration>) -> Result<bool, Error> {
         if !status.is_end() {
             let text = format!("a run cannot end as `{status}`");
-            return Err(Error::refused("runs.status", text).with_hint("use `completed`, `failed` or `killed`"));
+            return Err(
+                Error::refused("runs.status", text).with_hint("use `completed`, `failed` or `killed`")
+            );
         }
         let at = Timestamp::now();
         self.change(run, |known| {
             (known.status, known.end_time) = (status, Some(at));
             Ok(())
         })?;
-        let update = RunUpdate { run: run.to_owned(), time: at.as_millisecond(), change: RunChange::End { status } };
+        let update =
+            RunUpdate { run: run.to_owned(), time: at.as_millisecond(), change: RunChange::End { status } };
         let told = self.tell(update, &RunEvent::Ended(status));
         if let Some(marks) = &self.marks {
             marks.unmark(run);
