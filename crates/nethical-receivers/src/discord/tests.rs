@@ -206,7 +206,7 @@ fn what_is_shown_is_what_people_would_read() {
         "look @everyone <@12> <@&34>\n| Dropped\n| 85% < 90%\n| Model: fraud"
     );
     assert_eq!(super::shown::notified(&body), ["@12"]);
-    let mut quiet = body.clone();
+    let mut quiet = body;
     quiet["allowed_mentions"] = json!({ "parse": [] });
     assert!(super::shown::notified(&quiet).is_empty());
     quiet["allowed_mentions"] = json!({ "parse": ["everyone", "roles"] });
