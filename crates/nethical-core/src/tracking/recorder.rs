@@ -173,8 +173,8 @@ impl Recorder {
     }
 
     /// Send, and keep the mark of the run fresh.
-    fn tell(&self, update: RunUpdate, event: &RunEvent<'_>) -> Result<(), Error> {
-        self.send(&update)?;
+    fn tell(&self, update: &RunUpdate, event: &RunEvent<'_>) -> Result<(), Error> {
+        self.send(update)?;
         self.touch(&update.run, update.time / 1_000);
         self.handlers.tell(&update.run, event);
         Ok(())
@@ -261,7 +261,7 @@ impl Platform for Recorder {
             return Ok(());
         }
         let update = RunUpdate::now(run, RunChange::Params(Pairs(flat.clone())));
-        self.tell(update, &RunEvent::Params(&flat))
+        self.tell(&update, &RunEvent::Params(&flat))
     }
 
     fn log_metrics(&self, run: &str, metrics: &[(&str, f64)], step: Option<i64>) -> Result<(), Error> {
@@ -292,7 +292,7 @@ impl Platform for Recorder {
             return Ok(());
         }
         let update = RunUpdate::now(run, RunChange::Tags(Pairs(owned.clone())));
-        self.tell(update, &RunEvent::Tags(&owned))
+        self.tell(&update, &RunEvent::Tags(&owned))
     }
 
     fn log_artifact(&self, run: &str, path: &Path, options: &ArtifactOptions<'_>) -> Result<(), Error> {
@@ -307,7 +307,7 @@ impl Platform for Recorder {
             })
         });
         let update = RunUpdate::now(run, RunChange::Artifact(artifact.clone()));
-        let told = noted.and_then(|()| self.tell(update, &RunEvent::Artifact(path)));
+        let told = noted.and_then(|()| self.tell(&update, &RunEvent::Artifact(path)));
         told.inspect_err(|_| artifact::discard(&artifact))
     }
 
@@ -325,7 +325,7 @@ impl Platform for Recorder {
         })?;
         let update =
             RunUpdate { run: run.to_owned(), time: at.as_millisecond(), change: RunChange::End { status } };
-        let told = self.tell(update, &RunEvent::Ended(status));
+        let told = self.tell(&update, &RunEvent::Ended(status));
         if let Some(marks) = &self.marks {
             marks.unmark(run);
         }
