@@ -15,14 +15,20 @@ pub mod cloudwatch;
 mod descriptor;
 pub mod jsonl;
 pub mod memory;
+pub mod mlflow;
 pub mod support;
 pub mod syslog;
 
 pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
-pub static ALL: &[&Descriptor] =
-    &[&cloudwatch::DESCRIPTOR, &jsonl::DESCRIPTOR, &memory::DESCRIPTOR, &syslog::DESCRIPTOR];
+pub static ALL: &[&Descriptor] = &[
+    &cloudwatch::DESCRIPTOR,
+    &jsonl::DESCRIPTOR,
+    &memory::DESCRIPTOR,
+    &mlflow::DESCRIPTOR,
+    &syslog::DESCRIPTOR,
+];
 
 /// The destination of this name.
 pub fn find(name: &str) -> Option<&'static Descriptor> {

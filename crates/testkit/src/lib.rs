@@ -2,7 +2,9 @@
 
 #![allow(clippy::panic, reason = "tests")]
 
+pub mod mlflow;
 pub mod peers;
+pub mod proxy;
 pub mod soak;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,193 @@
+//! In whose name the server is asked.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use nethical_core::delivery::{Error, runtime};
+
+use super::MlflowConfig;
+use super::address::{Address, Managed};
+use crate::support::aws::{Environment, Provider, Signing, sign_now};
+use crate::support::http::{Client, Request};
+
+/// In whose name the server is asked.
+#[derive(Debug)]
+pub(super) enum Auth {
+    /// In nobody's.
+    None,
+    /// With this header: basic, or a token.
+    Header(Hidden),
+    /// With the signature of AWS.
+    Aws(Managed, Provider),
+}
+
+/// A text that is never shown.
+pub(super) struct Hidden(String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+impl Auth {
+    /// As options, address, environment and `~/.mlflow/credentials` say, in this order. A user with a password counts
+    /// more than a token, as with MLflow's own client.
+    pub(super) fn find(
+        config: &MlflowConfig,
+        address: &Address,
+        environment: &Environment,
+        http: &Client,
+    ) -> Self {
+        if let Some(managed) = address.managed() {
+            let (profile, region) = (config.profile.clone(), managed.region.clone());
+            let provider = Provider::found(environment.clone(), profile, region, http.clone());
+            return Self::Aws(managed.clone(), provider);
+        }
+        let own = config.username.clone().zip(Some(config.password.clone().unwrap_or_default()));
+        let user = own.filter(|_| config.password.is_some()).or_else(|| address.user().cloned());
+        let token = config.token.clone();
+        // A token that the program gives is not overruled by a user whom only the environment knows.
+        let user = user.or_else(|| if token.is_some() { None } else { known_user(config, environment) });
+        let token = token.or_else(|| environment.var("MLFLOW_TRACKING_TOKEN"));
+        match (user, token) {
+            (Some((name, password)), _) => {
+                Self::Header(Hidden(format!("Basic {}", base64(format!("{name}:{password}").as_bytes()))))
+            }
+            (None, Some(token)) => Self::Header(Hidden(format!("Bearer {token}"))),
+            (None, None) => Self::None,
+        }
+    }
+
+    /// Add to a request what says who asks.
+    pub(super) async fn apply(&self, request: &mut Request) -> Result<(), Error> {
+        match self {
+            Self::None => {}
+            Self::Header(value) => request.headers.push(("authorization".to_owned(), value.0.clone())),
+            Self::Aws(managed, provider) => {
+                request.headers.push((managed.header.to_owned(), managed.arn.clone()));
+                let credentials = provider.get().await?;
+                let (method, url, headers) = (request.method, request.url.clone(), request.headers.clone());
+                let (region, body): (String, Bytes) = (managed.region.clone(), request.body.clone());
+                let service = managed.service;
+                let signed = runtime::blocking(move || {
+                    let signing = Signing { method, url: &url, region: &region, service, with_digest: true };
+                    sign_now(&signing, &headers, &body, credentials)
+                });
+                request.headers.extend(signed.await??);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every request must be whole in memory, to be signed.
+    pub(super) const fn signs(&self) -> bool {
+        matches!(self, Self::Aws(..))
+    }
+}
+
+/// The user that the environment names, or `~/.mlflow/credentials`; each of name and password by itself.
+fn known_user(config: &MlflowConfig, environment: &Environment) -> Option<(String, String)> {
+    let home = environment.var("HOME").map(PathBuf::from);
+    let file = home.and_then(|home| std::fs::read_to_string(home.join(".mlflow/credentials")).ok());
+    let file = file.unwrap_or_default();
+    let find = |name: &str| environment.var(&name.to_uppercase()).or_else(|| setting(&file, name));
+    let name = config.username.clone().or_else(|| find("mlflow_tracking_username"))?;
+    Some((name, find("mlflow_tracking_password")?))
+}
+
+/// A setting in the section `[mlflow]`.
+fn setting(text: &str, wanted: &str) -> Option<String> {
+    let mut inside = false;
+    for line in text.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            inside = section.trim_end_matches(']').trim() == "mlflow";
+        } else if inside
+            && let Some((name, value)) = line.split_once(['=', ':'])
+            && name.trim() == wanted
+        {
+            return Some(value.trim().to_owned());
+        }
+    }
+    None
+}
+
+/// RFC 4648, section 4.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |value: u32| char::from(DIGITS.get((value & 63) as usize).copied().unwrap_or(b'='));
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            text.push(if at <= group.len() { digit(bits >> shift) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::http::Deadlines;
+
+    fn header(config: &MlflowConfig, environment: &Environment) -> String {
+        let Ok(address) = config.address(environment) else { panic!("an address") };
+        let http = Client::new(Deadlines::default()).unwrap();
+        match Auth::find(config, &address, environment, &http) {
+            Auth::None => "none".to_owned(),
+            Auth::Header(value) => value.0,
+            Auth::Aws(managed, _) => managed.arn,
+        }
+    }
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn a_user_with_a_password_counts_more_than_a_token() {
+        let none = Environment::from([]);
+        let config = MlflowConfig::new("http://localhost:5000");
+        assert_eq!(header(&config, &none), "none");
+        let both = [
+            ("MLFLOW_TRACKING_USERNAME", "ann"),
+            ("MLFLOW_TRACKING_PASSWORD", "p"),
+            ("MLFLOW_TRACKING_TOKEN", "t"),
+        ];
+        assert_eq!(header(&config, &Environment::from(both)), format!("Basic {}", base64(b"ann:p")));
+        let half = [("MLFLOW_TRACKING_USERNAME", "ann"), ("MLFLOW_TRACKING_TOKEN", "t")];
+        assert_eq!(header(&config, &Environment::from(half)), "Bearer t");
+        let own = MlflowConfig { token: Some("mine".into()), ..config };
+        assert_eq!(header(&own, &Environment::from(both)), "Bearer mine");
+        let address = MlflowConfig::new("http://bob:q@localhost:5000");
+        assert_eq!(header(&address, &Environment::from(both)), format!("Basic {}", base64(b"bob:q")));
+    }
+
+    #[test]
+    fn the_credentials_file_is_read_and_the_environment_wins() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".mlflow")).unwrap();
+        let text = "[other]\nmlflow_tracking_username = no\n[mlflow]\nmlflow_tracking_username = ann\nmlflow_tracking_password = p=1\n";
+        std::fs::write(home.path().join(".mlflow/credentials"), text).unwrap();
+        let path = home.path().to_str().unwrap();
+        let config = MlflowConfig::new("http://localhost:5000");
+        assert_eq!(
+            header(&config, &Environment::from([("HOME", path)])),
+            format!("Basic {}", base64(b"ann:p=1"))
+        );
+        let vars = Environment::from([("HOME", path), ("MLFLOW_TRACKING_USERNAME", "eve")]);
+        assert_eq!(header(&config, &vars), format!("Basic {}", base64(b"eve:p=1")));
+    }
+}
