@@ -10,6 +10,7 @@ mod level;
 mod log_entry;
 mod redact;
 mod stored;
+mod view;
 
 use std::sync::Arc;
 
@@ -18,8 +19,9 @@ use crate::spool::Seq;
 pub use self::id::EventId;
 pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
-pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
+pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, Metadata, encode};
 pub use self::redact::{MARK as REDACTED, Redaction};
+pub use self::view::LogView;
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 
@@ -109,6 +111,6 @@ impl Event {
     /// # Errors
     /// If the bytes are not a log entry's, which only damage can cause.
     pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
-        serde_json::from_slice(&self.json)
+        LogView::read(&self.json)
     }
 }

@@ -8,6 +8,9 @@ pub(super) fn number(out: &mut Vec<u8>, value: usize) {
 /// `text` with every character that does not fit replaced by `_`, cut to `longest` bytes. `fits` must
 /// only take ASCII.
 pub(super) fn clean(out: &mut Vec<u8>, text: &str, longest: usize, fits: impl Fn(u8) -> bool) {
+    if text.len() <= longest && text.bytes().all(&fits) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let clean = |found: char| u8::try_from(found).ok().filter(|&byte| fits(byte)).unwrap_or(b'_');
     out.extend(text.chars().take(longest).map(clean));
 }
@@ -48,12 +51,12 @@ pub(super) fn value(out: &mut Vec<u8>, text: &str, one_line: bool) {
 
 fn replace(out: &mut Vec<u8>, text: &str, escape: impl Fn(u8) -> Option<&'static [u8]>) {
     let mut rest = text.as_bytes();
-    while let Some((at, escaped)) = rest.iter().enumerate().find_map(|(at, &byte)| Some((at, escape(byte)?)))
-    {
+    while let Some(at) = rest.iter().position(|&byte| escape(byte).is_some()) {
         let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
         out.extend_from_slice(plain);
-        out.extend_from_slice(escaped);
-        rest = tail.get(1..).unwrap_or_default();
+        let Some((&byte, tail)) = tail.split_first() else { return };
+        out.extend_from_slice(escape(byte).unwrap_or_default());
+        rest = tail;
     }
     out.extend_from_slice(rest);
 }
