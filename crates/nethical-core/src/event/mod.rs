@@ -111,6 +111,6 @@ impl Event {
     /// # Errors
     /// If the bytes are not a log entry's, which only damage can cause.
     pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
-        LogView::read(&self.json)
+        LogView::of(self.id, &self.json)
     }
 }

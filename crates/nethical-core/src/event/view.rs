@@ -42,7 +42,16 @@ impl<'a> LogView<'a> {
     /// # Errors
     /// If the bytes are not those of an entry.
     pub fn read(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        match std::str::from_utf8(json).ok().and_then(Self::as_written) {
+        Self::read_by(json, EventId::parse)
+    }
+
+    /// Read the entry of an event whose id is known.
+    pub(super) fn of(id: EventId, json: &'a [u8]) -> Result<Self, serde_json::Error> {
+        Self::read_by(json, |_| Some(id))
+    }
+
+    fn read_by(json: &'a [u8], id: impl Fn(&str) -> Option<EventId>) -> Result<Self, serde_json::Error> {
+        match std::str::from_utf8(json).ok().and_then(|json| Self::as_written(json, id)) {
             Some(view) => Ok(view),
             None => serde_json::from_slice(json),
         }
@@ -50,40 +59,49 @@ impl<'a> LogView<'a> {
 
     /// Read it where it stands as [`encode`](super::encode) writes it, in a fraction of the time. The metadata
     /// is not looked into.
-    fn as_written(json: &'a str) -> Option<Self> {
-        let (timestamp, rest) = json.strip_prefix("{\"timestamp\":\"")?.split_once('"')?;
-        let (level, rest) = rest.strip_prefix(",\"level\":\"")?.split_once('"')?;
+    fn as_written(json: &'a str, id_of: impl Fn(&str) -> Option<EventId>) -> Option<Self> {
+        let (timestamp, rest) = string(json.strip_prefix("{\"timestamp\":")?)?;
+        let (level, rest) = string(rest.strip_prefix(",\"level\":")?)?;
         let (message, rest) = string(rest.strip_prefix(",\"message\":")?)?;
         let (source, rest) = string(rest.strip_prefix(",\"source\":")?)?;
-        let rest = rest.strip_prefix(",\"metadata\":")?;
-        // The last of them: no string after the metadata can hold an open quotation mark.
-        let (metadata, rest) = rest.rsplit_once(",\"id\":\"")?;
-        let (id, rest) = rest.split_once('"')?;
+        let (metadata, rest) = before_id(rest.strip_prefix(",\"metadata\":")?)?;
+        let (id, rest) = string(rest)?;
         let (host, rest) = string(rest.strip_prefix(",\"host\":")?)?;
         let pid = rest.strip_prefix(",\"pid\":")?.strip_suffix('}')?;
-        let is_plain = |text: &str| !text.contains('\\');
-        if !(is_plain(timestamp) && metadata.starts_with('{') && metadata.ends_with('}')) {
-            return None;
-        }
+        let Cow::Borrowed(timestamp) = timestamp else { return None };
         Some(Self {
             timestamp,
             level: Level::ALL.into_iter().find(|known| known.as_str() == level)?,
             message,
             source,
-            metadata,
-            id: EventId::parse(id)?,
+            metadata: Some(metadata).filter(|text| text.starts_with('{') && text.ends_with('}'))?,
+            id: id_of(&id)?,
             host,
             pid: pid.parse().ok()?,
         })
     }
 }
 
+/// What stands before the id, and the id with what comes after it. It is the last key of this name: no string
+/// after the metadata can hold an open quotation mark.
+fn before_id(json: &str) -> Option<(&str, &str)> {
+    const KEY: &str = ",\"id\":";
+    let mut end = json.len();
+    loop {
+        // The letter is rare in what follows the key, so few places are looked at.
+        end = memchr::memrchr(b'i', json.as_bytes().get(..end)?)?;
+        let (before, rest) = json.split_at_checked(end.checked_sub(2)?)?;
+        if let Some(rest) = rest.strip_prefix(KEY) {
+            return Some((before, rest));
+        }
+    }
+}
+
 /// The JSON string at the start of `json`, and what comes after it.
 fn string(json: &str) -> Option<(Cow<'_, str>, &str)> {
-    let inner = json.strip_prefix('"')?;
-    let mut at = 0;
+    let (inner, mut at) = (json.strip_prefix('"')?, 0);
     loop {
-        at += inner.as_bytes().get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += memchr::memchr2(b'"', b'\\', inner.as_bytes().get(at..)?)?;
         if inner.as_bytes().get(at) == Some(&b'"') {
             break;
         }
@@ -120,7 +138,7 @@ mod tests {
             let entry = LogEntry::new(Level::Error, message, source).with(metadata);
             let event = entry.encode(&Rules::default()).event;
             let text = std::str::from_utf8(event.json()).unwrap();
-            let quick = LogView::as_written(text).unwrap();
+            let quick = LogView::as_written(text, EventId::parse).unwrap();
             prop_assert_eq!(&quick, &serde_json::from_str(text).unwrap());
             prop_assert_eq!((&*quick.message, quick.id), (&*entry.message, entry.id));
         }

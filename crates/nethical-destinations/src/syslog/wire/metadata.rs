@@ -9,7 +9,7 @@ const LONGEST_NAME: usize = 32;
 /// Call `visit` with the name and the JSON of each member of an object, in order, until it says `false`.
 /// What is no object has no members, and what is damaged ends there.
 pub(super) fn members<'j>(object: &'j str, visit: &mut dyn FnMut(&str, &'j str) -> bool) {
-    let mut rest = object.trim_start().strip_prefix('{');
+    let mut rest = trimmed(object).strip_prefix('{');
     while let Some((name, value, after)) = rest.and_then(member) {
         if !visit(&text(name), value) {
             return;
@@ -20,9 +20,14 @@ pub(super) fn members<'j>(object: &'j str, visit: &mut dyn FnMut(&str, &'j str) 
 
 /// The first `"name":value`, and what comes after it.
 fn member(json: &str) -> Option<(&str, &str, &str)> {
-    let (name, rest) = value(json.trim_start())?;
-    let (value, rest) = value(rest.trim_start().strip_prefix(':')?.trim_start())?;
-    name.starts_with('"').then_some((name, value, rest.trim_start()))
+    let (name, rest) = value(trimmed(json))?;
+    let (value, rest) = value(trimmed(trimmed(rest).strip_prefix(':')?))?;
+    name.starts_with('"').then_some((name, value, trimmed(rest)))
+}
+
+/// Without the blanks before it, of which there usually are none.
+fn trimmed(json: &str) -> &str {
+    if json.as_bytes().first().is_some_and(u8::is_ascii_whitespace) { json.trim_start() } else { json }
 }
 
 /// The value at the start of `json`, and what comes after it.
@@ -49,7 +54,7 @@ fn value(json: &str) -> Option<(&str, &str)> {
 fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {
             return Some(at);
         }
@@ -109,7 +114,8 @@ impl Names {
 
     /// Write the name for this path.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, path: &str) {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_/:@-".contains(&byte);
+        let fits =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b':' | b'@' | b'-');
         let start = out.len();
         super::text::clean(out, path, LONGEST_NAME + 1, fits);
         if out.len() == start {
@@ -135,7 +141,9 @@ impl Names {
 
     fn claim(&mut self, name: &[u8]) -> bool {
         let mut padded = [0; LONGEST_NAME];
-        padded.iter_mut().zip(name).for_each(|(to, &from)| *to = from);
+        if let Some(start) = padded.get_mut(..name.len()) {
+            start.copy_from_slice(name);
+        }
         if self.few.contains(&padded) {
             return false;
         }
