@@ -3,4 +3,6 @@
 pub(crate) mod aws;
 pub(crate) mod http;
 pub mod options;
+pub mod ssrf;
 pub mod tls;
+pub mod webhook;
