@@ -117,6 +117,18 @@ impl Delivery {
         }
     }
 
+    /// One that was not accepted: for whoever answers with deliveries.
+    pub fn rejected(delivery_id: String, destination: &str, code: &str, message: String, hint: &str) -> Self {
+        Self {
+            status: DeliveryStatus::Failed,
+            error_code: Some(code.to_owned()),
+            error_message: Some(message),
+            hint: Some(hint.to_owned()),
+            queued: false,
+            ..Self::pending(delivery_id, destination, None)
+        }
+    }
+
     /// Whether the receiver has it and said so.
     pub fn is_success(&self) -> bool {
         self.status == DeliveryStatus::Success
