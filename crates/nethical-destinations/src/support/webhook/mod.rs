@@ -24,6 +24,11 @@ impl Seconds {
         (0.001..=86_400.0).contains(&seconds).then_some(Self(seconds))
     }
 
+    /// As a default.
+    pub(crate) const fn of(seconds: u8) -> Self {
+        Self(seconds as f64)
+    }
+
     /// As a duration.
     pub fn get(self) -> std::time::Duration {
         std::time::Duration::from_secs_f64(self.0)
