@@ -7,7 +7,7 @@ mod secret;
 pub mod signature;
 mod url;
 
-pub(crate) use self::errors::{Code, Context, sort_answer};
+pub(crate) use self::errors::{Code, Context, said};
 pub(crate) use self::poster::{Common, Exchange, Poster};
 pub use self::secret::{Headers, SecretText};
 pub use self::url::WebhookUrl;

@@ -155,17 +155,13 @@ impl Poster {
         Ok(Exchange { response, answer })
     }
 
-    /// See whether something answers there, without posting.
+    /// See what answers there, without posting.
     ///
     /// # Errors
-    /// What a delivery would meet on its way to the receiver.
-    pub(crate) async fn reach(&self) -> Result<u16, Error> {
+    /// If nothing does, sorted.
+    pub(crate) async fn reach(&self) -> Result<Response, Error> {
         let exchange = self.send("HEAD", self.url().reveal(), Vec::new(), bytes::Bytes::new()).await?;
-        let status = exchange.response.status;
-        if matches!(status, 500 | 502..=504 | 410 | 429) {
-            return Err(super::sort_answer(&exchange.response, self.context()));
-        }
-        Ok(status)
+        Ok(exchange.response)
     }
 }
 
