@@ -105,7 +105,7 @@ const SOCKETS: [(&str, &str); 3] = [
 fn socket(path: &Path, is_socket: impl Fn(&str) -> bool, exists: impl Fn(&str) -> bool) -> Option<String> {
     let shown = path.to_str().unwrap_or_default();
     if exists(shown) && !is_socket(shown) {
-        return Some(format!("`path` names something that is no socket; the usual one is `/dev/log`"));
+        return Some("`path` names something that is no socket; the usual one is `/dev/log`".to_owned());
     }
     let others = SOCKETS.into_iter().filter(|(other, _)| *other != shown && is_socket(other));
     let others: Vec<_> = others.map(|(other, whose)| format!("`path = \"{other}\"` ({whose})")).collect();
