@@ -13,17 +13,21 @@
 
 pub mod cloudwatch;
 mod descriptor;
+pub mod http;
 pub mod jsonl;
 pub mod memory;
 pub mod mlflow;
 pub mod support;
 pub mod syslog;
 
+pub use support::webhook::signature as webhook;
+
 pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] = &[
     &cloudwatch::DESCRIPTOR,
+    &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
     &mlflow::DESCRIPTOR,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use bytes::Bytes;
 use nethical_core::delivery::{Error, runtime};
 
@@ -51,9 +53,10 @@ impl Auth {
         let user = user.or_else(|| if token.is_some() { None } else { known_user(config, environment) });
         let token = token.or_else(|| environment.var("MLFLOW_TRACKING_TOKEN"));
         match (user, token) {
-            (Some((name, password)), _) => {
-                Self::Header(Hidden(format!("Basic {}", base64(format!("{name}:{password}").as_bytes()))))
-            }
+            (Some((name, password)), _) => Self::Header(Hidden(format!(
+                "Basic {}",
+                STANDARD.encode(format!("{name}:{password}").as_bytes())
+            ))),
             (None, Some(token)) => Self::Header(Hidden(format!("Bearer {token}"))),
             (None, None) => Self::None,
         }
@@ -112,21 +115,6 @@ fn setting(text: &str, wanted: &str) -> Option<String> {
     None
 }
 
-/// RFC 4648, section 4.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |value: u32| char::from(DIGITS.get((value & 63) as usize).copied().unwrap_or(b'='));
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            text.push(if at <= group.len() { digit(bits >> shift) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,20 +131,6 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_that_of_the_standard() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-    }
-
-    #[test]
     fn a_user_with_a_password_counts_more_than_a_token() {
         let none = Environment::from([]);
         let config = MlflowConfig::new("http://localhost:5000");
@@ -166,13 +140,16 @@ mod tests {
             ("MLFLOW_TRACKING_PASSWORD", "p"),
             ("MLFLOW_TRACKING_TOKEN", "t"),
         ];
-        assert_eq!(header(&config, &Environment::from(both)), format!("Basic {}", base64(b"ann:p")));
+        assert_eq!(header(&config, &Environment::from(both)), format!("Basic {}", STANDARD.encode(b"ann:p")));
         let half = [("MLFLOW_TRACKING_USERNAME", "ann"), ("MLFLOW_TRACKING_TOKEN", "t")];
         assert_eq!(header(&config, &Environment::from(half)), "Bearer t");
         let own = MlflowConfig { token: Some("mine".into()), ..config };
         assert_eq!(header(&own, &Environment::from(both)), "Bearer mine");
         let address = MlflowConfig::new("http://bob:q@localhost:5000");
-        assert_eq!(header(&address, &Environment::from(both)), format!("Basic {}", base64(b"bob:q")));
+        assert_eq!(
+            header(&address, &Environment::from(both)),
+            format!("Basic {}", STANDARD.encode(b"bob:q"))
+        );
     }
 
     #[test]
@@ -185,9 +162,9 @@ mod tests {
         let config = MlflowConfig::new("http://localhost:5000");
         assert_eq!(
             header(&config, &Environment::from([("HOME", path)])),
-            format!("Basic {}", base64(b"ann:p=1"))
+            format!("Basic {}", STANDARD.encode(b"ann:p=1"))
         );
         let vars = Environment::from([("HOME", path), ("MLFLOW_TRACKING_USERNAME", "eve")]);
-        assert_eq!(header(&config, &vars), format!("Basic {}", base64(b"eve:p=1")));
+        assert_eq!(header(&config, &vars), format!("Basic {}", STANDARD.encode(b"eve:p=1")));
     }
 }

@@ -44,7 +44,8 @@ pub(super) async fn deliver(server: &Server, batch: &Batch) -> Result<Receipt, E
             return Err(unfinished.error.clone());
         }
     }
-    Ok(Receipt { refused, unfinished: unfinished.filter(|unfinished| !unfinished.indices.is_empty()) })
+    let unfinished = unfinished.filter(|unfinished| !unfinished.indices.is_empty());
+    Ok(Receipt { refused, unfinished, ..Receipt::default() })
 }
 
 async fn carry_out(server: &Server, plan: RunPlan) -> Fate {

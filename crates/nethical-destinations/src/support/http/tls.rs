@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use nethical_core::delivery::Error;
-use reqwest::{Certificate, Identity};
+use reqwest::{Certificate, ClientBuilder, Identity};
 
-use super::{Client, Deadlines, MAX_ANSWER, builder, bundled_roots, no_client};
+use super::{Client, Deadlines, How};
 
 /// What an operator says about TLS.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,28 @@ pub(crate) struct TlsSwitches {
     pub(crate) client_cert: Option<PathBuf>,
     /// Whoever answers is believed.
     pub(crate) insecure: bool,
+}
+
+/// The same, read.
+#[derive(Debug, Clone)]
+pub(super) struct Tls {
+    authorities: Option<Vec<Certificate>>,
+    identity: Option<Identity>,
+    insecure: bool,
+}
+
+impl Tls {
+    /// A client with this TLS.
+    pub(super) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
+        let mut builder = builder.tls_danger_accept_invalid_certs(self.insecure);
+        if let Some(authorities) = &self.authorities {
+            builder = builder.tls_certs_only(authorities.iter().cloned());
+        }
+        match &self.identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        }
+    }
 }
 
 impl Client {
@@ -31,21 +53,8 @@ impl Client {
         let authorities =
             ca_file.as_deref().map(|path| read(path, Certificate::from_pem_bundle)).transpose()?;
         let identity = client_cert.as_deref().map(|path| read(path, Identity::from_pem)).transpose()?;
-        let build = |bundled: bool| {
-            let mut builder = builder(deadlines).tls_danger_accept_invalid_certs(*insecure);
-            if bundled {
-                builder = bundled_roots(builder);
-            }
-            if let Some(authorities) = &authorities {
-                builder = builder.tls_certs_only(authorities.iter().cloned());
-            }
-            if let Some(identity) = &identity {
-                builder = builder.identity(identity.clone());
-            }
-            builder.build()
-        };
-        let inner = build(false).or_else(|_| build(true)).map_err(|error| no_client(&error))?;
-        Ok(Self { inner, deadlines, max_answer: MAX_ANSWER })
+        let tls = Some(Tls { authorities, identity, insecure: *insecure });
+        Self::build(How { deadlines, tls, ..How::default() })
     }
 }
 

@@ -29,7 +29,7 @@ impl Client {
         let mut prepared = self.prepare(request)?;
         *prepared.body_mut() = Some(reqwest::Body::wrap_stream(counted));
         prepared.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
-        let limit = self.deadlines.first_byte;
+        let limit = self.how.deadlines.first_byte;
         let sent = async {
             let answer =
                 self.inner.execute(prepared).await.map_err(|error| Failure::new(error, Phase::Head))?;
