@@ -1,6 +1,6 @@
 //! What the tests of several crates share.
 
-#![allow(clippy::panic, reason = "tests")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 pub mod mlflow;
 pub mod peers;

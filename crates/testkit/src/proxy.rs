@@ -48,7 +48,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let state = Arc::clone(&shared);
-                std::thread::spawn(move || state.serve(client));
+                std::thread::spawn(move || state.serve(&client));
             }
         });
         Self { address, state }
@@ -94,7 +94,7 @@ impl Proxy {
 }
 
 impl State {
-    fn serve(&self, client: TcpStream) {
+    fn serve(&self, client: &TcpStream) {
         if self.down.load(Ordering::SeqCst) {
             return;
         }
@@ -104,24 +104,20 @@ impl State {
         let id = self.next.fetch_add(1, Ordering::SeqCst);
         lock(&self.open).insert(id, [one, other]);
         let doomed = AtomicBool::new(false);
+        let ask = |bytes: &[u8]| {
+            if self.is_to_be_swallowed(bytes) {
+                doomed.store(true, Ordering::SeqCst);
+            }
+            true
+        };
+        let answer = |_: &[u8]| {
+            let passes = !doomed.load(Ordering::SeqCst);
+            self.swallowed.fetch_add(u64::from(!passes), Ordering::SeqCst);
+            passes
+        };
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                self.pass(&client, &server, |bytes| {
-                    if self.is_to_be_swallowed(bytes) {
-                        doomed.store(true, Ordering::SeqCst);
-                    }
-                    true
-                })
-            });
-            scope.spawn(|| {
-                self.pass(&server, &client, |_| {
-                    let passes = !doomed.load(Ordering::SeqCst);
-                    if !passes {
-                        self.swallowed.fetch_add(1, Ordering::SeqCst);
-                    }
-                    passes
-                })
-            });
+            scope.spawn(|| self.pass(client, &server, ask));
+            scope.spawn(|| self.pass(&server, client, answer));
         });
         lock(&self.open).remove(&id);
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask peers`: the real receivers that tests send to, without installing anything.
 //!
 //! The packages of rsyslog and syslog-ng conflict with each other, so they are unpacked under
-//! `target/peers` and run from there.
+//! `target/peers` and run from there. MLflow is installed into a virtual environment of its own, `target/mlflow`.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 use crate::terminal::{self, Hinted};
+use crate::venv::Venv;
 use crate::workspace::Workspace;
 
 /// The receivers themselves.
@@ -36,8 +37,15 @@ const LIBRARIES: [&str; 13] = [
 /// What must be there afterwards.
 const PROGRAMS: [&str; 2] = ["usr/sbin/rsyslogd", "usr/sbin/syslog-ng"];
 
-/// Unpack the receivers, unless they are there.
+/// Unpack and install the receivers, unless they are there.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    unpack(workspace)?;
+    Venv::prepare_mlflow(workspace)?;
+    terminal::note(&format!("MLflow is in `{}`", workspace.mlflow().display()));
+    Ok(())
+}
+
+fn unpack(workspace: &Workspace) -> Result<()> {
     let peers = workspace.peers();
     if PROGRAMS.iter().all(|program| peers.join(program).is_file()) {
         terminal::note(&format!("rsyslog and syslog-ng are in `{}`", peers.display()));

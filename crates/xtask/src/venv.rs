@@ -17,21 +17,36 @@ const OLDEST: (u32, u32) = (3, 10);
 /// Everything the tests import, and the build backend, at exact versions.
 const REQUIREMENTS: &str = "python/requirements-test.txt";
 
-/// The virtual environment of the repository.
+/// MLflow and its neighbours, at exact versions; apart from the others, which are quicker to install.
+const MLFLOW: &str = "python/requirements-mlflow.txt";
+
+/// A virtual environment of the repository.
 pub(crate) struct Venv {
     root: PathBuf,
     home: PathBuf,
+    requirements: &'static str,
 }
 
 impl Venv {
     /// The environment of this workspace, whether or not it has been made yet.
     pub(crate) fn at(workspace: &Workspace) -> Self {
-        Self { root: workspace.root().to_path_buf(), home: workspace.venv() }
+        let root = workspace.root().to_path_buf();
+        Self { root, home: workspace.venv(), requirements: REQUIREMENTS }
     }
 
     /// Makes the environment, or brings it up to date when the requirements changed.
     pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
-        let venv = Self::at(workspace);
+        Self::at(workspace).made()
+    }
+
+    /// The same for the environment with MLflow in it.
+    pub(crate) fn prepare_mlflow(workspace: &Workspace) -> Result<Self> {
+        let home = workspace.mlflow();
+        Self { home, requirements: MLFLOW, ..Self::at(workspace) }.made()
+    }
+
+    fn made(self) -> Result<Self> {
+        let venv = self;
         if process::probe(venv.python().arg("--version"))?.is_none() {
             venv.create()?;
         }
@@ -81,13 +96,14 @@ impl Venv {
 
     /// Installs the requirements unless the ones installed last are the same.
     fn install_requirements(&self) -> Result<()> {
-        let wanted = fs::read_to_string(self.root.join(REQUIREMENTS))
-            .with_context(|| format!("could not read `{REQUIREMENTS}`"))?;
+        let requirements = self.requirements;
+        let wanted = fs::read_to_string(self.root.join(requirements))
+            .with_context(|| format!("could not read `{requirements}`"))?;
         let stamp = self.home.join("requirements-installed.txt");
         if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(());
         }
-        process::run(self.python().args(["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS]))?;
+        process::run(self.python().args(["-m", "pip", "install", "--quiet", "--requirement", requirements]))?;
         fs::write(&stamp, wanted).with_context(|| format!("could not write `{}`", stamp.display()))
     }
 }

@@ -62,6 +62,11 @@ impl Workspace {
         self.target.join("venv")
     }
 
+    /// The Python virtual environment with MLflow in it.
+    pub(crate) fn mlflow(&self) -> PathBuf {
+        self.target.join("mlflow")
+    }
+
     /// Results of benches.
     #[cfg(feature = "bench")]
     pub(crate) fn bench(&self) -> PathBuf {

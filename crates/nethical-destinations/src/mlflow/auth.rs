@@ -20,7 +20,7 @@ pub(super) enum Auth {
     /// With this header: basic, or a token.
     Header(Hidden),
     /// With the signature of AWS.
-    Aws(Managed, Provider),
+    Aws(Box<(Managed, Provider)>),
 }
 
 /// A text that is never shown.
@@ -44,7 +44,7 @@ impl Auth {
         if let Some(managed) = address.managed() {
             let (profile, region) = (config.profile.clone(), managed.region.clone());
             let provider = Provider::found(environment.clone(), profile, region, http.clone());
-            return Self::Aws(managed.clone(), provider);
+            return Self::Aws(Box::new((managed.clone(), provider)));
         }
         let own = config.username.clone().zip(Some(config.password.clone().unwrap_or_default()));
         let user = own.filter(|_| config.password.is_some()).or_else(|| address.user().cloned());
@@ -67,7 +67,8 @@ impl Auth {
         match self {
             Self::None => {}
             Self::Header(value) => request.headers.push(("authorization".to_owned(), value.0.clone())),
-            Self::Aws(managed, provider) => {
+            Self::Aws(aws) => {
+                let (managed, provider) = &**aws;
                 request.headers.push((managed.header.to_owned(), managed.arn.clone()));
                 let credentials = provider.get().await?;
                 let (method, url, headers) = (request.method, request.url.clone(), request.headers.clone());
@@ -118,6 +119,7 @@ fn setting(text: &str, wanted: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::aws::{Credentials, sign_at};
     use crate::support::http::Deadlines;
 
     fn header(config: &MlflowConfig, environment: &Environment) -> String {
@@ -126,7 +128,7 @@ mod tests {
         match Auth::find(config, &address, environment, &http) {
             Auth::None => "none".to_owned(),
             Auth::Header(value) => value.0,
-            Auth::Aws(managed, _) => managed.arn,
+            Auth::Aws(aws) => aws.0.arn,
         }
     }
 
@@ -166,5 +168,62 @@ mod tests {
         );
         let vars = Environment::from([("HOME", path), ("MLFLOW_TRACKING_USERNAME", "eve")]);
         assert_eq!(header(&config, &vars), format!("Basic {}", STANDARD.encode(b"eve:p=1")));
+    }
+
+    /// The signatures are those that `sagemaker-mlflow` 0.5.0 makes of these requests, keys and this time.
+    #[test]
+    fn managed_servers_get_the_signature_that_awss_own_plugin_makes() {
+        const ARN: &str = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/team";
+        let environment = Environment::from([]);
+        let app = ARN.replace("mlflow-tracking-server", "mlflow-app");
+        let signature = |arn: &str, method, path: &str, body: &str, token: Option<&str>| {
+            let address = Address::parse(arn, &environment).unwrap();
+            let managed = address.managed().unwrap();
+            let mut headers = vec![(managed.header.to_owned(), arn.to_owned())];
+            if !body.is_empty() {
+                headers.push(("content-type".to_owned(), "application/json".to_owned()));
+            }
+            let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+            let keys = Credentials::new("AKIDEXAMPLE", secret, token.map(str::to_owned), None, "test");
+            let url = address.url(&format!("/api/2.0/mlflow/{path}"));
+            let (region, service) = (&*managed.region, managed.service);
+            let signing = Signing { method, url: &url, region, service, with_digest: true };
+            let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_772_368_496);
+            let signed = sign_at(&signing, &headers, body.as_bytes(), keys, now).unwrap();
+            let value = |name: &str| signed.iter().find(|(known, _)| known == name).unwrap().1.clone();
+            assert_eq!(value("x-amz-date"), "20260301T123456Z");
+            value("authorization").rsplit_once("Signature=").unwrap().1.to_owned()
+        };
+        let create = r#"{"experiment_id":"1"}"#;
+        let named = "experiments/get-by-name?experiment_name=a%20b%2Fc";
+        for (arn, method, path, body, token, wanted) in [
+            (
+                ARN,
+                "POST",
+                "runs/create",
+                create,
+                None,
+                "6c3254dbce540e99ad82929e2f96f47865da199baa15f0399b7f34448e7171ec",
+            ),
+            (ARN, "GET", named, "", None, "49a4fe889419f6af7696256b6e62e261726d856d226c50e64fa7407f9b75c46b"),
+            (
+                &app,
+                "POST",
+                "runs/create",
+                "{}",
+                None,
+                "9faff43d95e87ae0d17b4928fb5046df8e29e3908763900295def9f2ff96ab38",
+            ),
+            (
+                ARN,
+                "POST",
+                "runs/create",
+                create,
+                Some("TOKEN"),
+                "680806a4abf5de558741ac43a908bd9b1f761a1b3b9c21452603646132e6882b",
+            ),
+        ] {
+            assert_eq!(signature(arn, method, path, body, token), wanted, "{method} {path}");
+        }
     }
 }

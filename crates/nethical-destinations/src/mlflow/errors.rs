@@ -104,8 +104,7 @@ pub(super) fn sort(response: &Response, call: &str, server: &str) -> Error {
             Error::config("mlflow.no_artifacts", text).with_hint("start the server with `--serve-artifacts`")
         }
         _ if status >= 500 || status == 408 => Error::unavailable("mlflow.unavailable", text)
-            .with_hint("see the log of the server; it is tried again")
-            .in_doubt(),
+            .with_hint("see the log of the server; it is tried again"),
         _ => Error::config("mlflow.unexpected", text)
             .with_hint("see whether `tracking_uri` is an MLflow server"),
     }

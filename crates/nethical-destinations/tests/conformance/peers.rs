@@ -18,7 +18,7 @@ use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
 use nethical_receivers::http::{Answer, HttpPeer};
 use nethical_receivers::syslog::{Receiver, parse};
 
-use crate::{Peer, WebPeer};
+use crate::{Peer, WebPeer, mlflow};
 
 /// Start the peer of this destination.
 pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
@@ -27,6 +27,7 @@ pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
         "http" => Box::new(Hook::new()),
         "jsonl" => Box::new(JsonlFile::new()),
         "memory" => Box::new(InMemory(MemoryConfig::default())),
+        "mlflow" => Box::new(mlflow::Runs::new()),
         "syslog" => Box::new(SyslogOverTcp::new()),
         other => panic!("no peer for {other}: write one in tests/conformance/peers.rs"),
     }

@@ -25,6 +25,6 @@ pub(super) fn start(folder: &Path, port: u16) {
     guard.env("PATH", path);
     guard.env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false").env("MLFLOW_DISABLE_TELEMETRY", "true");
     guard.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    // It outlives this test, as it should: nobody waits for it.
-    let _ = guard.spawn().unwrap_or_else(|error| panic!("no bash: {error}"));
+    #[expect(clippy::zombie_processes, reason = "it outlives this test")]
+    let _guard = guard.spawn().unwrap_or_else(|error| panic!("no bash: {error}"));
 }

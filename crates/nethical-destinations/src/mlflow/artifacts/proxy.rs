@@ -91,7 +91,12 @@ impl Proxy {
                 "{API}artifacts?path={}",
                 percent(format!("{}/{folder}", self.root).trim_end_matches('/'))
             );
-            let Ok(listed) = server.ask("GET", &call, "artifacts", None).await else { return false };
+            let mut listed = server.ask("GET", &call, "artifacts", None).await;
+            if listed.is_err() {
+                // A server that answers before it has read all breaks that connection.
+                listed = server.ask("GET", &call, "artifacts", None).await;
+            }
+            let Ok(listed) = listed else { return false };
             let files = listed.get("files").and_then(Value::as_array).into_iter().flatten();
             let mut same = files.filter(|file| file.get("path").and_then(Value::as_str) == Some(name));
             let is_folder = |file: &Value| file.get("is_dir").and_then(Value::as_bool).unwrap_or(false);

@@ -103,7 +103,7 @@ impl Default for Deadlines {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     inner: reqwest::Client,
-    how: How,
+    how: Box<How>,
 }
 
 /// How a client is built.
@@ -153,7 +153,7 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let pinned = Some((host.to_owned(), addresses.to_vec()));
-        Self::build(How { pinned, no_proxy: true, ..self.how.clone() })
+        Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })
     }
 
     fn build(how: How) -> Result<Self, Error> {
@@ -163,12 +163,12 @@ impl Client {
             Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
                 .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
         })?;
-        Ok(Self { inner, how })
+        Ok(Self { inner, how: Box::new(how) })
     }
 
     /// The same, reading up to this many bytes of an answer.
     #[must_use]
-    pub(crate) const fn reading(mut self, max_answer: usize) -> Self {
+    pub(crate) fn reading(mut self, max_answer: usize) -> Self {
         self.how.max_answer = Some(max_answer);
         self
     }
