@@ -1,11 +1,13 @@
 //! One object for everything that a configuration describes.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Config, ConfigError, LogAggregator};
+use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManager};
 
 /// Everything that a configuration describes, open.
+///
+/// A run that is open when this is dropped ends as completed, or as failed if that is because of a panic.
 ///
 /// ```
 /// # use nethical::{Config, Level, fields};
@@ -19,11 +21,13 @@ use crate::{Config, ConfigError, LogAggregator};
 #[derive(Debug)]
 pub struct Nethical {
     logs: LogAggregator,
+    runs: MlPlatformManager,
+    webhooks: WebhookManager,
 }
 
 impl Nethical {
-    pub(crate) const fn new(logs: LogAggregator) -> Self {
-        Self { logs }
+    pub(crate) const fn new(logs: LogAggregator, runs: MlPlatformManager, webhooks: WebhookManager) -> Self {
+        Self { logs, runs, webhooks }
     }
 
     /// Read a configuration's file and open every destination in it.
@@ -39,9 +43,23 @@ impl Nethical {
         &self.logs
     }
 
+    /// Where runs are kept.
+    pub const fn runs(&self) -> &MlPlatformManager {
+        &self.runs
+    }
+
+    /// Where messages go: the webhooks and chat services of `[alerts]`.
+    pub const fn webhooks(&self) -> &WebhookManager {
+        &self.webhooks
+    }
+
     /// Deliver what waits and close every destination, all within `patience` together. `true` if
     /// nothing was left undone.
     pub fn close(&self, patience: Duration) -> bool {
-        self.logs.close_all(patience)
+        let deadline = Instant::now() + patience;
+        let runs = self.runs.close_all(patience);
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let webhooks = self.webhooks.close_all(left());
+        self.logs.close_all(left()) && webhooks && runs
     }
 }

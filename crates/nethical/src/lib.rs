@@ -3,6 +3,8 @@
 pub mod config;
 mod facade;
 mod logs;
+mod runs;
+pub mod webhooks;
 
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
@@ -11,7 +13,10 @@ pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
 pub use nethical_core::fork;
 pub use nethical_core::spool;
+pub use nethical_core::tracking::{self, ExperimentRun, Platform, RunStatus};
 pub use nethical_destinations as destinations;
+pub use runs::{MlPlatformManager, Run, RunIds};
+pub use webhooks::{Webhook, WebhookManager};
 
 /// Metadata from names and values.
 ///

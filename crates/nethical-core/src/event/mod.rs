@@ -8,8 +8,11 @@ mod id;
 mod json;
 mod level;
 mod log_entry;
+mod message;
 mod redact;
+mod run_update;
 mod stored;
+mod view;
 
 use std::sync::Arc;
 
@@ -18,8 +21,11 @@ use crate::spool::Seq;
 pub use self::id::EventId;
 pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
-pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
+pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, Metadata, encode};
+pub use self::message::{Message, MessageHead, MessageView, encode_message, level_named, level_of, verbatim};
 pub use self::redact::{MARK as REDACTED, Redaction};
+pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
+pub use self::view::LogView;
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 
@@ -29,6 +35,10 @@ pub use jiff::Timestamp;
 pub enum Family {
     /// Log entries.
     Logs,
+    /// Messages to webhooks, and alerts.
+    Alerts,
+    /// Updates of experiment runs.
+    Runs,
 }
 
 impl Family {
@@ -36,6 +46,8 @@ impl Family {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logs => "logs",
+            Self::Alerts => "alerts",
+            Self::Runs => "runs",
         }
     }
 }
@@ -109,6 +121,14 @@ impl Event {
     /// # Errors
     /// If the bytes are not a log entry's, which only damage can cause.
     pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
+        LogView::of(self.id, &self.json)
+    }
+
+    /// The change of a run in the bytes.
+    ///
+    /// # Errors
+    /// If the bytes are no such change, which only damage can cause.
+    pub fn run(&self) -> Result<RunUpdate, serde_json::Error> {
         serde_json::from_slice(&self.json)
     }
 }
