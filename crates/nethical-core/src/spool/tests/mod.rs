@@ -2,6 +2,7 @@
 
 mod cases;
 mod damage;
+mod handover;
 mod model;
 mod sim;
 mod threads;

@@ -51,6 +51,9 @@ impl Storage for Slow {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         Disk.rename(from, to)
     }
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        Disk.exchange(one, other)
+    }
     fn unlink(&self, path: &Path) -> io::Result<()> {
         Disk.unlink(path)
     }
