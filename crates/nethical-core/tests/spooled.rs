@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nethical_core::delivery::{
-    Batch, Connector, Destination, Error, Ledger, Profile, Receipt, Refusal, Rejected, Settings,
-    SpoolSettings, adopt, survey, sync,
+    Batch, Change, Connector, Destination, DropReason, Error, Flushed, Ledger, Notice, Profile, Receipt,
+    Refusal, Rejected, Settings, SpoolSettings, adopt, survey, sync,
 };
 use nethical_core::event::{Event, Level, LogEntry, Rules};
 use nethical_core::spool::{
-    DeadLetterLog, Disk, Durability, Filter, Home, Options, Retention, Spool, hand_over, handed_over,
+    DeadLetterLog, Disk, Durability, Filter, Full, Home, Options, Retention, Spool, hand_over, handed_over,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -376,6 +376,30 @@ fn what_another_process_left_does_not_end_a_flush() {
     receiver.is_down(false);
     assert!(connector.flush(PATIENCE));
     assert_eq!(receiver.got(), numbers(0..10));
+}
+
+#[test]
+fn what_the_spool_drops_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    receiver.is_down(true);
+    let (told, notices) = std::sync::mpsc::channel();
+    let options = Options { destination_bytes: 2_000, full: Full::DropNewest, ..Options::default() };
+    let spool = SpoolSettings { home: Some(home.path().to_owned()), options, ..SpoolSettings::default() };
+    let observer = Arc::new(move |notice: &Notice| drop(told.send(notice.change.clone())));
+    let settings = Settings { spool, observer, ..Settings::default() };
+    let to = receiver.clone();
+    let connector = Connector::open("a", settings, move || Ok(Arc::new(to.clone()))).unwrap();
+    for number in numbers(0..50) {
+        Connector::send_to_all(&event(&number), std::iter::once(&connector));
+    }
+    let dropping =
+        std::iter::from_fn(|| notices.recv_timeout(PATIENCE).ok()).find_map(|change| match change {
+            Change::Dropping { reason, total } => Some((reason, total)),
+            _ => None,
+        });
+    assert_eq!(dropping, Some((DropReason::QueueFull, ledger(&connector).dropped())));
+    assert_eq!(connector.flush_or_keep(Duration::ZERO), Flushed::Kept);
 }
 
 #[test]

@@ -405,12 +405,7 @@ impl Backlog for Spooled {
         let is_settled = |state: &State| state.left_of(mark) == 0;
         // Without a worker nothing more comes.
         self.wait(deadline, |state| state.finished || is_settled(state));
-        let settled = is_settled(&self.lock());
-        if !settled {
-            // What is not delivered is at least promised.
-            self.make_durable();
-        }
-        settled
+        is_settled(&self.lock())
     }
 
     fn close(&self) {
@@ -439,8 +434,8 @@ impl Backlog for Spooled {
         self.progress.notify_all();
     }
 
-    fn make_durable(&self) {
-        self.spool.sync(SYNC_GRACE);
+    fn make_durable(&self) -> bool {
+        self.spool.sync(SYNC_GRACE)
     }
 
     fn wait_finished(&self, deadline: Instant) -> bool {

@@ -88,8 +88,7 @@ pub fn handed_over(storage: &dyn Storage, dir: &Path) -> io::Result<Vec<HandedOv
         return Ok(Vec::new());
     }
     let cursors = names.iter().filter_map(|name| cursor::id_of(name));
-    let taken_in: Vec<u128> =
-        cursors.filter_map(|id| Some(load(&cursor::path(dir, id))?.taken_in)).collect();
+    let taken_in: Vec<u128> = cursors.filter_map(|id| Some(load(&cursor::path(dir, id))?.taken_in)).collect();
     let open = ids.into_iter().filter(|id| !taken_in.contains(id));
     Ok(open
         .filter_map(|id| {

@@ -167,7 +167,8 @@ fn take_in_closed(spool: &Spool, handed: &HandedOver) -> Result<(), SpoolError> 
     let reader = spool.reader(spool.destination(&handed.key)?, Arc::new(|| {}))?;
     let mut sum = Ledger::from_stored(&reader.note());
     sum.add(&Ledger::from_stored(&handed.note));
-    let failed = |source| SpoolError::Io { what: "keep the counts of", path: handed.key.clone().into(), source };
+    let failed =
+        |source| SpoolError::Io { what: "keep the counts of", path: handed.key.clone().into(), source };
     reader.take_in(handed, sum.to_stored()).map(drop).map_err(failed)
 }
 

@@ -23,9 +23,7 @@ use crate::delivery::status::{self, DestinationReport, Status};
 use crate::delivery::{Error, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{
-    DestinationStats, Directory, HandedOver, Home, Options, Spool, SpoolError, inspect,
-};
+use crate::spool::{DestinationStats, Directory, HandedOver, Home, Options, Spool, SpoolError, inspect};
 use adoption::Adopted;
 
 /// How often it is written down what the destinations do.

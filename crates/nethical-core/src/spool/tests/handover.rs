@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::sim::{Crash, Sim};
-use crate::spool::{
-    Options, Reader, Spool, Storage, clear_handed_over, hand_over, handed_over, inspect,
-};
+use crate::spool::{Options, Reader, Spool, Storage, clear_handed_over, hand_over, handed_over, inspect};
 
 const OLD: &str = "/old";
 const HEIR: &str = "/heir";

@@ -5,4 +5,5 @@ mod damage;
 mod handover;
 mod model;
 mod sim;
+pub(crate) mod slow;
 mod threads;
