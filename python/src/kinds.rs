@@ -3,17 +3,18 @@
 use nethical::Error;
 use nethical::delivery::Settings;
 use nethical::destinations::find;
-use nethical::destinations::support::options::{Options, Value};
+use nethical::destinations::support::options::{Node, Options, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::connector::{Connector, QueueOptions};
-use crate::errors;
 use crate::spool::SpoolOptions;
+use crate::{errors, notices};
 
 /// Open a destination of this kind.
 #[pyfunction]
+#[pyo3(signature = (kind, name, options, queue, spool, on_delivery=None, rate_limit_per_sec=None))]
 pub(crate) fn connect(
     py: Python<'_>,
     kind: &str,
@@ -21,6 +22,8 @@ pub(crate) fn connect(
     options: &Bound<'_, PyDict>,
     queue: QueueOptions,
     spool: SpoolOptions,
+    on_delivery: Option<Py<PyAny>>,
+    rate_limit_per_sec: Option<f64>,
 ) -> PyResult<Connector> {
     let kind = find(kind)
         .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
@@ -28,7 +31,9 @@ pub(crate) fn connect(
         let wrong = Error::config("options.wrong", error.to_string());
         errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
     })?;
-    let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+    let on_delivery = on_delivery.map(notices::delivery_observer);
+    let mut settings = Settings { spool: spool.settings()?, on_delivery, ..queue.settings()? };
+    settings.rate_limit_per_sec = rate_limit_per_sec.or(settings.rate_limit_per_sec);
     Connector::open(py, name, config, settings)
 }
 
@@ -55,8 +60,12 @@ fn value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         Ok(Value::String(text.extract()?))
     } else if let Ok(options) = value.cast::<PyDict>() {
         Ok(Value::Table(table(options)?))
+    } else if let Ok(items) = value.cast::<PyList>() {
+        items.iter().map(|item| self::value(&item).map(Node::new)).collect::<PyResult<_>>().map(Value::Array)
+    } else if let Ok(items) = value.cast::<PyTuple>() {
+        items.iter().map(|item| self::value(&item).map(Node::new)).collect::<PyResult<_>>().map(Value::Array)
     } else {
         let kind = value.get_type();
-        Err(PyTypeError::new_err(format!("expected text, a number, a truth value or a dict, not {kind}")))
+        Err(PyTypeError::new_err(format!("expected text, a number, a truth value, a list or a dict, not {kind}")))
     }
 }
