@@ -172,7 +172,7 @@ impl<T: IntoValue> IntoValue for Vec<T> {
     }
 }
 
-fn write_value(json: &mut JsonWriter<'_>, value: &Value) {
+pub(super) fn write_value(json: &mut JsonWriter<'_>, value: &Value) {
     match value {
         Value::Null => json.null(),
         Value::Bool(value) => json.bool(*value),
@@ -205,7 +205,10 @@ fn write_array(json: &mut JsonWriter<'_>, items: &[Value]) {
     json.end_array();
 }
 
-fn write_object<'v>(json: &mut JsonWriter<'_>, fields: impl Iterator<Item = (&'v str, &'v Value)>) {
+pub(super) fn write_object<'v>(
+    json: &mut JsonWriter<'_>,
+    fields: impl Iterator<Item = (&'v str, &'v Value)>,
+) {
     if !json.begin_object() {
         return;
     }

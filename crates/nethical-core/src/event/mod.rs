@@ -8,6 +8,7 @@ mod id;
 mod json;
 mod level;
 mod log_entry;
+mod message;
 mod redact;
 mod run_update;
 mod stored;
@@ -20,6 +21,7 @@ pub use self::id::EventId;
 pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
 pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
+pub use self::message::{Message, MessageHead, MessageView, encode_message, level_named, level_of, verbatim};
 pub use self::redact::{MARK as REDACTED, Redaction};
 pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
 /// A point in time, without a zone.
