@@ -70,7 +70,7 @@ mod _core {
     #[pymodule_export]
     use super::wait::{close, flush};
     #[pymodule_export]
-    use super::webhook::{deliver, payload_to_json};
+    use super::webhook::{deliver, payload_to_json, sign, verify};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

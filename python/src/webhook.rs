@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use nethical::webhooks::{self, Key};
 use nethical::Error;
-use nethical::delivery::{Delivery, DeliveryStatus, Rejected, runtime};
+use nethical::delivery::{Delivery, Rejected, runtime};
 use nethical::event::{Event, EventId, JsonWriter, Level, MessageHead, encode_message, level_named};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -78,6 +79,32 @@ pub(crate) fn payload_to_json(payload: Payload<'_>) -> PyResult<String> {
     Ok(String::from_utf8_lossy(event.json()).into_owned())
 }
 
+/// Sign the bytes of a message: the value of `webhook-signature`.
+#[pyfunction]
+pub(crate) fn sign(secrets: Vec<String>, id: &str, timestamp: i64, body: &[u8]) -> PyResult<String> {
+    webhooks::sign(&keys(&secrets)?, id, timestamp, body).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// See whether a message was signed with one of these secrets, `now` seconds after 1970. Says why not.
+#[pyfunction]
+pub(crate) fn verify(
+    secrets: Vec<String>,
+    id: &str,
+    timestamp: &str,
+    signature: &str,
+    body: &[u8],
+    now: i64,
+    tolerance: u64,
+) -> PyResult<Option<String>> {
+    let headers = webhooks::Headers { id, timestamp, signature };
+    Ok(webhooks::verify(&keys(&secrets)?, &headers, body, now, tolerance).err().map(|error| error.to_string()))
+}
+
+fn keys(secrets: &[String]) -> PyResult<Vec<Key>> {
+    let key = |secret: &String| secret.parse().map_err(PyValueError::new_err::<&'static str>);
+    secrets.iter().map(key).collect()
+}
+
 /// Deliver a message to all of these at once, and wait for what becomes of it; or queue it.
 #[pyfunction]
 pub(crate) fn deliver<'py>(
@@ -107,7 +134,7 @@ fn now(handles: &[Arc<Handle>], event: &Event) -> Result<Vec<Delivery>, Error> {
         async move {
             match started {
                 Ok(delivery) => delivery.await,
-                Err(rejected) => not_taken(name, id, rejected),
+                Err(rejected) => not_taken(&name, id, rejected),
             }
         }
     };
@@ -118,31 +145,16 @@ fn queue(handles: &[Arc<Handle>], event: &Event) -> Vec<Delivery> {
     let each = |handle: &Arc<Handle>| {
         let core = handle.core();
         core.queue_delivery(event.clone())
-            .unwrap_or_else(|rejected| not_taken(core.name().to_owned(), event.id(), rejected))
+            .unwrap_or_else(|rejected| not_taken(core.name(), event.id(), rejected))
     };
     handles.iter().map(each).collect()
 }
 
 /// A delivery that did not begin.
-fn not_taken(destination: String, id: EventId, rejected: Rejected) -> Delivery {
+fn not_taken(destination: &str, id: EventId, rejected: Rejected) -> Delivery {
     let (code, why, hint) = match rejected {
-        Rejected::Full => ("queue.full", "its queue is full", "see why it is not delivered: `nethical status`"),
-        Rejected::Closed => ("connector.closed", "it is closed", "close a dispatcher only when nothing is sent any more"),
+        Rejected::Full => ("delivery.full", "its queue is full", "see whether the receiver keeps up"),
+        Rejected::Closed => ("delivery.closed", "it was closed", "make a new one"),
     };
-    Delivery {
-        delivery_id: id.to_string(),
-        error_message: Some(format!("{destination}: not sent, {why}")),
-        destination,
-        url: None,
-        status: DeliveryStatus::Failed,
-        attempt_count: 0,
-        last_attempt: None,
-        response_code: None,
-        duration_ms: None,
-        error_code: Some(code.to_owned()),
-        hint: Some(hint.to_owned()),
-        response_headers: Vec::new(),
-        response_body_excerpt: None,
-        queued: false,
-    }
+    Delivery::rejected(id.to_string(), destination, code, format!("{destination}: not sent, {why}"), hint)
 }
