@@ -176,7 +176,7 @@ class EngineDispatcher(WebhookDispatcher):
 def masked(url: str) -> str:
     """An address without what may be secret in it."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}/***"
+    return f"{parts.scheme}://{parts.hostname or ''}/…"
 
 
 def _open(kind: type[EngineDispatcher], options: dict[str, Any]) -> EngineDispatcher:
