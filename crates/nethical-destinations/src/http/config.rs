@@ -92,15 +92,17 @@ pub(crate) const fn two() -> f64 {
     2.0
 }
 
-macro_rules! seconds {
-    ($($name:ident = $seconds:literal)*) => { $(
-        #[expect(clippy::expect_used, reason = "a constant")]
-        pub(crate) fn $name() -> Seconds {
-            Seconds::new($seconds).expect("in bounds")
-        }
-    )* };
+pub(crate) const fn one() -> Seconds {
+    Seconds::of(1)
 }
-seconds! { one = 1.0 thirty = 30.0 sixty = 60.0 }
+
+pub(crate) const fn thirty() -> Seconds {
+    Seconds::of(30)
+}
+
+pub(crate) const fn sixty() -> Seconds {
+    Seconds::of(60)
+}
 
 impl HttpConfig {
     /// The usual options for this address.

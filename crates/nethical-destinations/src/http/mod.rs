@@ -1,6 +1,7 @@
 //! Any web address that takes JSON by POST.
 
 mod config;
+pub(crate) mod errors;
 mod template;
 mod wire;
 
@@ -17,7 +18,7 @@ use nethical_core::event::{Event, Family, Timestamp};
 pub use self::config::{Body, HttpConfig};
 use self::template::Template;
 use self::wire::Shape;
-use crate::support::webhook::{Exchange, Poster, sort_answer};
+use crate::support::webhook::{Exchange, Poster};
 use crate::{Descriptor, Validated};
 
 /// Any web address that takes JSON by POST.
@@ -41,21 +42,17 @@ impl Validated for HttpConfig {
     /// Reads what TLS trusts; reaches nothing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         if let Some((key, why)) = self.fault() {
-            return Err(Error::config("http.option", format!("`{key}`: {why}")));
+            return Err(errors::option(key, &why));
         }
         let template = match &self.body {
-            Body::Template(text) => {
-                Some(Template::new(text).map_err(|why| Error::config("http.option", why))?)
-            }
+            Body::Template(text) => Some(Template::new(text).map_err(|why| errors::option("body", &why))?),
             _ => None,
         };
         let shape = Shape {
             body: self.body.clone(),
             template,
             headers: self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            keys: self
-                .keys()
-                .map_err(|(key, why)| Error::config("http.option", format!("`{key}`: {why}")))?,
+            keys: self.keys().map_err(|(key, why)| errors::option(key, why))?,
             sha256_header: self.sha256_header.clone(),
         };
         let poster = Poster::new("http", &self.common())?;
@@ -120,8 +117,11 @@ impl Destination for Http {
 
     /// Asks with HEAD, which posts nothing. Whether the receiver takes a message only a message shows.
     async fn probe(&self) -> Result<String, Error> {
-        let status = self.poster.reach().await?;
-        let at = self.poster.shown();
+        let response = self.poster.reach().await?;
+        if let Some(error) = errors::sort_reached(&response, self.poster.context()) {
+            return Err(error);
+        }
+        let (at, status) = (self.poster.shown(), response.status);
         Ok(format!("{at} answers ({status}); whether it takes messages shows only a message"))
     }
 }
@@ -146,8 +146,7 @@ impl Http {
     }
 
     async fn post(&self, event: &Event) -> Result<Option<Answer>, Error> {
-        let body = wire::body(&self.shape, event)
-            .map_err(|why| Error::refused("http.body", format!("there is no body for the message: {why}")))?;
+        let body = wire::body(&self.shape, event).map_err(|why| errors::no_body(&why))?;
         let now = Timestamp::now().as_second();
         let headers = wire::headers(&self.shape, &event.id().to_string(), now, &body);
         if self.dry_run {
@@ -158,6 +157,6 @@ impl Http {
         if response.is_success() {
             return Ok(Some(answer));
         }
-        Err(sort_answer(&response, self.poster.context()).with_answer(answer))
+        Err(errors::sort(&response, self.poster.context()).with_answer(answer))
     }
 }

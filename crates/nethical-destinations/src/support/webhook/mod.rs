@@ -7,7 +7,7 @@ mod secret;
 pub mod signature;
 mod url;
 
-pub(crate) use self::errors::{Code, Context, sort_answer};
+pub(crate) use self::errors::{Code, Context, said};
 pub(crate) use self::poster::{Common, Exchange, Poster};
 pub use self::secret::{Headers, SecretText};
 pub use self::url::WebhookUrl;
@@ -22,6 +22,11 @@ impl Seconds {
     /// So many; `None` if that is no time to wait.
     pub fn new(seconds: f64) -> Option<Self> {
         (0.001..=86_400.0).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// As a default.
+    pub(crate) const fn of(seconds: u8) -> Self {
+        Self(seconds as f64)
     }
 
     /// As a duration.

@@ -124,7 +124,7 @@ impl Poster {
         headers: Vec<(String, String)>,
         body: impl Into<bytes::Bytes>,
     ) -> Result<Exchange, Error> {
-        self.send("POST", self.url.reveal(), headers, body).await
+        self.send("POST", self.url().reveal(), headers, body).await
     }
 
     /// Send one request to the address, or another one on the same host.
@@ -155,17 +155,13 @@ impl Poster {
         Ok(Exchange { response, answer })
     }
 
-    /// See whether something answers there, without posting.
+    /// See what answers there, without posting.
     ///
     /// # Errors
-    /// What a delivery would meet on its way to the receiver.
-    pub(crate) async fn reach(&self) -> Result<u16, Error> {
-        let exchange = self.send("HEAD", self.url.reveal(), Vec::new(), bytes::Bytes::new()).await?;
-        let status = exchange.response.status;
-        if matches!(status, 500 | 502..=504 | 410 | 429) {
-            return Err(super::sort_answer(&exchange.response, self.context()));
-        }
-        Ok(status)
+    /// If nothing does, sorted.
+    pub(crate) async fn reach(&self) -> Result<Response, Error> {
+        let exchange = self.send("HEAD", self.url().reveal(), Vec::new(), bytes::Bytes::new()).await?;
+        Ok(exchange.response)
     }
 }
 
