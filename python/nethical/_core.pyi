@@ -47,6 +47,10 @@ class _Spool(TypedDict):
     durability: str | None
     identity: str | None
 
+class _Webhook(TypedDict):
+    on_delivery: Callable[[dict[str, Any]], object] | None
+    rate_limit_per_sec: float | None
+
 class _Wanted(TypedDict):
     destination: str | None
     id: str | None
@@ -122,8 +126,7 @@ def connect(
     options: dict[str, Any],
     queue: _Queue,
     spool: _Spool,
-    on_delivery: Callable[[dict[str, Any]], object] | None = None,
-    rate_limit_per_sec: float | None = None,
+    webhook: _Webhook | None = None,
 ) -> Connector: ...
 def dead_letters(
     home: str | None, wanted: _Wanted, limit: int | None

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use nethical::Error;
-use nethical::event::Event;
 use nethical::delivery::{Batch, Destination, Profile, Receipt, Refusal, runtime};
+use nethical::event::Event;
 use nethical::fork::PerProcess;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -195,6 +195,9 @@ impl Destination for ToPython {
     }
 }
 
+/// What to do, and the events that it is about: their ids and their bytes.
+type Next<'py> = (&'static str, Vec<(String, Bound<'py, PyBytes>)>);
+
 /// The object's thread's side.
 #[pyclass(frozen, module = "nethical._core")]
 pub(crate) struct Feed(Arc<Channel>);
@@ -202,7 +205,7 @@ pub(crate) struct Feed(Arc<Channel>);
 #[pymethods]
 impl Feed {
     /// Wait for something to do: `("deliver", [(id, line), ...])`, `("flush", [])` or `("close", [])`; None at the end.
-    fn next<'py>(&self, py: Python<'py>) -> Option<(&'static str, Vec<(String, Bound<'py, PyBytes>)>)> {
+    fn next<'py>(&self, py: Python<'py>) -> Option<Next<'py>> {
         let task = py.detach(|| self.0.take())?;
         Some(match task {
             Task::Deliver(batch) => {

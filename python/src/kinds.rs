@@ -12,9 +12,17 @@ use crate::connector::{Connector, QueueOptions};
 use crate::spool::SpoolOptions;
 use crate::{errors, notices};
 
+/// What only webhooks have.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct WebhookOptions {
+    on_delivery: Option<Py<PyAny>>,
+    rate_limit_per_sec: Option<f64>,
+}
+
 /// Open a destination of this kind.
 #[pyfunction]
-#[pyo3(signature = (kind, name, options, queue, spool, on_delivery=None, rate_limit_per_sec=None))]
+#[pyo3(signature = (kind, name, options, queue, spool, webhook=None))]
 pub(crate) fn connect(
     py: Python<'_>,
     kind: &str,
@@ -22,8 +30,7 @@ pub(crate) fn connect(
     options: &Bound<'_, PyDict>,
     queue: QueueOptions,
     spool: SpoolOptions,
-    on_delivery: Option<Py<PyAny>>,
-    rate_limit_per_sec: Option<f64>,
+    webhook: Option<WebhookOptions>,
 ) -> PyResult<Connector> {
     let kind = find(kind)
         .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
@@ -31,9 +38,11 @@ pub(crate) fn connect(
         let wrong = Error::config("options.wrong", error.to_string());
         errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
     })?;
-    let on_delivery = on_delivery.map(notices::delivery_observer);
-    let mut settings = Settings { spool: spool.settings()?, on_delivery, ..queue.settings()? };
-    settings.rate_limit_per_sec = rate_limit_per_sec.or(settings.rate_limit_per_sec);
+    let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+    if let Some(webhook) = webhook {
+        settings.on_delivery = webhook.on_delivery.map(notices::delivery_observer);
+        settings.rate_limit_per_sec = webhook.rate_limit_per_sec.or(settings.rate_limit_per_sec);
+    }
     Connector::open(py, name, config, settings)
 }
 
@@ -66,6 +75,8 @@ fn value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         items.iter().map(|item| self::value(&item).map(Node::new)).collect::<PyResult<_>>().map(Value::Array)
     } else {
         let kind = value.get_type();
-        Err(PyTypeError::new_err(format!("expected text, a number, a truth value, a list or a dict, not {kind}")))
+        Err(PyTypeError::new_err(format!(
+            "expected text, a number, a truth value, a list or a dict, not {kind}"
+        )))
     }
 }

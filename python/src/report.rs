@@ -1,7 +1,9 @@
 //! Accounts and dead letters as dicts.
 
 use nethical::Error;
-use nethical::delivery::{DeadLetter, Delivery, DestinationReport, DropReason, Ledger, ProcessReport, Status};
+use nethical::delivery::{
+    DeadLetter, Delivery, DestinationReport, DropReason, Ledger, ProcessReport, Status,
+};
 use nethical::event::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};

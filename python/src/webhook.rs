@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use nethical::webhooks::{self, Key};
 use nethical::Error;
 use nethical::delivery::{Delivery, Rejected, runtime};
 use nethical::event::{Event, EventId, JsonWriter, Level, MessageHead, encode_message, level_named};
+use nethical::webhooks::{self, Key};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -27,7 +27,7 @@ pub(crate) struct Payload<'py> {
 }
 
 impl Payload<'_> {
-    fn encode(&self) -> PyResult<Event> {
+    fn encode(self) -> PyResult<Event> {
         let mut walk = Walk::default();
         let timestamp = convert::timestamp(&self.timestamp).map_err(|_| {
             PyValueError::new_err("the payload's timestamp is no datetime within the years 1 to 9999")
@@ -46,7 +46,9 @@ impl Payload<'_> {
             &head,
             |json| values::write(json, &self.data, &mut walk),
             |json| object(json, &self.metadata, &mut of_metadata),
-            native.map(|native| |json: &mut JsonWriter<'_>| values::shared_object(json, native, &mut of_native)),
+            native.map(|native| {
+                |json: &mut JsonWriter<'_>| values::shared_object(json, native, &mut of_native)
+            }),
         );
         [walk, of_metadata, of_native].into_iter().try_for_each(Walk::finish)?;
         Ok(encoded.event)
@@ -82,7 +84,8 @@ pub(crate) fn payload_to_json(payload: Payload<'_>) -> PyResult<String> {
 /// Sign the bytes of a message: the value of `webhook-signature`.
 #[pyfunction]
 pub(crate) fn sign(secrets: Vec<String>, id: &str, timestamp: i64, body: &[u8]) -> PyResult<String> {
-    webhooks::sign(&keys(&secrets)?, id, timestamp, body).map_err(|error| PyValueError::new_err(error.to_string()))
+    webhooks::sign(&keys(secrets)?, id, timestamp, body)
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// See whether a message was signed with one of these secrets, `now` seconds after 1970. Says why not.
@@ -97,12 +100,12 @@ pub(crate) fn verify(
     tolerance: u64,
 ) -> PyResult<Option<String>> {
     let headers = webhooks::Headers { id, timestamp, signature };
-    Ok(webhooks::verify(&keys(&secrets)?, &headers, body, now, tolerance).err().map(|error| error.to_string()))
+    Ok(webhooks::verify(&keys(secrets)?, &headers, body, now, tolerance).err().map(|error| error.to_string()))
 }
 
-fn keys(secrets: &[String]) -> PyResult<Vec<Key>> {
-    let key = |secret: &String| secret.parse().map_err(PyValueError::new_err::<&'static str>);
-    secrets.iter().map(key).collect()
+fn keys(secrets: Vec<String>) -> PyResult<Vec<Key>> {
+    let key = |secret: String| secret.parse().map_err(PyValueError::new_err::<&'static str>);
+    secrets.into_iter().map(key).collect()
 }
 
 /// Deliver a message to all of these at once, and wait for what becomes of it; or queue it.
@@ -117,7 +120,8 @@ pub(crate) fn deliver<'py>(
     let event = payload.encode()?;
     let handles = wait::handles(py, connectors)?;
     let deliveries = if wait {
-        wait::interruptibly(py, move || now(&handles, &event))?.map_err(|error| errors::exception(py, &error))?
+        wait::interruptibly(py, move || now(&handles, &event))?
+            .map_err(|error| errors::exception(py, &error))?
     } else if handles.iter().any(|handle| handle.core().would_block()) {
         py.detach(|| queue(&handles, &event))
     } else {

@@ -103,8 +103,8 @@ class EngineDispatcher(WebhookDispatcher):
         on_disk = _spool.options(True if spool is None and durability else spool, durability, None)
         queue = _queue(given["max_queue"], given["when_full"], given["block_timeout"])
         name = self.kind if given["name"] is None else given["name"]
-        rate = given["rate_limit_per_sec"]
-        self._connector = _core.connect(self.kind, name, dict(options), queue, on_disk, told, rate)
+        webhook: _core._Webhook = {"on_delivery": told, "rate_limit_per_sec": given["rate_limit_per_sec"]}
+        self._connector = _core.connect(self.kind, name, dict(options), queue, on_disk, webhook)
 
     @property
     def name(self) -> str:
