@@ -10,6 +10,7 @@ mod log;
 mod readme;
 mod spool;
 mod stdin;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
