@@ -75,12 +75,10 @@ fn write_record(out: &mut impl Write, record: &Record) -> Result<(), Failure> {
             other => writeln!(out, "{:22} {other}", name.replace('_', " "))?,
         }
     }
-    match described.get("message") {
-        Some(Value::Null) | None => {
-            writeln!(out, "message                was too large to be kept on record")?
-        }
-        Some(message) => writeln!(out, "message\n{message:#}")?,
-    }
+    let message = described.get("message").filter(|message| !message.is_null());
+    let shown =
+        message.map_or_else(|| "was too large to be kept".to_owned(), |message| format!("{message:#}"));
+    writeln!(out, "message\n{shown}")?;
     Ok(())
 }
 
