@@ -139,7 +139,10 @@ fn an_unknown_region_is_told_from_a_network_that_is_down() {
 #[test]
 fn an_expired_token_is_replaced_by_what_the_profile_says_now() {
     let fake = nethical_receivers::cloudwatch::CloudWatch::start().unwrap();
-    fake.behave(|behaviour| _ = behaviour.expired_tokens.insert("old".to_owned()));
+    fake.behave(|behaviour| {
+        behaviour.access.expired_tokens.insert("old".to_owned());
+        behaviour.access.keys.insert("A".to_owned(), "S".to_owned());
+    });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credentials");
     let write = |token: &str| {
