@@ -49,7 +49,7 @@ impl Validated for CloudWatchConfig {
         let environment = Environment::default();
         let region = aws::region(self.region.as_deref(), &environment, self.profile.as_deref());
         let http = Client::new(Deadlines::default())?;
-        let endpoint = Endpoint::new("logs", &region, self.endpoint_url.as_deref(), &environment);
+        let endpoint = Endpoint::new(aws::LOGS, &region, self.endpoint_url.as_deref(), &environment);
         let credentials = match &self.credentials {
             Some(credentials) => Provider::given(credentials.clone()),
             None => Provider::found(environment.clone(), self.profile.clone(), region, http.clone()),
