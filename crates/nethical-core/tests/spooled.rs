@@ -388,8 +388,7 @@ fn what_the_spool_drops_is_told() {
     let spool = SpoolSettings { home: Some(home.path().to_owned()), options, ..SpoolSettings::default() };
     let observer = Arc::new(move |notice: &Notice| drop(told.send(notice.change.clone())));
     let settings = Settings { spool, observer, ..Settings::default() };
-    let to = receiver.clone();
-    let connector = Connector::open("a", settings, move || Ok(Arc::new(to.clone()))).unwrap();
+    let connector = Connector::open("a", settings, move || Ok(Arc::new(receiver.clone()))).unwrap();
     for number in numbers(0..50) {
         Connector::send_to_all(&event(&number), std::iter::once(&connector));
     }
