@@ -13,10 +13,12 @@
 
 pub mod cloudwatch;
 mod descriptor;
+pub mod discord;
 pub mod http;
 pub mod jsonl;
 pub mod memory;
 pub mod mlflow;
+pub mod slack;
 pub mod support;
 pub mod syslog;
 
@@ -27,10 +29,12 @@ pub use descriptor::{Descriptor, Validated, connect};
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] = &[
     &cloudwatch::DESCRIPTOR,
+    &discord::DESCRIPTOR,
     &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
     &mlflow::DESCRIPTOR,
+    &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
 ];
 

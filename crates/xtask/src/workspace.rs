@@ -67,6 +67,11 @@ impl Workspace {
         self.target.join("mlflow")
     }
 
+    /// The JavaScript packages of the tests.
+    pub(crate) fn npm(&self) -> PathBuf {
+        self.target.join("npm")
+    }
+
     /// Results of benches.
     #[cfg(feature = "bench")]
     pub(crate) fn bench(&self) -> PathBuf {

@@ -53,6 +53,10 @@ pub trait Peer {
     fn is_ordered(&self) -> bool {
         true
     }
+    /// Messages a second that it takes, where the destination would usually keep a slower pace.
+    fn pace(&self) -> Option<f64> {
+        None
+    }
     /// The same as something that answers by HTTP, if it is that.
     fn web(&self) -> Option<&dyn WebPeer> {
         None
@@ -68,7 +72,7 @@ pub trait Peer {
 
 /// A receiving side that is spoken to by HTTP, one request for each message.
 pub trait WebPeer {
-    /// Options that lead to this peer, with an attempt that may take so many seconds.
+    /// Options that lead to this peer, with an attempt that may take so many seconds, and short waits.
     fn impatient(&self, seconds: f64) -> std::sync::Arc<dyn nethical_destinations::Validated>;
     /// Answer the next request like this.
     fn answer(&self, answer: nethical_receivers::http::Answer);
