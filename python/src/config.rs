@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nethical::config::Format;
+use nethical::config::{Format, Section};
 use nethical::delivery::Settings;
 use nethical::event::Rules;
 use nethical::{Config as Core, ConfigError};
@@ -40,16 +40,17 @@ impl Config {
     fn open(&self, py: Python<'_>) -> PyResult<Vec<(&str, &'static str, &'static str, Connector)>> {
         let opened = self.core.open_with(&observed).map_err(|error| exception(py, &error))?;
         let connectors = opened.logs().connectors();
-        let described = self.core.logging().iter().zip(connectors).map(|(destination, connector)| {
-            let (kind, level) = (destination.kind().name, destination.level().as_str());
-            (destination.name(), kind, level, Connector::from_core(connector))
-        });
+        let described =
+            self.core.section(Section::Logging).zip(connectors).map(|(destination, connector)| {
+                let (kind, level) = (destination.kind().name, destination.level().as_str());
+                (destination.name(), kind, level, Connector::from_core(connector))
+            });
         Ok(described.collect())
     }
 
     /// Open one.
     fn connect(&self, py: Python<'_>, name: &str) -> PyResult<Connector> {
-        let found = self.core.logging().iter().find(|destination| destination.name() == name);
+        let found = self.core.section(Section::Logging).find(|destination| destination.name() == name);
         let destination = found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         let core = destination.connect(&observed).map_err(|error| errors::exception(py, &error))?;
         Ok(Connector::from_core(Arc::new(core)))

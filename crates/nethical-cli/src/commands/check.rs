@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use nethical::Config;
-use nethical::config::{ConfigError, LogDestination};
+use nethical::config::{ConfigError, Configured};
 use nethical::delivery::{Error, Settings, SpoolSettings};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) struct Args {
 
 /// What was found out about one destination.
 struct Finding<'c> {
-    destination: &'c LogDestination,
+    destination: &'c Configured,
     found: Result<String, Error>,
 }
 
@@ -52,10 +52,9 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
 }
 
 fn read_only(config: &Config) -> Vec<Finding<'_>> {
-    let finding = |destination: &LogDestination| {
-        format!("{}, {} and above", destination.kind().name, destination.level())
-    };
-    let findings = config.logging().iter();
+    let finding =
+        |destination: &Configured| format!("{}, {} and above", destination.kind().name, destination.level());
+    let findings = config.destinations().iter();
     findings.map(|destination| Finding { destination, found: Ok(finding(destination)) }).collect()
 }
 
@@ -64,7 +63,7 @@ fn reach(config: &Config) -> Vec<Finding<'_>> {
     let panicked = || Error::unavailable("check.panicked", "the check itself failed");
     thread::scope(|scope| {
         let checks: Vec<_> = config
-            .logging()
+            .destinations()
             .iter()
             .map(|destination| (destination, scope.spawn(|| probe(destination))))
             .collect();
@@ -78,7 +77,7 @@ fn reach(config: &Config) -> Vec<Finding<'_>> {
     })
 }
 
-fn probe(destination: &LogDestination) -> Result<String, Error> {
+fn probe(destination: &Configured) -> Result<String, Error> {
     // What waits for it on disk is not delivered by a look.
     destination.connect(&|settings| Settings { spool: SpoolSettings::off(), ..settings })?.probe()
 }

@@ -111,15 +111,14 @@ fn commented(example: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nethical::config::{Config, Format};
-    use nethical::event::Family;
+    use nethical::config::{Config, Configured, Format};
 
     use super::*;
 
     #[test]
     fn what_it_writes_is_a_configuration() {
         let config = Config::parse("init", &assemble(), Format::Toml).unwrap();
-        assert_eq!(config.logging().iter().map(|one| one.name()).collect::<Vec<_>>(), [ACTIVE]);
+        assert_eq!(config.destinations().iter().map(Configured::name).collect::<Vec<_>>(), [ACTIVE]);
     }
 
     #[test]
@@ -131,7 +130,6 @@ mod tests {
             .map(|line| line.strip_prefix('#').unwrap_or(line).to_owned())
             .collect();
         let config = Config::parse("init", &all.join("\n"), Format::Toml).unwrap();
-        let logs = ALL.iter().filter(|kind| kind.families.contains(&Family::Logs));
-        assert_eq!(config.logging().len(), logs.count());
+        assert_eq!(config.destinations().len(), ALL.len());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nethical::Config;
-use nethical::config::{CONFIG_VARIABLE, LogDestination, find};
+use nethical::config::{CONFIG_VARIABLE, Configured, find};
 use nethical::delivery::SpoolSettings;
 
 use super::load_config;
@@ -55,8 +55,8 @@ impl Place {
 
 /// The destination of a configuration that is known by this key. A second one of a name that was in use is
 /// kept under `name#2`.
-pub(crate) fn destination_of<'c>(config: &'c Config, key: &str) -> Option<&'c LogDestination> {
-    let named = |name: &str| config.logging().iter().find(|destination| destination.name() == name);
+pub(crate) fn destination_of<'c>(config: &'c Config, key: &str) -> Option<&'c Configured> {
+    let named = |name: &str| config.destinations().iter().find(|destination| destination.name() == name);
     let numbered = || {
         let (name, number) = key.rsplit_once('#')?;
         number.parse::<u32>().ok().and_then(|_| named(name))

@@ -29,6 +29,10 @@ pub use jiff::Timestamp;
 pub enum Family {
     /// Log entries.
     Logs,
+    /// Messages to webhooks, and alerts.
+    Alerts,
+    /// Updates of experiment runs.
+    Runs,
 }
 
 impl Family {
@@ -36,6 +40,8 @@ impl Family {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logs => "logs",
+            Self::Alerts => "alerts",
+            Self::Runs => "runs",
         }
     }
 }

@@ -43,12 +43,16 @@ impl Event {
 const fn family_code(family: Family) -> u8 {
     match family {
         Family::Logs => 0,
+        Family::Alerts => 1,
+        Family::Runs => 2,
     }
 }
 
 const fn family_of(code: u8) -> Option<Family> {
     match code {
         0 => Some(Family::Logs),
+        1 => Some(Family::Alerts),
+        2 => Some(Family::Runs),
         _ => None,
     }
 }
@@ -61,11 +65,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn comes_back(micros in -1_000_000_000_000_i64..4_000_000_000_000_000, level in 0..5_usize, json in any::<Vec<u8>>()) {
+        fn comes_back(
+            micros in -1_000_000_000_000_i64..4_000_000_000_000_000,
+            level in 0..5_usize,
+            family in 0..3_u8,
+            json in any::<Vec<u8>>(),
+        ) {
+            let family = family_of(family).unwrap();
             let at = Timestamp::from_microsecond(micros).unwrap();
-            let event = Event::new(EventId::new(), at, Level::ALL[level], Family::Logs, &json);
+            let event = Event::new(EventId::new(), at, Level::ALL[level], family, &json);
             let back = Event::from_stored(&event.to_stored()).unwrap();
-            prop_assert_eq!((back.id(), back.at(), back.level(), back.family()), (event.id(), at, event.level(), Family::Logs));
+            prop_assert_eq!((back.id(), back.at(), back.level(), back.family()), (event.id(), at, event.level(), family));
             prop_assert_eq!(back.json(), &json[..]);
         }
 

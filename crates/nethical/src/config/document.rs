@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nethical_core::delivery::Error;
 use nethical_destinations::support::options::{Options, OptionsError};
 
-use super::{ConfigError, LogDestination, Problem};
+use super::{ConfigError, Configured, Problem};
 
 /// A configuration of more bytes is somebody's mistake.
 const MAX_BYTES: u64 = 4 << 20;
@@ -90,7 +90,7 @@ impl Document {
     }
 
     /// The failure to open a destination, at the place where it is configured.
-    pub(super) fn problem_of(&self, destination: &LogDestination, error: &Error) -> Problem {
+    pub(super) fn problem_of(&self, destination: &Configured, error: &Error) -> Problem {
         Problem {
             message: format!("`{}`: {error}", destination.name()),
             hint: error.hint().map(str::to_owned),

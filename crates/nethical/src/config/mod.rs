@@ -24,11 +24,11 @@ mod document;
 mod environment;
 mod error;
 mod feeding;
-mod logging;
 mod reading;
 mod rules;
 mod schema;
 mod search;
+mod section;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -44,15 +44,15 @@ use self::document::Document;
 pub use self::document::Format;
 use self::environment::Environment;
 pub use self::error::{ConfigError, Problem};
-pub use self::logging::LogDestination;
 use self::reading::{Context, read};
 use self::rules::{LimitsTable, RedactionTable};
 pub use self::search::{CONFIG_VARIABLE, find};
+pub use self::section::{Configured, Section};
 use self::spool::SpoolTable;
 use crate::{LogAggregator, Nethical};
 
 /// The tables that a configuration can have.
-const SECTIONS: [&str; 4] = ["logging", "spool", "redaction", "limits"];
+const TABLES: [&str; 6] = ["logging", "alerts", "runs", "spool", "redaction", "limits"];
 
 /// A configuration that was read and checked.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub struct Config {
     document: Document,
     rules: Rules,
     spool: SpoolSettings,
-    logging: Vec<LogDestination>,
+    destinations: Vec<Configured>,
 }
 
 impl Config {
@@ -88,16 +88,19 @@ impl Config {
         let mut context = Context::new(&document, environment);
         let rules = read_rules(&mut options, &mut context);
         let spool = read_spool(&mut options, &mut context);
-        let logging = match take_table(&mut options, "logging", &mut context) {
-            Some(table) => logging::read_logging(table, &spool, &mut context),
-            None => Vec::new(),
-        };
+        let mut destinations = Vec::new();
+        for section in Section::ALL {
+            let table = take_table(&mut options, section.name(), &mut context);
+            let read = table.map(|table| section::read_section(section, table, &spool, &mut context));
+            destinations.extend(read.unwrap_or_default());
+        }
+        section::check_names(&destinations, &mut context);
         for entry in options.entries() {
-            let unknown = OptionsError::unknown(&entry.key.name, SECTIONS);
+            let unknown = OptionsError::unknown(&entry.key.name, TABLES);
             context.fail(unknown.or_span(entry.key.span.as_ref()));
         }
         match context.into_errors() {
-            errors if errors.is_empty() => Ok(Self { document, rules, spool, logging }),
+            errors if errors.is_empty() => Ok(Self { document, rules, spool, destinations }),
             errors => Err(ConfigError::new(&document, &errors)),
         }
     }
@@ -117,9 +120,15 @@ impl Config {
         &self.spool
     }
 
-    /// Where log entries go, in the order of the file. What is switched off is not among them.
-    pub fn logging(&self) -> &[LogDestination] {
-        &self.logging
+    /// Every destination, section by section, in the order of the file. What is switched off is not among
+    /// them.
+    pub fn destinations(&self) -> &[Configured] {
+        &self.destinations
+    }
+
+    /// The destinations of one section, in the order of the file.
+    pub fn section(&self, section: Section) -> impl Iterator<Item = &Configured> {
+        self.destinations.iter().filter(move |destination| destination.section() == section)
     }
 
     /// Open every destination.
@@ -137,7 +146,7 @@ impl Config {
     pub fn open_with(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Nethical, ConfigError> {
         let logs = LogAggregator::with_rules(self.rules.clone());
         let mut problems = Vec::new();
-        for destination in &self.logging {
+        for destination in self.section(Section::Logging) {
             match destination.connect(change) {
                 Ok(connector) => logs.add_from(connector, destination.level()),
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),

@@ -4,8 +4,8 @@ use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::feeding::Feeding;
-use super::logging::kinds;
 use super::rules::{LimitsTable, RedactionTable};
+use super::section::Section;
 use super::spool::SpoolTable;
 
 type Object = Map<String, Value>;
@@ -13,31 +13,36 @@ type Object = Map<String, Value>;
 pub(super) fn whole() -> Value {
     let mut definitions = Object::new();
     let feeding = hoist(schema_for!(Feeding), "feeding", &mut definitions);
-    let mut logging = Object::new();
-    logging.insert("enabled".to_owned(), json!({ "type": "boolean", "default": true }));
-    let mut others = vec![json!({ "type": "boolean" })];
-    for kind in kinds() {
-        let destination =
-            with_feeding(hoist((kind.schema)(), kind.name, &mut definitions), &feeding, kind.summary);
-        others.push(named(destination.clone(), kind.name));
-        logging.insert(kind.name.to_owned(), destination);
+    let mut tables = Object::new();
+    for one in Section::ALL {
+        tables.insert(one.name().to_owned(), section(one, &feeding, &mut definitions));
     }
     let spool = hoist(schema_for!(SpoolTable), "spool", &mut definitions);
     let redaction = hoist(schema_for!(RedactionTable), "redaction", &mut definitions);
     let limits = hoist(schema_for!(LimitsTable), "limits", &mut definitions);
+    let others = [("spool", spool), ("redaction", redaction), ("limits", limits)];
+    tables.extend(others.map(|(name, table)| (name.to_owned(), table)));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Nethical",
         "type": "object",
-        "properties": {
-            "logging": { "type": "object", "properties": logging, "additionalProperties": { "anyOf": others } },
-            "spool": spool,
-            "redaction": redaction,
-            "limits": limits,
-        },
+        "properties": tables,
         "additionalProperties": false,
         "$defs": definitions,
     })
+}
+
+/// The schema of a table that holds destinations.
+fn section(section: Section, feeding: &Value, definitions: &mut Object) -> Value {
+    let mut properties = Object::new();
+    properties.insert("enabled".to_owned(), json!({ "type": "boolean", "default": true }));
+    let mut others = vec![json!({ "type": "boolean" })];
+    for kind in section.kinds() {
+        let destination = with_feeding(hoist((kind.schema)(), kind.name, definitions), feeding, kind.summary);
+        others.push(named(destination.clone(), kind.name));
+        properties.insert(kind.name.to_owned(), destination);
+    }
+    json!({ "type": "object", "properties": properties, "additionalProperties": { "anyOf": others } })
 }
 
 /// A schema as a part of another one: its definitions move to the whole's, under names of their own.

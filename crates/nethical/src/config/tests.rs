@@ -39,7 +39,7 @@ fn check(text: &str, wanted: &[&str]) {
 }
 
 fn options(config: &Config, at: usize) -> String {
-    format!("{:?}", config.logging[at])
+    format!("{:?}", config.destinations[at])
 }
 
 #[test]
@@ -48,10 +48,19 @@ fn the_guides_shape_loads_as_it_is() {
         r#"{"logging": {"enabled": true, "jsonl": {"filepath": "a.jsonl", "buffer_size": 5}, "memory": {}}}"#,
     )
     .unwrap();
-    let names: Vec<_> = config.logging().iter().map(LogDestination::name).collect();
+    let names: Vec<_> = config.section(Section::Logging).map(Configured::name).collect();
     assert_eq!(names, ["jsonl", "memory"]);
     assert!(options(&config, 0).contains("buffer_size: 5"), "{config:?}");
-    assert_eq!(read(r#"{"logging": {"enabled": false, "jsonl": 5}}"#).unwrap().logging().len(), 0);
+    assert_eq!(read(r#"{"logging": {"enabled": false, "jsonl": 5}}"#).unwrap().destinations().len(), 0);
+}
+
+#[test]
+fn no_two_destinations_share_a_name() {
+    check(
+        "[logging.memory]\n[logging.Memory]\ntype = 'memory'\n",
+        &["2:1 `[logging.Memory]` has the name of `[logging.memory]` (give it a name of its own: \
+           `[logging.my-Memory]` with `type = \"memory\"`)"],
+    );
 }
 
 #[test]
@@ -62,7 +71,7 @@ fn names_types_and_order_are_the_files() {
     )
     .unwrap();
     let shown: Vec<_> =
-        config.logging().iter().map(|one| (one.name(), one.kind().name, one.level())).collect();
+        config.section(Section::Logging).map(|one| (one.name(), one.kind().name, one.level())).collect();
     assert_eq!(
         shown,
         [("z", "memory", Level::Warning), ("memory", "memory", Level::Debug), ("a", "memory", Level::Debug)]
@@ -77,13 +86,13 @@ fn what_every_destination_takes() {
          [logging.b]\ntype = 'memory'\nqueue.full = 'drop_oldest'",
     )
     .unwrap();
-    let settings = config.logging[0].settings();
+    let settings = config.destinations[0].settings();
     assert_eq!(settings.batch_age, Duration::from_millis(500));
     assert_eq!(settings.rate_limit_per_sec, Some(3.0));
     assert_eq!((settings.queue.max_events, settings.queue.max_bytes), (10, 1_000));
     assert_eq!(settings.queue.full, Full::Block(Duration::from_secs(2)));
     assert!(options(&config, 0).contains("max_events: 2"), "its own key of the same name is left to it");
-    let settings = config.logging[1].settings();
+    let settings = config.destinations[1].settings();
     assert_eq!((settings.queue.max_events, settings.queue.full), (65_536, Full::DropOldest));
 }
 
@@ -95,7 +104,7 @@ fn what_waits_on_disk_is_chosen() {
          [logging.memory]\n[logging.a]\ntype = 'memory'\nspool = true\n[logging.b]\ntype = 'memory'\nspool = false",
     )
     .unwrap();
-    let spools: Vec<_> = config.logging().iter().map(|one| one.settings().spool).collect();
+    let spools: Vec<_> = config.section(Section::Logging).map(|one| one.settings().spool).collect();
     assert_eq!(spools.iter().map(|spool| spool.enabled).collect::<Vec<_>>(), [None, Some(true), Some(false)]);
     assert_eq!(spools[1].directory(), Some("/var/log/spool".into()));
     let options = &spools[1].options;
@@ -108,7 +117,7 @@ fn what_waits_on_disk_is_chosen() {
 
     let off = read("[spool]\nenabled = false\n[logging.memory]\n[logging.a]\ntype = 'memory'\nspool = true");
     let off = off.unwrap();
-    let enabled = off.logging().iter().map(|one| one.settings().spool.enabled);
+    let enabled = off.section(Section::Logging).map(|one| one.settings().spool.enabled);
     assert_eq!(enabled.collect::<Vec<_>>(), [Some(false), Some(true)], "the nearer word counts");
     let usual = read("[logging.memory]").unwrap();
     assert_eq!(usual.spool().options.durability, Durability::Interval);
@@ -216,7 +225,7 @@ fn all_faults_come_at_once_in_the_order_of_the_text() {
             "4:9 `logging.jsonl.fsync`: unknown value `batsh` (did you mean `batch`?)",
             "5:10 there is no destination of type `memry` (did you mean `memory`?)",
             "7:13 `limits.max_depth`: must be at least 1",
-            "8:2 unknown key `y` (known here: `logging`, `spool`, `redaction` and `limits`)",
+            "8:2 unknown key `y` (known here: `logging`, `alerts`, `runs`, `spool`, `redaction` and `limits`)",
         ],
     );
 }
@@ -291,7 +300,7 @@ fn marks_of_windows_are_taken() {
     for text in
         ["\u{feff}[logging.memory]\r\nlevel = 'info'\r\n", "\u{feff}{\"logging\":\r\n{\"memory\": {}}}"]
     {
-        assert_eq!(read(text).unwrap().logging().len(), 1, "{text:?}");
+        assert_eq!(read(text).unwrap().destinations().len(), 1, "{text:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use nethical::config::LogDestination;
+use nethical::config::{Configured, Section};
 use nethical::delivery::{self, Error, Full, Settings, Status};
 use nethical::destinations::connect;
 use nethical::destinations::jsonl::JsonlConfig;
@@ -154,7 +154,7 @@ fn open_file(path: &Path, change: &dyn Fn(Settings) -> Settings) -> Opened {
     }
 }
 
-fn open_all(config: &Config, chosen: &[&LogDestination], change: &dyn Fn(Settings) -> Settings) -> Opened {
+fn open_all(config: &Config, chosen: &[&Configured], change: &dyn Fn(Settings) -> Settings) -> Opened {
     let (logs, mut unopened) = (LogAggregator::with_rules(config.rules().clone()), Vec::new());
     for destination in chosen {
         match destination.connect(change) {
@@ -166,24 +166,27 @@ fn open_all(config: &Config, chosen: &[&LogDestination], change: &dyn Fn(Setting
 }
 
 /// The destinations of these names, or all.
-fn choose<'c>(config: &'c Config, to: &[String]) -> Result<Vec<&'c LogDestination>, Failure> {
-    let all = config.logging();
+fn choose<'c>(config: &'c Config, to: &[String]) -> Result<Vec<&'c Configured>, Failure> {
+    let all: Vec<_> = config.section(Section::Logging).collect();
     if all.is_empty() {
         let hint =
             "add a table such as `[logging.jsonl]`, or switch one on; `nethical init -` shows all of them";
         return Err(Failure::usage(format!("{} has no destination for logs", config.name()), hint));
     }
     if to.is_empty() {
-        return Ok(all.iter().collect());
+        return Ok(all);
     }
     let named = |name: &String| {
-        all.iter().find(|destination| destination.name() == name).ok_or_else(|| unknown(config, name))
+        all.iter()
+            .copied()
+            .find(|destination| destination.name() == name)
+            .ok_or_else(|| unknown(config, name))
     };
     to.iter().map(named).collect()
 }
 
 fn unknown(config: &Config, name: &str) -> Failure {
-    let names = || config.logging().iter().map(LogDestination::name);
+    let names = || config.section(Section::Logging).map(Configured::name);
     let hint = match nearest(name, names()) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("it has {}", one_of(names(), "and")),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use nethical::config::LogDestination;
+use nethical::config::Configured;
 use nethical::delivery::{Error, Settings, Status, adopt};
 use nethical::{Connector, LogAggregator};
 
@@ -94,7 +94,7 @@ impl Delivery {
     }
 }
 
-fn connect(destination: &LogDestination, key: &str, progress: &ProgressBar) -> Result<Connector, Error> {
+fn connect(destination: &Configured, key: &str, progress: &ProgressBar) -> Result<Connector, Error> {
     destination.connect(&|mut settings: Settings| {
         let progress = progress.clone();
         settings.observer = Arc::new(move |notice| progress.suspend(|| render::notice(notice)));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nethical::config::LogDestination;
+use nethical::config::Configured;
 use nethical::delivery::{self, Error, Settings};
 use nethical::spool::{DeadLetter, DeadLetterLog, Filter};
 use nethical::{Connector, Event};
@@ -27,7 +27,7 @@ pub(super) struct Sending {
 impl Sending {
     /// Open the destination and hand it the letters. They wait on disk whatever the configuration says: they
     /// were there before.
-    pub(super) fn start(destination: &LogDestination, letters: &[DeadLetter]) -> Result<Self, Error> {
+    pub(super) fn start(destination: &Configured, letters: &[DeadLetter]) -> Result<Self, Error> {
         let connector = destination.connect(&|mut settings: Settings| {
             settings.observer = Arc::new(render::notice);
             settings.spool.enabled = Some(true);
