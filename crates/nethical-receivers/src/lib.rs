@@ -2,5 +2,13 @@
 //! things out. They listen on the loopback interface only, and are stricter than real ones where a real
 //! one would quietly lose something.
 
+mod clock;
 pub mod cloudwatch;
+
+pub mod discord;
+pub mod http;
+mod kept;
+pub mod slack;
 pub mod syslog;
+
+pub use self::clock::Clock;

@@ -9,12 +9,12 @@ mod server;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{io, thread};
 
 use self::state::State;
 pub use self::state::{LogEvent, LogGroup};
+use crate::http::Server;
 
 /// How it treats what comes in. All of it may change while it runs.
 #[derive(Debug, Clone, Default)]
@@ -65,10 +65,10 @@ pub struct Counts {
     pub dropped_events: u64,
 }
 
-/// A running receiver on the loopback interface. It ends with the process.
+/// A running receiver on the loopback interface. It ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct CloudWatch {
-    address: SocketAddr,
+    server: Arc<Server>,
     state: Arc<Mutex<State>>,
 }
 
@@ -78,12 +78,9 @@ impl CloudWatch {
     /// # Errors
     /// If the system gives no port or thread.
     pub fn start() -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let state = Arc::new(Mutex::new(State::default()));
-        let served = Arc::clone(&state);
-        thread::Builder::new().name("cloudwatch".to_owned()).spawn(move || server::run(listener, served))?;
-        Ok(Self { address, state })
+        let state = Arc::<Mutex<State>>::default();
+        let server = Arc::new(Server::start(Arc::clone(&state))?);
+        Ok(Self { server, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -92,7 +89,7 @@ impl CloudWatch {
 
     /// The address for `AWS_ENDPOINT_URL` and `endpoint_url`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// Treat what comes in differently from now on.
