@@ -34,6 +34,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod attended;
 mod backlog;
 mod breaker;
 mod connector;
@@ -51,7 +52,9 @@ mod settings;
 mod spooled;
 mod status;
 mod store;
+mod turns;
 
+pub use self::attended::{Attendance, Attended, attend};
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
 pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, flush_all, statuses};
@@ -65,3 +68,4 @@ pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
 pub use self::settings::{Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
 pub use self::store::{adopt, homes, orphans, sync};
+pub use self::turns::{Condition, Turns};
