@@ -5,6 +5,7 @@
 //! no more of an answer read than a person would.
 
 mod failure;
+mod upload;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use nethical_core::delivery::{Error, Kind};
 use reqwest::redirect::Policy;
 
 pub(crate) use self::failure::{Failure, Phase};
+pub(crate) use self::upload::Part;
 
 /// Bytes of an answer that are read. What comes after them is left on the line.
 pub(crate) const MAX_ANSWER: usize = 64 * 1024;
@@ -31,7 +33,7 @@ pub(crate) struct Request {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    /// At most [`MAX_ANSWER`] bytes of it.
+    /// At most [`MAX_ANSWER`] bytes of it, unless more were wanted.
     pub(crate) body: Bytes,
 }
 
@@ -114,27 +116,39 @@ impl Client {
     /// # Errors
     /// If there was no answer in time, or half a one.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
-        let total = tokio::time::timeout(self.deadlines.total, self.exchange(request));
+        self.send_reading(request, MAX_ANSWER).await
+    }
+
+    /// The same, for an answer of which as many as `most` bytes are wanted.
+    ///
+    /// # Errors
+    /// If there was no answer in time, or half a one.
+    pub(crate) async fn send_reading(&self, request: Request, most: usize) -> Result<Response, Failure> {
+        let total = tokio::time::timeout(self.deadlines.total, self.exchange(request, most));
         total.await.unwrap_or_else(|_| Err(Failure::late(Phase::Body, self.deadlines.total)))
     }
 
-    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
+    async fn exchange(&self, request: Request, most: usize) -> Result<Response, Failure> {
         let sent = self.inner.execute(self.prepare(request)?);
         let answer = tokio::time::timeout(self.deadlines.first_byte, sent).await;
-        let mut answer = answer
+        let answer = answer
             .map_err(|_| Failure::late(Phase::Head, self.deadlines.first_byte))?
             .map_err(|error| Failure::new(error, Phase::Head))?;
+        Self::read(answer, most).await
+    }
+
+    async fn read(mut answer: reqwest::Response, most: usize) -> Result<Response, Failure> {
         let status = answer.status().as_u16();
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers =
             answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         let mut body = Vec::new();
-        while body.len() < MAX_ANSWER
+        while body.len() < most
             && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
         {
             body.extend_from_slice(&piece);
         }
-        body.truncate(MAX_ANSWER);
+        body.truncate(most);
         Ok(Response { status, headers, body: body.into() })
     }
 

@@ -37,6 +37,9 @@ const RETRY: Duration = Duration::from_millis(50);
 /// Bytes of records that may wait in memory for a slow disk.
 const MOST: usize = 64 << 20;
 
+/// Bytes that are kept until an fsync has covered them.
+const MOST_UNSYNCED: usize = 16 << 20;
+
 /// Why a record was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotTaken {
@@ -109,7 +112,7 @@ impl RunLog {
         Ok(Self(Arc::new(Shared { file, durability, state: Mutex::new(state), progress, grown })))
     }
 
-    /// Appends the record that `encode` writes; it is told the record's number. Waits only in mode `every`.
+    /// Appends the record that `encode` writes; it is told the record's number. Never waits.
     ///
     /// # Errors
     /// If the record was not taken.
@@ -130,16 +133,24 @@ impl RunLog {
         if let Some(head) = state.fresh.get_mut(start..start + 4) {
             head.copy_from_slice(&length.to_le_bytes());
         }
-        let every = self.0.durability == Durability::Every;
-        if every {
+        if self.0.durability == Durability::Every {
             state.wanted = num;
         }
         if !std::mem::replace(&mut state.queued, true) {
             self.call_writer();
         }
-        if !every {
-            return Ok(num);
+        Ok(num)
+    }
+
+    /// In mode `every`: waits until the medium has the record with this number.
+    ///
+    /// # Errors
+    /// If the disk refused; the record may be written later all the same.
+    pub(crate) fn settle(&self, num: u64) -> Result<(), NotTaken> {
+        if self.0.durability != Durability::Every {
+            return Ok(());
         }
+        let mut state = lock(&self.0.state);
         let before = state.failures;
         while state.synced < num {
             if state.failures != before {
@@ -147,7 +158,7 @@ impl RunLog {
             }
             state = self.0.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(num)
+        Ok(())
     }
 
     fn call_writer(&self) {
@@ -342,6 +353,10 @@ impl Shared {
         state.written = state.framed_up_to;
         if self.durability != Durability::None && !framed.is_empty() {
             state.unsynced.push_back((at, framed));
+            // A disk that takes no fsync for long is not given all memory.
+            while state.unsynced.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > MOST_UNSYNCED {
+                state.unsynced.pop_front();
+            }
         } else if state.wanted <= state.written {
             state.last_failure = None;
         }
