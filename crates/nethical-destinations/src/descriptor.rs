@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use nethical_core::delivery::{Connector, Destination, Error, Settings};
-use nethical_core::event::Family;
+use nethical_core::event::{Family, Redaction};
+use nethical_core::tracking::Platform;
 
 use crate::support::options::{Options, OptionsError};
 
@@ -43,6 +44,19 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
     /// What these options say about how the destination is fed; the rest stays as in `usual`.
     fn settings(&self, usual: Settings) -> Settings {
         usual
+    }
+
+    /// Open it as a platform for runs, fed as `settings` say; `None` if it is none.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    fn platform(
+        self: Arc<Self>,
+        _name: &str,
+        _settings: Settings,
+        _redaction: &Redaction,
+    ) -> Option<Result<Arc<dyn Platform>, Error>> {
+        None
     }
 }
 

@@ -1,11 +1,13 @@
 //! One object for everything that a configuration describes.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{Config, ConfigError, LogAggregator};
+use crate::{Config, ConfigError, LogAggregator, MlPlatformManager};
 
 /// Everything that a configuration describes, open.
+///
+/// A run that is open when this is dropped ends as completed, or as failed if that is because of a panic.
 ///
 /// ```
 /// # use nethical::{Config, Level, fields};
@@ -19,11 +21,12 @@ use crate::{Config, ConfigError, LogAggregator};
 #[derive(Debug)]
 pub struct Nethical {
     logs: LogAggregator,
+    runs: MlPlatformManager,
 }
 
 impl Nethical {
-    pub(crate) const fn new(logs: LogAggregator) -> Self {
-        Self { logs }
+    pub(crate) const fn new(logs: LogAggregator, runs: MlPlatformManager) -> Self {
+        Self { logs, runs }
     }
 
     /// Read a configuration's file and open every destination in it.
@@ -39,9 +42,16 @@ impl Nethical {
         &self.logs
     }
 
+    /// Where runs are kept.
+    pub const fn runs(&self) -> &MlPlatformManager {
+        &self.runs
+    }
+
     /// Deliver what waits and close every destination, all within `patience` together. `true` if
     /// nothing was left undone.
     pub fn close(&self, patience: Duration) -> bool {
-        self.logs.close_all(patience)
+        let deadline = Instant::now() + patience;
+        let runs = self.runs.close_all(patience);
+        self.logs.close_all(deadline.saturating_duration_since(Instant::now())) && runs
     }
 }

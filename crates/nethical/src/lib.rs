@@ -3,6 +3,7 @@
 pub mod config;
 mod facade;
 mod logs;
+mod runs;
 
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
@@ -11,7 +12,9 @@ pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
 pub use nethical_core::fork;
 pub use nethical_core::spool;
+pub use nethical_core::tracking::{self, ExperimentRun, Platform, RunStatus};
 pub use nethical_destinations as destinations;
+pub use runs::{MlPlatformManager, Run, RunIds};
 
 /// Metadata from names and values.
 ///

@@ -9,6 +9,7 @@ mod json;
 mod level;
 mod log_entry;
 mod redact;
+mod run_update;
 mod stored;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
 pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
 pub use self::redact::{MARK as REDACTED, Redaction};
+pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 
@@ -115,6 +117,14 @@ impl Event {
     /// # Errors
     /// If the bytes are not a log entry's, which only damage can cause.
     pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
+        serde_json::from_slice(&self.json)
+    }
+
+    /// The change of a run in the bytes.
+    ///
+    /// # Errors
+    /// If the bytes are no such change, which only damage can cause.
+    pub fn run(&self) -> Result<RunUpdate, serde_json::Error> {
         serde_json::from_slice(&self.json)
     }
 }

@@ -6,16 +6,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use nethical_core::delivery::{Batch, Destination, Error, Profile, Receipt};
-use nethical_core::event::{Event, Family};
+use nethical_core::delivery::{Batch, Destination, Error, Profile, Receipt, Settings};
+use nethical_core::event::{Event, Family, Redaction, RunUpdate};
+use nethical_core::tracking::{Backend, Platform};
 
 pub use self::config::MemoryConfig;
+use crate::support::platform;
 use crate::{Descriptor, Validated};
 
 /// Keeps what it gets, for tests.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "memory",
-    families: &[Family::Logs],
+    families: &[Family::Logs, Family::Runs],
     summary: "Keep the newest events in memory, for tests",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),
@@ -37,6 +39,13 @@ impl Memory {
     /// What came so far, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.lock().iter().cloned().collect()
+    }
+
+    /// The changes of this run that came so far, oldest first.
+    pub fn updates(&self, run: &str) -> Vec<RunUpdate> {
+        let events = self.events();
+        let runs = events.iter().filter(|event| event.family() == Family::Runs);
+        runs.filter_map(|event| event.run().ok()).filter(|update| update.run == run).collect()
     }
 
     /// Forget all.
@@ -72,5 +81,23 @@ impl Destination for Keeper {
 impl Validated for MemoryConfig {
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         Ok(Arc::new(Keeper { memory: self.memory(), max_events: self.max_events }))
+    }
+    fn platform(
+        self: Arc<Self>,
+        name: &str,
+        settings: Settings,
+        redaction: &Redaction,
+    ) -> Option<Result<Arc<dyn Platform>, Error>> {
+        Some(platform::open(self, Arc::new(Runs), name, settings, redaction))
+    }
+}
+
+/// What memory adds to runs: nothing.
+#[derive(Debug)]
+struct Runs;
+
+impl Backend for Runs {
+    fn kind(&self) -> &'static str {
+        DESCRIPTOR.name
     }
 }

@@ -3,4 +3,5 @@
 pub(crate) mod aws;
 pub(crate) mod http;
 pub mod options;
+pub(crate) mod platform;
 pub mod tls;

@@ -49,7 +49,7 @@ use self::rules::{LimitsTable, RedactionTable};
 pub use self::search::{CONFIG_VARIABLE, find};
 pub use self::section::{Configured, Section};
 use self::spool::SpoolTable;
-use crate::{LogAggregator, Nethical};
+use crate::{LogAggregator, MlPlatformManager, Nethical};
 
 /// The tables that a configuration can have.
 const TABLES: [&str; 6] = ["logging", "alerts", "runs", "spool", "redaction", "limits"];
@@ -152,8 +152,15 @@ impl Config {
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
+        let runs = MlPlatformManager::new();
+        for destination in self.section(Section::Runs) {
+            match destination.platform(change, &self.rules.redaction) {
+                Ok(platform) => runs.add_platform(destination.name(), platform),
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
         if problems.is_empty() {
-            Ok(Nethical::new(logs))
+            Ok(Nethical::new(logs, runs))
         } else {
             Err(ConfigError::from_problems(&self.document, problems))
         }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use nethical_core::delivery::{Connector, Error, Settings, SpoolSettings};
-use nethical_core::event::{Family, Level};
+use nethical_core::event::{Family, Level, Redaction};
+use nethical_core::tracking::Platform;
 use nethical_destinations::support::options::{
     Entry, Key, Options, OptionsError, Span, Value, nearest, one_of,
 };
@@ -120,6 +121,24 @@ impl Configured {
         let validated = Arc::clone(&self.validated);
         let settings = change(self.settings());
         Connector::open(self.name.as_str(), settings, move || validated.open())
+    }
+}
+
+impl Configured {
+    /// Open it as a platform for runs, with what the configuration says about its feeding changed by `change`.
+    ///
+    /// # Errors
+    /// What keeps it from being opened; a destination that stands elsewhere is none.
+    pub fn platform(
+        &self,
+        change: &dyn Fn(Settings) -> Settings,
+        redaction: &Redaction,
+    ) -> Result<Arc<dyn Platform>, Error> {
+        let opened = Arc::clone(&self.validated).platform(&self.name, change(self.settings()), redaction);
+        opened.unwrap_or_else(|| {
+            let text = format!("`{}` keeps no runs", self.kind.name);
+            Err(Error::config("runs.no_platform", text).with_hint("name it in the table of its own kind"))
+        })
     }
 }
 

@@ -343,6 +343,16 @@ fn what_is_open_delivers() {
 }
 
 #[test]
+fn runs_have_platforms() {
+    let nethical = read("[runs.memory]\n[runs.second]\ntype = 'memory'").unwrap().open().unwrap();
+    let run = nethical.runs().start("e", None);
+    assert_eq!(run.ids().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["memory", "second"]);
+    drop(run);
+    assert!(nethical.close(Duration::from_secs(5)));
+    assert_eq!(nethical.runs().statuses()[1].ledger.confirmed, 2);
+}
+
+#[test]
 fn the_schema_knows_every_destination() {
     let schema = Config::schema();
     let logging = &schema["properties"]["logging"]["properties"];
