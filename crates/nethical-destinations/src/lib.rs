@@ -17,12 +17,13 @@ pub mod jsonl;
 pub mod memory;
 pub mod support;
 pub mod syslog;
+pub mod wandb;
 
 pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] =
-    &[&cloudwatch::DESCRIPTOR, &jsonl::DESCRIPTOR, &memory::DESCRIPTOR, &syslog::DESCRIPTOR];
+    &[&cloudwatch::DESCRIPTOR, &jsonl::DESCRIPTOR, &memory::DESCRIPTOR, &syslog::DESCRIPTOR, &wandb::DESCRIPTOR];
 
 /// The destination of this name.
 pub fn find(name: &str) -> Option<&'static Descriptor> {

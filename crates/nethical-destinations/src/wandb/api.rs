@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use nethical_core::delivery::{Error, Kind, runtime};
@@ -15,7 +16,8 @@ use serde_json::{Value, json};
 use super::graphql::{self, Features, Query, Said, Target};
 use super::stream::{self, Chunk, Taken};
 use super::{errors, limits};
-use crate::support::http::{Client, Deadlines, Part, Request, Response};
+use super::file::{Part, pieces};
+use crate::support::http::{Client, Deadlines, Request, Response};
 
 /// Bytes of an answer that are read where a run's whole configuration may be in it.
 const MOST_ANSWER: usize = limits::LARGEST_CONFIG * 4;
@@ -49,7 +51,7 @@ impl Api {
     /// If TLS cannot be set up.
     pub(crate) fn new(base_url: &str, key: &str) -> Result<Self, Error> {
         let [connect, first_byte, total] = [5, 60, 180].map(Duration::from_secs);
-        let http = Client::new(Deadlines { connect, first_byte, total })?;
+        let http = Client::new(Deadlines { connect, first_byte, total })?.reading(MOST_ANSWER);
         let authorization = format!("Basic {}", STANDARD.encode(format!("api:{key}")));
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
     }
@@ -72,7 +74,7 @@ impl Api {
         let body = graphql::query(query, variables).into();
         let url = format!("{}/graphql", self.base_url);
         let request = Request { method: "POST", url, headers: self.headers(), body };
-        let answer = self.http.send_reading(request, MOST_ANSWER).await;
+        let answer = self.http.send(request).await;
         let response = answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
         if !response.is_success() {
             return Err(errors::refused(&response, query.name()));
@@ -120,7 +122,8 @@ impl Api {
         let headers = headers.iter().filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
         let what = format!("upload of {}", part.path.display());
-        let answer = self.http.send_file(http::Method::PUT, url, headers, part).await;
+        let request = Request { method: "PUT", url: url.to_owned(), headers, body: Bytes::new() };
+        let answer = self.http.upload(request, part.length, pieces(part)).await;
         let response = answer.map_err(|failure| errors::unanswered(&failure, url))?;
         if response.is_success() {
             return Ok(response);

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
@@ -57,7 +57,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// If it cannot be made.
-    pub(crate) fn create(parent: &Path, id: &str, offline: bool, now: &Zoned) -> io::Result<Self> {
+    pub(crate) fn create(parent: &Path, id: &str, offline: bool, now: &ZonedDateTime) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
         let prefix = if offline { "offline-run" } else { "run" };
         let mut at = now.clone();
@@ -171,16 +171,30 @@ impl RunDirectory {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    /// Writes it down, as a whole.
+    /// Writes it down, as a whole, so that it outlives the machine.
     ///
     /// # Errors
     /// If the disk does not take it.
     pub(crate) fn set_state(&self, state: &State) -> io::Result<()> {
+        self.write_state(state, true)
+    }
+
+    /// Writes it down, as a whole. For what can be found out again: does not wait for the disk.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub(crate) fn note_state(&self, state: &State) -> io::Result<()> {
+        self.write_state(state, false)
+    }
+
+    fn write_state(&self, state: &State, durably: bool) -> io::Result<()> {
         let fresh = self.path.join(format!("{STATE}.tmp"));
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(&serde_json::to_vec(state)?)?;
-        file.sync_data()?;
+        if durably {
+            file.sync_data()?;
+        }
         fs::rename(fresh, self.path.join(STATE))
     }
 }
@@ -217,7 +231,7 @@ mod tests {
     fn directories_are_found_marked_and_locked() {
         let folder = tempfile::tempdir().unwrap();
         let parent = parent(Some(folder.path()));
-        let now = Zoned::now();
+        let now = ZonedDateTime::now();
         let one = RunDirectory::create(&parent, "a1", true, &now).unwrap();
         let two = RunDirectory::create(&parent, "a1", true, &now).unwrap();
         assert_ne!(one, two, "the same run within one second");

@@ -160,8 +160,6 @@ pub(super) struct Upserted {
 #[derive(Debug, Deserialize)]
 pub(super) struct Upsert {
     pub(super) bucket: Bucket,
-    #[serde(default)]
-    pub(super) inserted: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -443,7 +441,7 @@ mod tests {
         let body = br#"{"data":{"upsertBucket":{"bucket":{"id":"x","name":"r","displayName":null,"historyLineCount":3,
             "project":{"name":"p","entity":{"name":"e"}}},"inserted":true}}}"#;
         let Said::Data(Upserted { upsert: Some(upsert) }) = read(body) else { panic!() };
-        assert_eq!((upsert.bucket.history_line_count, upsert.inserted), (Some(3), Some(true)));
+        assert_eq!(upsert.bucket.history_line_count, Some(3));
         let refused = br#"{"errors":[{"message":"no such entity","path":["upsertBucket"]}],"data":{"upsertBucket":null}}"#;
         assert!(matches!(read::<Upserted>(refused), Said::Complaint(text) if text == "no such entity"));
         assert_eq!(complaint(refused).as_deref(), Some("no such entity"));

@@ -44,14 +44,14 @@ pub(crate) fn quoted(loose: &str) -> String {
     })
 }
 
-fn replace_bare(loose: &str, with: impl Fn(&str) -> &'static str) -> String {
+fn replace_bare(loose: &str, with: impl Fn(&'static str) -> &'static str) -> String {
     let mut out = String::with_capacity(loose.len());
     let mut rest = loose;
     while !rest.is_empty() {
         let length = if rest.starts_with('"') { string_length(rest) } else { run_length(rest) };
         let (piece, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
         let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| *word == piece);
-        out.push_str(word.map_or(piece, &with));
+        out.push_str(word.map_or(piece, |word| with(word)));
         rest = behind;
     }
     out

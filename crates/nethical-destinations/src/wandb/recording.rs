@@ -16,7 +16,8 @@ use super::directory::RunDirectory;
 use super::history::{self, Moment, Place, Row, Steps};
 use super::limits;
 use super::log::record::{
-    Artifact, Exit, FileItem, Files, Header, Item, Kind, Metric, Record, Run, Time, Update, VersionInfo,
+    Artifact, Exit, FileItem, Files, Header, Item, Kind, Metric, MetricOptions,
+    MetricSummary, Record, Run, Time, Update, VersionInfo,
 };
 use super::log::writer::{NotTaken, RunLog, cannot_create};
 use super::summary::{Metrics, Summary};
@@ -252,6 +253,28 @@ impl Recording {
         self.settle(num)
     }
 
+    /// Defines a metric that is the x-axis of others, unless it is defined.
+    ///
+    /// # Errors
+    /// If the run has ended.
+    pub(crate) fn define_axis(&self, name: &str) -> Result<(), Error> {
+        if self.open()?.metrics.knows(name) {
+            return Ok(());
+        }
+        let options = Some(MetricOptions { defined: true, ..MetricOptions::default() });
+        let summary = Some(MetricSummary::default());
+        self.define(Metric { name: name.to_owned(), options, summary, ..Metric::default() })
+    }
+
+    /// The newest number of each metric.
+    pub(crate) fn metrics(&self) -> Vec<(String, f64)> {
+        let number = |(name, value): (String, String)| {
+            let value = super::summary::parse(&value)?;
+            (!name.starts_with('_')).then_some((name, value))
+        };
+        self.lock().summary.entries().into_iter().filter_map(number).collect()
+    }
+
     /// Takes an artifact, while the caller waits. Returns the number by which its upload is known.
     ///
     /// # Errors
@@ -371,6 +394,12 @@ impl Recording {
     /// Whether it has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.lock().ended
+    }
+
+    /// Whether it has ended, and all of it is in the file.
+    pub(crate) fn is_written(&self) -> bool {
+        let (appended, written) = self.log.counts();
+        self.has_ended() && appended == written
     }
 
     /// The log, for its reader.

@@ -93,7 +93,7 @@ mod tests {
         let registry = Registry::new(home.path());
         assert!(registry.all().is_empty());
         let place = parent(Some(home.path()));
-        let now = jiff::Zoned::now();
+        let now = jiff::ZonedDateTime::now();
         let [one, two] = ["a", "b"].map(|id| RunDirectory::create(&place, id, false, &now).unwrap());
         for directory in [&one, &two] {
             fs::write(directory.log(), b"").unwrap();

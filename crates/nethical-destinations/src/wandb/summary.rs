@@ -25,6 +25,11 @@ impl Metrics {
         self.0.is_empty()
     }
 
+    /// Whether a metric of exactly this name was defined.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.0.iter().any(|metric| metric.name == name)
+    }
+
     /// What of it sums up a metric of this name.
     fn summary_of(&self, name: &str) -> Option<MetricSummary> {
         let exact = self.0.iter().find(|metric| metric.name == name);
@@ -193,7 +198,7 @@ const fn is_more(wanted: MetricSummary) -> bool {
 }
 
 /// A number as rows have it.
-fn parse(text: &str) -> Option<f64> {
+pub(crate) fn parse(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
         "Infinity" => Some(f64::INFINITY),

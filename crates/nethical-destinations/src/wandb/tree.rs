@@ -66,11 +66,6 @@ impl Tree {
             (name.as_str(), String::from_utf8(out).unwrap_or_default())
         })
     }
-
-    /// Whether there is nothing in it.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl Node {

@@ -9,6 +9,7 @@ mod cases;
 mod peers;
 
 use libtest_mimic::{Arguments, Trial};
+use nethical_core::event::Family;
 use nethical_destinations::{ALL, Descriptor};
 
 fn main() {
@@ -24,7 +25,9 @@ fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
             Ok(())
         })
     });
-    let with_peer = cases::WITH_PEER.iter().map(move |(case, run)| {
+    // Runs are told to a platform: their suites stand beside this one.
+    let takes_logs = descriptor.families.contains(&Family::Logs);
+    let with_peer = cases::WITH_PEER.iter().filter(move |_| takes_logs).map(move |(case, run)| {
         Trial::test(format!("{}::{case}", descriptor.name), move || {
             run(&*peers::start(descriptor.name));
             Ok(())

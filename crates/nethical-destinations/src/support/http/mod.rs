@@ -15,7 +15,6 @@ use nethical_core::delivery::{Error, Kind};
 use reqwest::redirect::Policy;
 
 pub(crate) use self::failure::{Failure, Phase};
-pub(crate) use self::upload::Part;
 
 /// Bytes of an answer that are read. What comes after them is left on the line.
 pub(crate) const MAX_ANSWER: usize = 64 * 1024;
@@ -33,7 +32,7 @@ pub(crate) struct Request {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    /// At most [`MAX_ANSWER`] bytes of it, unless more were wanted.
+    /// At most [`MAX_ANSWER`] bytes of it, or what the client reads.
     pub(crate) body: Bytes,
 }
 
@@ -93,6 +92,7 @@ impl Default for Deadlines {
 pub(crate) struct Client {
     inner: reqwest::Client,
     deadlines: Deadlines,
+    max_answer: usize,
 }
 
 impl Client {
@@ -103,12 +103,14 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn new(deadlines: Deadlines) -> Result<Self, Error> {
         let inner = builder(deadlines).build().or_else(|_| bundled_roots(builder(deadlines)).build());
-        let inner = inner.map_err(|error| {
-            let cause = failure::innermost(&error);
-            Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
-                .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
-        })?;
-        Ok(Self { inner, deadlines })
+        Ok(Self { inner: inner.map_err(|error| no_client(&error))?, deadlines, max_answer: MAX_ANSWER })
+    }
+
+    /// The same, reading up to this many bytes of an answer.
+    #[must_use]
+    pub(crate) const fn reading(mut self, max_answer: usize) -> Self {
+        self.max_answer = max_answer;
+        self
     }
 
     /// Send the request, once, and read the answer.
@@ -116,39 +118,31 @@ impl Client {
     /// # Errors
     /// If there was no answer in time, or half a one.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
-        self.send_reading(request, MAX_ANSWER).await
-    }
-
-    /// The same, for an answer of which as many as `most` bytes are wanted.
-    ///
-    /// # Errors
-    /// If there was no answer in time, or half a one.
-    pub(crate) async fn send_reading(&self, request: Request, most: usize) -> Result<Response, Failure> {
-        let total = tokio::time::timeout(self.deadlines.total, self.exchange(request, most));
+        let total = tokio::time::timeout(self.deadlines.total, self.exchange(request));
         total.await.unwrap_or_else(|_| Err(Failure::late(Phase::Body, self.deadlines.total)))
     }
 
-    async fn exchange(&self, request: Request, most: usize) -> Result<Response, Failure> {
+    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
         let sent = self.inner.execute(self.prepare(request)?);
         let answer = tokio::time::timeout(self.deadlines.first_byte, sent).await;
         let answer = answer
             .map_err(|_| Failure::late(Phase::Head, self.deadlines.first_byte))?
             .map_err(|error| Failure::new(error, Phase::Head))?;
-        Self::read(answer, most).await
+        self.read(answer).await
     }
 
-    async fn read(mut answer: reqwest::Response, most: usize) -> Result<Response, Failure> {
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Response, Failure> {
         let status = answer.status().as_u16();
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers =
             answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         let mut body = Vec::new();
-        while body.len() < most
+        while body.len() < self.max_answer
             && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
         {
             body.extend_from_slice(&piece);
         }
-        body.truncate(most);
+        body.truncate(self.max_answer);
         Ok(Response { status, headers, body: body.into() })
     }
 
@@ -160,6 +154,12 @@ impl Client {
         }
         prepared.body(request.body).build().map_err(|error| Failure::new(error, Phase::Request))
     }
+}
+
+fn no_client(error: &reqwest::Error) -> Error {
+    let cause = failure::innermost(error);
+    Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
+        .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
 }
 
 fn builder(deadlines: Deadlines) -> reqwest::ClientBuilder {

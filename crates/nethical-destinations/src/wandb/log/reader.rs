@@ -170,11 +170,6 @@ impl Reader {
     pub(crate) const fn damage(&self) -> Damage {
         self.damage
     }
-
-    /// Bytes of the file that are read and done with.
-    pub(crate) const fn position(&self) -> u64 {
-        self.at + self.done as u64
-    }
 }
 
 #[cfg(test)]

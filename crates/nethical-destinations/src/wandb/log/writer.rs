@@ -199,11 +199,6 @@ impl RunLog {
         (state.appended, state.written)
     }
 
-    /// What the disk said last, while it refuses.
-    pub(crate) fn failure(&self) -> Option<io::ErrorKind> {
-        lock(&self.0.state).last_failure
-    }
-
     /// Until something was written, or [`wake`](Self::wake) was called.
     pub(crate) async fn grown(&self) {
         self.0.grown.notified().await;

@@ -15,7 +15,8 @@ use super::super::graphql::{Anything, CreatedArtifact, CreatedFiles, CreatedMani
 use super::super::log::record::{Artifact, Manifest, ManifestEntry};
 use super::super::recording::is_inside;
 use super::{ArtifactState, Uploader, tell};
-use crate::support::http::{Part, Request};
+use super::super::file::Part;
+use crate::support::http::Request;
 
 /// Files that are asked for at once.
 const AT_ONCE: usize = 100;
@@ -247,6 +248,7 @@ fn check(entry: &ManifestEntry) -> Result<(), Error> {
 /// The digests of the parts of a file that is too large for one request.
 fn parts_of(entry: &ManifestEntry) -> Result<Vec<String>, Error> {
     use std::io::Read;
+    const READ: u64 = 1 << 20;
     let size = u64::try_from(entry.size).unwrap_or(0);
     if size < MULTIPART_FROM {
         return Ok(Vec::new());
@@ -259,10 +261,18 @@ fn parts_of(entry: &ManifestEntry) -> Result<Vec<String>, Error> {
     let mut left = size;
     while left > 0 {
         let mut hash = Md5::new();
-        let wanted = left.min(PART);
-        std::io::copy(&mut (&mut file).take(wanted), &mut hash).map_err(failed)?;
+        let mut in_part = left.min(PART);
+        left -= in_part;
+        while in_part > 0 {
+            let mut piece = Vec::new();
+            let read = (&mut file).take(in_part.min(READ)).read_to_end(&mut piece).map_err(failed)?;
+            if read == 0 {
+                return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+            hash.update(&piece);
+            in_part -= read as u64;
+        }
         parts.push(hex(&hash.finalize()));
-        left -= wanted;
     }
     Ok(parts)
 }

@@ -29,6 +29,7 @@ use super::lock::Lock;
 use super::log::record::Artifact;
 use super::progress::{ArtifactState, Progress};
 use super::recording::Recording;
+use super::registry::Registry;
 use super::stream::{self, Chunk, Lines};
 use contact::Contact;
 
@@ -52,8 +53,8 @@ pub(crate) struct Job {
     pub(crate) control: Arc<Control>,
     /// Where the run goes that does not say it: entity and project.
     pub(crate) target: (Option<String>, Option<String>),
-    /// Called when everything has arrived.
-    pub(crate) arrived: Box<dyn FnOnce(&RunDirectory) + Send>,
+    /// Where the run is remembered until everything has arrived.
+    pub(crate) registry: Option<Registry>,
 }
 
 /// Tells an uploader what is wanted of it.
@@ -119,6 +120,7 @@ pub(crate) async fn run(job: Job) {
     if let Some(error) = &failure {
         tell(&observer, &name, uploader.job.turns.failed(error));
     }
+    uploader.wait_for_log().await;
     drop(uploader);
     progress.change(|known| {
         known.ended = true;
@@ -158,6 +160,19 @@ impl Uploader {
             uploaded: Vec::new(),
             complete_up_to: 0,
         }
+    }
+
+    /// Whoever takes the directory over is to find all of a run that has ended.
+    async fn wait_for_log(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let Some(recording) = self.job.recording.clone().filter(|recording| recording.has_ended()) else { return };
+        let written = async {
+            while !recording.is_written() {
+                recording.run_log().grown().await;
+            }
+        };
+        // A disk that takes nothing for so long has lost it anyway.
+        let _ = tokio::time::timeout(PATIENCE, written).await;
     }
 
     /// Returns the error that ends the upload for good.
@@ -438,14 +453,14 @@ impl Uploader {
     /// Everything has arrived, and the server has said so.
     async fn finish(&mut self) -> Result<(), Error> {
         let (directory, locks) = (self.job.directory.clone(), std::mem::take(&mut self.job.locks));
-        let arrived = std::mem::replace(&mut self.job.arrived, Box::new(|_| {}));
+        let registry = self.job.registry.clone();
         let (damaged, torn) =
             self.assembly().map_or((0, 0), |assembly| (assembly.damage().records, assembly.torn()));
         let done = runtime::blocking(move || {
             let marked = directory.mark_synced();
             // Copies have done their duty.
             let _ = std::fs::remove_dir_all(directory.artifacts());
-            arrived(&directory);
+            registry.iter().for_each(|registry| registry.remove(&directory));
             drop(locks);
             marked
         });
