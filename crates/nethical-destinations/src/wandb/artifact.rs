@@ -270,7 +270,7 @@ mod tests {
         fs::remove_dir_all(folder.path().join("data")).unwrap();
         assert_eq!(fs::read(&entries[1].local_path).unwrap(), [0, 1, 2]);
         let artifact = record(entries, Artifact::default());
-        let sum = "wandb-artifact-manifest-v1\nin/note.txt:XUFAKrxLKna5cZ2REBfFkg==\nin/sub/b.bin:uV9n9h67A2GWItd49F/C0w==\n";
+        let sum = "wandb-artifact-manifest-v1\nin/note.txt:XUFAKrxLKna5cZ2REBfFkg==\nin/sub/b.bin:uV9n9h67A2GWIteY9F/C0w==\n";
         let manifest = artifact.manifest.as_ref().unwrap();
         assert_eq!(artifact.digest, hex(&Md5::digest(sum)));
         assert_eq!(artifact.client_id.len(), 128);

@@ -1,8 +1,8 @@
 //! Which runs are not all at their server yet, so that later processes find them wherever they are.
 //!
 //! ```text
-//! <home>/wandb/<name of the run directory>     a link to the run directory
-//! <home>/wandb/writers/<hash>                  held by the process that writes to the run with this id
+//! <home>/wandb-runs/<name of the run directory>     a link to the run directory
+//! <home>/wandb-runs/writers/<hash>             held by the process that writes to the run with this id
 //! ```
 
 use std::fs::{self, DirBuilder};
@@ -22,7 +22,7 @@ pub(crate) struct Registry(PathBuf);
 impl Registry {
     /// That of the home of everything that is kept on disk.
     pub(crate) fn new(home: &Path) -> Self {
-        Self(home.join("wandb"))
+        Self(home.join("wandb-runs"))
     }
 
     /// Remembers a run that is to be uploaded.
@@ -105,7 +105,7 @@ mod tests {
         registry.remove(&one);
         fs::remove_dir_all(two.path()).unwrap();
         assert!(registry.all().is_empty());
-        assert_eq!(fs::read_dir(home.path().join("wandb")).unwrap().flatten().filter(|e| e.path().is_symlink()).count(), 1);
+        assert_eq!(fs::read_dir(home.path().join("wandb-runs")).unwrap().flatten().filter(|e| e.path().is_symlink()).count(), 0);
     }
 
     #[test]

@@ -23,13 +23,16 @@ impl Client {
     ) -> Result<Response, Failure> {
         let moved = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&moved);
-        let counted = body.inspect(move |_| drop(counter.fetch_add(1, Ordering::Relaxed)));
+        let counted = body.inspect(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
         let mut prepared = self.prepare(request)?;
         *prepared.body_mut() = Some(reqwest::Body::wrap_stream(counted));
         prepared.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
-        let limit = self.deadlines.first_byte;
+        let limit = self.how.deadlines.first_byte;
         let sent = async {
-            let answer = self.inner.execute(prepared).await.map_err(|error| Failure::new(error, Phase::Head))?;
+            let answer =
+                self.inner.execute(prepared).await.map_err(|error| Failure::new(error, Phase::Head))?;
             self.read(answer).await
         };
         tokio::select! {

@@ -69,10 +69,10 @@ fn zeros_at_the_end_are_harmless() {
 
 #[test]
 fn damage_costs_one_block_and_is_counted() {
-    // Unknown records of about a block each, so that blocks hold one record.
+    // Records of about a block each that say nothing.
     let large = |num| {
         let mut bytes = Record { num, kind: None }.encode_to_vec();
-        bytes.extend([0x1a, 0x80, 0xfa, 0x01]);
+        bytes.extend([0x82, 0x01, 0x80, 0xfa, 0x01]);
         bytes.extend(vec![0; 32_000]);
         bytes
     };
