@@ -13,6 +13,7 @@
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
 //! | `syslog.rs` | syslog receivers |
+//! | `webhook.rs` | messages to webhooks |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -35,6 +36,7 @@ mod spool;
 mod syslog;
 mod values;
 mod wait;
+mod webhook;
 
 use pyo3::prelude::*;
 
@@ -67,6 +69,8 @@ mod _core {
     use super::syslog::syslog;
     #[pymodule_export]
     use super::wait::{close, flush};
+    #[pymodule_export]
+    use super::webhook::{deliver, payload_to_json, sign, verify};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

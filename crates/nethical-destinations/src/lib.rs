@@ -13,17 +13,26 @@
 
 pub mod cloudwatch;
 mod descriptor;
+pub mod http;
 pub mod jsonl;
 pub mod memory;
 pub mod support;
 pub mod syslog;
 pub mod wandb;
 
+pub use support::webhook::signature as webhook;
+
 pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
-pub static ALL: &[&Descriptor] =
-    &[&cloudwatch::DESCRIPTOR, &jsonl::DESCRIPTOR, &memory::DESCRIPTOR, &syslog::DESCRIPTOR, &wandb::DESCRIPTOR];
+pub static ALL: &[&Descriptor] = &[
+    &cloudwatch::DESCRIPTOR,
+    &http::DESCRIPTOR,
+    &jsonl::DESCRIPTOR,
+    &memory::DESCRIPTOR,
+    &syslog::DESCRIPTOR,
+    &wandb::DESCRIPTOR,
+];
 
 /// The destination of this name.
 pub fn find(name: &str) -> Option<&'static Descriptor> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{Config, ConfigError, LogAggregator, MlPlatformManager};
+use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManager};
 
 /// Everything that a configuration describes, open.
 ///
@@ -22,11 +22,12 @@ use crate::{Config, ConfigError, LogAggregator, MlPlatformManager};
 pub struct Nethical {
     logs: LogAggregator,
     runs: MlPlatformManager,
+    webhooks: WebhookManager,
 }
 
 impl Nethical {
-    pub(crate) const fn new(logs: LogAggregator, runs: MlPlatformManager) -> Self {
-        Self { logs, runs }
+    pub(crate) const fn new(logs: LogAggregator, runs: MlPlatformManager, webhooks: WebhookManager) -> Self {
+        Self { logs, runs, webhooks }
     }
 
     /// Read a configuration's file and open every destination in it.
@@ -47,11 +48,18 @@ impl Nethical {
         &self.runs
     }
 
+    /// Where messages go: the webhooks and chat services of `[alerts]`.
+    pub const fn webhooks(&self) -> &WebhookManager {
+        &self.webhooks
+    }
+
     /// Deliver what waits and close every destination, all within `patience` together. `true` if
     /// nothing was left undone.
     pub fn close(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let runs = self.runs.close_all(patience);
-        self.logs.close_all(deadline.saturating_duration_since(Instant::now())) && runs
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let webhooks = self.webhooks.close_all(left());
+        self.logs.close_all(left()) && webhooks && runs
     }
 }

@@ -4,6 +4,7 @@ pub mod config;
 mod facade;
 mod logs;
 mod runs;
+pub mod webhooks;
 
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
@@ -15,6 +16,7 @@ pub use nethical_core::spool;
 pub use nethical_core::tracking::{self, ExperimentRun, Platform, RunStatus};
 pub use nethical_destinations as destinations;
 pub use runs::{MlPlatformManager, Run, RunIds};
+pub use webhooks::{Webhook, WebhookManager};
 
 /// Metadata from names and values.
 ///

@@ -90,7 +90,14 @@ fn show(out: &mut impl Write, config: &Config, findings: &[Finding<'_>]) -> Resu
     for Finding { destination, found } in findings {
         let name = destination.name();
         match found {
-            Ok(found) => writeln!(out, "{name:width$}  {}      {found}", styled(GOOD, "ok"))?,
+            Ok(found) => {
+                let mut lines = found.lines();
+                let first = lines.next().unwrap_or_default();
+                writeln!(out, "{name:width$}  {}      {first}", styled(GOOD, "ok"))?;
+                for line in lines {
+                    writeln!(out, "{:width$}          {line}", "")?;
+                }
+            }
             Err(error) => {
                 writeln!(out, "{name:width$}  {}  {error}", styled(BAD, "failed"))?;
                 if let Some(hint) = error.hint() {

@@ -4,6 +4,7 @@
 
 mod check;
 mod dead;
+mod demo;
 mod interrupt;
 mod log;
 mod readme;

@@ -54,6 +54,9 @@ pub(crate) trait Backlog: Send + Sync {
     /// Events of a batch came to their end.
     fn settle(&self, events: &[Event], outcome: Outcome);
 
+    /// An event that never waited here came to its end.
+    fn count(&self, outcome: Outcome);
+
     /// The worker ends with these still in its hands.
     fn put_back(&self, events: &[Event]);
 

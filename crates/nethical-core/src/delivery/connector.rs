@@ -10,7 +10,7 @@ use crate::delivery::pipeline::Pipeline;
 use crate::delivery::settings::Settings;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{Status, without_former};
-use crate::delivery::{Attended, Destination, Error, attended, runtime};
+use crate::delivery::{Attended, Delivery, Destination, Error, Policy, attended, direct, runtime};
 use crate::event::Event;
 use crate::fork::PerProcess;
 
@@ -70,6 +70,47 @@ impl Connector {
     /// cannot be opened.
     pub fn send(&self, event: Event) -> Result<(), Rejected> {
         self.pipeline().map_err(|_| Rejected::Closed)?.offer(event)
+    }
+
+    /// Deliver one event now, past the queue, and wait for what becomes of it: at most for the policy's whole time.
+    /// Without a policy the destination's own counts. A failure is a dead letter, and is never tried again behind
+    /// the caller's back. The endpoint's pace is kept together with what is queued.
+    ///
+    /// # Errors
+    /// [`Rejected::Closed`] after [`close`](Self::close), or in a child in which the destination cannot be opened.
+    pub fn deliver_now(&self, event: Event, policy: Option<Policy>) -> Result<Delivery, Rejected> {
+        runtime::wait(self.start_delivery(event, policy)?).map_err(|_| Rejected::Closed)
+    }
+
+    /// The same as a future, which must be run on [`runtime::handle`].
+    ///
+    /// # Errors
+    /// As for [`deliver_now`](Self::deliver_now).
+    pub fn start_delivery(
+        &self,
+        event: Event,
+        policy: Option<Policy>,
+    ) -> Result<impl Future<Output = Delivery> + Send + use<>, Rejected> {
+        let pipeline = self.pipeline().map_err(|_| Rejected::Closed)?;
+        if pipeline.is_closed() {
+            return Err(Rejected::Closed);
+        }
+        Ok(direct::run(Arc::clone(pipeline), event, policy))
+    }
+
+    /// Queue one event as [`send`](Self::send) does, and say so as a delivery.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn queue_delivery(&self, event: Event) -> Result<Delivery, Rejected> {
+        let pipeline = self.pipeline().map_err(|_| Rejected::Closed)?;
+        let delivery = pipeline.delivery_of(&event);
+        pipeline.offer(event).map(|()| delivery)
+    }
+
+    /// Deliveries that came to their end lately, oldest first, where a record is kept.
+    pub fn recent_deliveries(&self) -> Vec<Delivery> {
+        self.pipeline().map(|pipeline| pipeline.recent()).unwrap_or_default()
     }
 
     /// Hand one event to several destinations; on disk it is stored once for all of them. `true` if all of

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::delivery::{Error, Schedule};
+use crate::delivery::{Answer, Error, Policy, Schedule};
 use crate::event::Event;
 
 /// One endpoint that events are delivered to.
@@ -55,6 +55,17 @@ pub struct Profile {
     pub local: bool,
     /// Waits between attempts while the endpoint is at fault.
     pub retry: Schedule,
+    /// How a delivery is repeated for which its caller waits.
+    pub policy: Policy,
+    /// What tells this endpoint from others: whoever in the process has it open keeps one pace with the others.
+    /// May be secret; it is never shown.
+    pub endpoint: Option<Arc<str>>,
+    /// Only one attempt at a time may be under way to the endpoint, because its answer sets the pace of the next.
+    pub one_at_a_time: bool,
+    /// Each event is a request of its own, so that under a rate limit they go one by one.
+    pub request_each: bool,
+    /// Its address as people may see it. Where there is one, a record is kept of every delivery.
+    pub address: Option<Arc<str>>,
 }
 
 impl Default for Profile {
@@ -68,6 +79,11 @@ impl Default for Profile {
             receipt: ReceiptKind::Confirmed,
             local: false,
             retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(30) },
+            policy: Policy::default(),
+            endpoint: None,
+            one_at_a_time: false,
+            request_each: false,
+            address: None,
         }
     }
 }
@@ -135,6 +151,10 @@ pub struct Receipt {
     pub refused: Vec<Refusal>,
     /// Events that were not taken because of a fault on the way: they are tried again.
     pub unfinished: Option<Unfinished>,
+    /// The endpoint wants to be left alone this long before the next attempt.
+    pub pause: Option<Duration>,
+    /// What the endpoint answered about the events that it took, by their places in the batch, for the record.
+    pub answers: Vec<(usize, Answer)>,
 }
 
 impl Receipt {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::delivery::Answer;
+
 /// What a failure means for the events that were to be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,12 +36,22 @@ struct Inner {
     message: String,
     hint: Option<String>,
     in_doubt: bool,
+    pause: Option<Duration>,
+    answer: Option<Answer>,
 }
 
 impl Error {
     /// A failure of `kind`. `code` is stable and for programs, `message` is for people: what failed, and where.
     pub fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, code, message: message.into(), hint: None, in_doubt: false }))
+        Self(Box::new(Inner {
+            kind,
+            code,
+            message: message.into(),
+            hint: None,
+            in_doubt: false,
+            pause: None,
+            answer: None,
+        }))
     }
 
     /// [`Kind::Config`].
@@ -69,6 +81,25 @@ impl Error {
     pub fn in_doubt(mut self) -> Self {
         self.0.in_doubt = true;
         self
+    }
+
+    /// Say that the endpoint asks for a pause before the next attempt, whatever else is wrong.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Option<Duration>) -> Self {
+        self.0.pause = pause;
+        self
+    }
+
+    /// Keep what the receiver answered, for the record of the delivery.
+    #[must_use]
+    pub fn with_answer(mut self, answer: Answer) -> Self {
+        self.0.answer = Some(answer);
+        self
+    }
+
+    /// What the receiver answered, if it was kept.
+    pub const fn answer(&self) -> Option<&Answer> {
+        self.0.answer.as_ref()
     }
 
     /// What it means for the events.
@@ -104,8 +135,8 @@ impl Error {
     /// The pause that the endpoint asked for.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.0.kind {
-            Kind::RateLimited(after) => after,
-            _ => None,
+            Kind::RateLimited(Some(after)) => Some(after),
+            _ => self.0.pause,
         }
     }
 }
@@ -118,7 +149,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, code, message, hint, in_doubt } = &*self.0;
+        let Inner { kind, code, message, hint, in_doubt, .. } = &*self.0;
         let doubt = if *in_doubt { ", in doubt" } else { "" };
         write!(f, "{code} ({kind:?}{doubt}): {message}")?;
         hint.iter().try_for_each(|hint| write!(f, "; hint: {hint}"))

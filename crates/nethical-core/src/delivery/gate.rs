@@ -48,6 +48,22 @@ impl Gate {
         Err(Duration::from_secs_f64((1.0 - self.tokens) / rate).max(Duration::from_millis(1)))
     }
 
+    /// From now on also keep this rate: of two, the lower one counts.
+    pub(crate) fn limit(&mut self, per_second: Option<f64>, now: Instant) {
+        let Some(rate) = per_second.filter(|rate| rate.is_finite() && *rate > 0.0) else { return };
+        if self.per_second.is_none_or(|known| rate < known) {
+            self.tokens =
+                if self.per_second.is_none() { rate.max(1.0) } else { self.tokens.min(rate.max(1.0)) };
+            self.per_second = Some(rate);
+            self.filled = now;
+        }
+    }
+
+    /// Whether it is closed until later than `now`.
+    pub(crate) fn is_closed(&self, now: Instant) -> bool {
+        self.closed_until.is_some_and(|until| until > now)
+    }
+
     /// Let nothing through until `until`. Only ever made longer.
     pub(crate) fn close_until(&mut self, until: Instant) {
         self.closed_until = Some(self.closed_until.map_or(until, |now| now.max(until)));

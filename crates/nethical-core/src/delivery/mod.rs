@@ -34,18 +34,22 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod answer;
 mod attended;
 mod backlog;
 mod breaker;
 mod connector;
 mod dead_letters;
 mod destination;
+mod direct;
 mod error;
 mod gate;
 mod ledger;
 mod notice;
+mod pace;
 mod pipeline;
 mod queue;
+mod records;
 pub mod runtime;
 mod schedule;
 mod settings;
@@ -54,6 +58,7 @@ mod status;
 mod store;
 mod turns;
 
+pub use self::answer::{Answer, Delivery, DeliveryStatus, Policy};
 pub use self::attended::{Attendance, Attended, attend};
 pub use self::backlog::Rejected;
 pub use self::breaker::BreakerSettings;
@@ -64,8 +69,9 @@ pub use self::error::{Error, Kind};
 pub use self::ledger::{DropReason, Ledger, Outcome};
 pub use self::notice::{Change, Notice, Observer, warn_by_tracing};
 pub use self::queue::{Full, QueueLimits};
+pub use self::records::{Record, RecordFilter, deliveries};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
-pub use self::settings::{Settings, SpoolSettings};
+pub use self::settings::{DeliveryObserver, Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
 pub use self::store::{adopt, homes, orphans, sync};
 pub use self::turns::{Condition, Turns};

@@ -11,7 +11,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,18 +19,19 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
-use crate::delivery::breaker::Breaker;
 use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
-use crate::delivery::gate::Gate;
 use crate::delivery::notice::{Change, Health, Notice};
+use crate::delivery::pace::Pace;
 use crate::delivery::queue::Queue;
-use crate::delivery::schedule::luck;
+use crate::delivery::records::Records;
+use crate::delivery::schedule::{MAX_RETRY_AFTER, luck};
 use crate::delivery::settings::Settings;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::Status;
 use crate::delivery::store::Reports;
 use crate::delivery::{
-    Attended, Batch, Destination, DropReason, Error, Outcome, Profile, Receipt, ReceiptKind, runtime,
+    Answer, Attended, Batch, Delivery, DeliveryStatus, Destination, DropReason, Error, Kind, Outcome, Policy, Profile,
+    Receipt, ReceiptKind, runtime,
 };
 use crate::event::{Event, Timestamp};
 
@@ -46,15 +47,14 @@ pub(crate) struct Pipeline {
     spooled: Option<Arc<Spooled>>,
     /// Where on the disk.
     directory: Option<PathBuf>,
-    pace: Mutex<Pace>,
+    pace: Arc<Pace>,
     health: Mutex<Health>,
+    /// Why the endpoint is not asked any more.
+    gone: OnceLock<Error>,
     dead_letters: Arc<DeadLetters>,
+    /// What became of each delivery, where that is kept.
+    records: Option<Arc<Records>>,
     stop: Stop,
-}
-
-struct Pace {
-    gate: Gate,
-    breaker: Breaker,
 }
 
 /// Tells the worker to give up waiting.
@@ -120,19 +120,18 @@ impl Pipeline {
             None => Arc::new(Queue::new(settings.queue)),
         };
         let profile = destination.profile();
+        // Where each event is a request of its own, each takes its turn at the gate.
+        let alone = profile.one_at_a_time || profile.request_each && settings.rate_limit_per_sec.is_some();
         let limits = BatchLimits {
             // A full queue is never left waiting for a batch that it cannot hold.
             close_at: settings.batch_size.min(profile.max_events).min(settings.queue.max_events).max(1),
-            max_events: profile.max_events.max(1),
+            max_events: if alone { 1 } else { profile.max_events.max(1) },
             max_bytes: profile.max_bytes.min(settings.queue.max_bytes),
             event_overhead: profile.event_overhead,
             max_age: settings.batch_age,
         };
-        let now = Instant::now();
-        let pace = Pace {
-            gate: Gate::new(settings.rate_limit_per_sec, now),
-            breaker: Breaker::new(settings.breaker),
-        };
+        let pace = Pace::of(profile.endpoint.as_deref(), &settings);
+        let records = profile.address.is_some().then(|| Arc::new(Records::new(settings.spool.home())));
         Self {
             name,
             destination,
@@ -141,8 +140,10 @@ impl Pipeline {
             backlog,
             spooled,
             directory: None,
-            pace: Mutex::new(pace),
+            pace,
             health: Mutex::default(),
+            gone: OnceLock::new(),
+            records,
             dead_letters: Arc::new(DeadLetters::new(settings.dead_letter_bytes, settings.spool.home())),
             settings,
             stop: Stop::default(),
@@ -188,6 +189,7 @@ impl Pipeline {
         self.backlog.end();
         let finished = self.backlog.wait_finished(deadline + GRACE);
         self.backlog.make_durable();
+        self.records.iter().for_each(|records| records.write());
         finished && all_settled
     }
 
@@ -219,7 +221,7 @@ impl Pipeline {
             waiting_bytes: self.backlog.waiting_bytes(),
             oldest: self.backlog.oldest(),
             down_for: health.down_since().map(|since| since.elapsed()),
-            breaker_open: lock(&self.pace).breaker.is_open(),
+            breaker_open: self.gone.get().is_some() || self.pace.lock().breaker.is_open(),
             last_error: health.last_error().cloned(),
         }
     }
@@ -247,12 +249,20 @@ impl Pipeline {
     async fn deliver_batch(&self, batch: Batch) {
         let mut parts = vec![Part::from(batch)];
         while let Some(mut part) = parts.pop() {
+            let lane = self.lane().await;
             if !self.wait_for_turn().await {
                 self.backlog.put_back(&part.batch);
                 continue;
             }
             part.attempts += 1;
-            match self.attempt(&part.batch).await {
+            let answer = self.attempt(&part.batch).await;
+            if let Ok(receipt) = &answer {
+                self.pause(receipt.pause);
+            }
+            if let Err(error) = &answer {
+                self.note_attempt(&part, error);
+            }
+            match answer {
                 Ok(receipt) => parts.extend(self.take_receipt(&part, receipt).await),
                 Err(error) if error.is_in_doubt() => parts.extend(self.doubt(part, &error).await),
                 Err(error) if error.is_endpoint_fault() => {
@@ -261,11 +271,12 @@ impl Pipeline {
                 }
                 Err(error) => parts.extend(self.refuse(&part, &error).await),
             }
+            drop(lane);
         }
     }
 
     /// One delivery. A destination that panics is at fault like one that answers nonsense.
-    async fn attempt(&self, batch: &Batch) -> Result<Receipt, Error> {
+    pub(super) async fn attempt(&self, batch: &Batch) -> Result<Receipt, Error> {
         let delivery = AssertUnwindSafe(self.destination.deliver(batch)).catch_unwind();
         delivery.await.unwrap_or_else(|_| {
             let message = "the destination panicked, see standard error";
@@ -276,15 +287,12 @@ impl Pipeline {
     /// Wait until an attempt may be made. `false`: the destination is being closed.
     async fn wait_for_turn(&self) -> bool {
         while !self.stop.is_on() {
-            let now = Instant::now();
-            let turn = {
-                let mut pace = lock(&self.pace);
-                match pace.breaker.pause(now) {
-                    Duration::ZERO => pace.gate.pass(now),
-                    pause => Err(pause),
-                }
+            // What is gone is not asked again; its events wait for another configuration.
+            let wait = match (self.gone.get(), self.turn()) {
+                (Some(_), _) => Duration::MAX,
+                (None, Err(wait)) => wait,
+                (None, Ok(())) => return true,
             };
-            let Err(wait) = turn else { return true };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.stop.notify.notified() => {}
@@ -295,10 +303,6 @@ impl Pipeline {
 
     /// The endpoint answered. Returns what is still to be delivered.
     async fn take_receipt(&self, part: &Part, receipt: Receipt) -> Option<Part> {
-        let outcome = match self.profile.receipt {
-            ReceiptKind::Confirmed => Outcome::Confirmed,
-            ReceiptKind::Sent => Outcome::Sent,
-        };
         // Before anything is settled: who sees that it is done must not still see that it fails.
         match &receipt.unfinished {
             None => self.recovered(),
@@ -306,7 +310,9 @@ impl Pipeline {
         }
         let left = receipt.unfinished.as_ref().map_or(&[][..], |unfinished| &unfinished.indices);
         let refused: Vec<_> = receipt.refused.iter().map(|refusal| refusal.index).collect();
-        self.backlog.settle(&part.batch.without(left, &refused), outcome);
+        let taken = part.batch.without(left, &refused);
+        self.record_taken(part, &taken, &receipt.answers);
+        self.backlog.settle(&taken, self.outcome());
         let letters = receipt.refused.into_iter();
         let letters =
             letters.filter_map(|refusal| Some((part.batch.get(refusal.index)?.clone(), refusal.error)));
@@ -318,13 +324,12 @@ impl Pipeline {
     fn fault(&self, error: &Error) {
         let now = Instant::now();
         {
-            let mut pace = lock(&self.pace);
+            let mut pace = self.pace.lock();
             pace.breaker.failed(now);
             let wait = self.profile.retry.wait(pace.breaker.failures(), error.retry_after(), luck());
             pace.gate.close_until(now + wait);
         }
-        let change = lock(&self.health).down(error, now);
-        self.notify(change);
+        self.seen_down(error, now);
     }
 
     /// The events were sent, and nobody knows whether they were applied.
@@ -361,21 +366,27 @@ impl Pipeline {
 
     /// Keep refused events among the dead letters, on disk before they count as settled.
     async fn bury(&self, letters: Vec<(Event, Error)>, attempts: u32) {
+        let events: Vec<_> = letters.iter().map(|(event, _)| event.clone()).collect();
+        self.record_failed(&letters, attempts);
+        self.keep_letters(letters, attempts).await;
+        self.backlog.settle(&events, Outcome::DeadLettered);
+    }
+
+    /// Put refused events among the dead letters.
+    pub(super) async fn keep_letters(&self, letters: Vec<(Event, Error)>, attempts: u32) {
         let Some((_, error)) = letters.last() else { return };
         let change = lock(&self.health).dead_letter(error, Instant::now());
-        let events: Vec<_> = letters.iter().map(|(event, _)| event.clone()).collect();
         let (graves, name) = (Arc::clone(&self.dead_letters), Arc::clone(&self.name));
         let at = Timestamp::now();
         let letters =
             letters.into_iter().map(move |(event, error)| DeadLetter { event, error, attempts, at });
         // Only a panic can keep it from being done, and then the letters are lost with the thread.
         let _ = runtime::blocking(move || letters.for_each(|letter| graves.push(&name, letter))).await;
-        self.backlog.settle(&events, Outcome::DeadLettered);
         self.notify(change);
     }
 
-    fn recovered(&self) {
-        lock(&self.pace).breaker.succeeded();
+    pub(super) fn recovered(&self) {
+        self.pace.lock().breaker.succeeded();
         let change = lock(&self.health).up();
         self.notify(change);
     }
@@ -419,6 +430,136 @@ impl Attended for Pipeline {
 
     fn close(&self, deadline: std::time::Instant) -> bool {
         self.close(deadline)
+    }
+}
+
+/// What deliveries need for which the caller waits.
+impl Pipeline {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.profile.policy
+    }
+
+    pub(super) fn gone(&self) -> Option<&Error> {
+        self.gone.get()
+    }
+
+    pub(super) fn last_error(&self) -> Option<Error> {
+        let health = lock(&self.health);
+        health.down_since().and_then(|_| health.last_error().cloned())
+    }
+
+    /// Take a turn at the gate and the breaker, or see how long to wait.
+    pub(super) fn turn(&self) -> Result<(), Duration> {
+        self.pace.turn(Instant::now())
+    }
+
+    /// Keep others from an endpoint that takes one attempt at a time.
+    pub(super) async fn lane(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        if self.profile.one_at_a_time { Some(self.pace.lane.lock().await) } else { None }
+    }
+
+    /// The endpoint wants to be left alone for this long.
+    pub(super) fn pause(&self, pause: Option<Duration>) {
+        if let Some(pause) = pause {
+            self.pace.lock().gate.close_until(Instant::now() + pause.min(MAX_RETRY_AFTER));
+        }
+    }
+
+    /// The endpoint is at fault, and whoever tries again has a schedule of its own.
+    pub(super) fn fault_now(&self, error: &Error) {
+        let now = Instant::now();
+        self.pace.lock().breaker.failed(now);
+        self.pause(error.retry_after());
+        self.seen_down(error, now);
+    }
+
+    fn seen_down(&self, error: &Error, now: Instant) {
+        if error.kind() == Kind::Gone {
+            let _ = self.gone.set(error.clone());
+        }
+        let change = lock(&self.health).down(error, now);
+        self.notify(change);
+    }
+
+    /// How an event ends that the endpoint took.
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self.profile.receipt {
+            ReceiptKind::Confirmed => Outcome::Confirmed,
+            ReceiptKind::Sent => Outcome::Sent,
+        }
+    }
+
+    /// Count an event that never waited and came to its end.
+    pub(super) fn count(&self, outcome: Outcome) {
+        self.backlog.count(outcome);
+    }
+}
+
+/// The record of deliveries.
+impl Pipeline {
+    /// The delivery of an event, before anything is known of it.
+    pub(crate) fn delivery_of(&self, event: &Event) -> Delivery {
+        Delivery::pending(event.id().to_string(), &self.name, self.profile.address.as_deref())
+    }
+
+    /// Deliveries that came to their end lately.
+    pub(crate) fn recent(&self) -> Vec<Delivery> {
+        self.records.as_ref().map_or_else(Vec::new, |records| records.recent())
+    }
+
+    pub(super) async fn record_now(&self, delivery: &Delivery, event: &Event) {
+        if let Some(records) = self.records.clone() {
+            records.push(delivery, event);
+            // Somebody waits, and may look at the record next.
+            let _ = runtime::blocking(move || records.write()).await;
+        }
+    }
+
+    fn record_taken(&self, part: &Part, taken: &Batch, answers: &[(usize, Answer)]) {
+        if self.records.is_none() {
+            return;
+        }
+        let mut by_id = std::collections::HashMap::with_capacity(answers.len());
+        for (index, answer) in answers {
+            if let Some(event) = part.batch.get(*index) {
+                by_id.insert(event.id(), answer);
+            }
+        }
+        for event in taken.iter() {
+            let delivery =
+                self.delivery_of(event).after(part.attempts, by_id.get(&event.id()).copied(), None);
+            self.record(&delivery.with_status(DeliveryStatus::Success), event);
+        }
+    }
+
+    fn record_failed(&self, letters: &[(Event, Error)], attempts: u32) {
+        for (event, error) in letters {
+            let delivery = self.delivery_of(event).after(attempts, error.answer(), Some(error));
+            self.record(&delivery.with_status(DeliveryStatus::Failed), event);
+        }
+    }
+
+    /// The first time that an event is to be tried again.
+    fn note_attempt(&self, part: &Part, error: &Error) {
+        if let (Some(records), 1, true) = (&self.records, part.attempts, error.is_endpoint_fault()) {
+            for event in part.batch.iter() {
+                let delivery = self.delivery_of(event).after(1, error.answer(), Some(error));
+                records.push(&delivery.with_status(DeliveryStatus::Retrying), event);
+            }
+        }
+    }
+
+    fn record(&self, delivery: &Delivery, event: &Event) {
+        let Some(records) = &self.records else { return };
+        records.push(delivery, event);
+        if let (Some(tell), Ok(runtime)) = (&self.settings.on_delivery, runtime::handle()) {
+            let (tell, delivery) = (Arc::clone(tell), delivery.clone());
+            runtime.spawn_blocking(move || tell(&delivery));
+        }
     }
 }
 

@@ -102,14 +102,14 @@ impl Destination for Scripted {
                     (0..batch.len()).partition(|&index| is_bad(&batch[index]));
                 good.iter().for_each(|&index| self.take(&batch[index..=index]));
                 let refused = bad.into_iter().map(|index| Refusal { index, error: refused() }).collect();
-                return Ok(Receipt { refused, unfinished: None });
+                return Ok(Receipt { refused, ..Receipt::all() });
             }
             Answer::Stop(after) => {
                 let after = after.min(batch.len());
                 self.take(&batch[..after]);
                 let indices: Vec<_> = (after..batch.len()).collect();
                 let unfinished = (!indices.is_empty()).then(|| Unfinished { indices, error: down() });
-                return Ok(Receipt { refused: Vec::new(), unfinished });
+                return Ok(Receipt { unfinished, ..Receipt::all() });
             }
         }
         Ok(Receipt::all())

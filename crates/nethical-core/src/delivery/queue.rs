@@ -263,6 +263,12 @@ impl Backlog for Queue {
         self.progress.notify_all();
     }
 
+    fn count(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        state.ledger.accepted += 1;
+        state.ledger.settle(1, outcome);
+    }
+
     fn request_flush(&self) -> FlushMark {
         let mut state = self.lock();
         let before = state.entered;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::delivery::Error;
 use crate::delivery::breaker::BreakerSettings;
 use crate::delivery::notice::{Observer, warn_by_tracing};
 use crate::delivery::queue::QueueLimits;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::store::{self, Store};
+use crate::delivery::{Delivery, Error};
 use crate::spool;
 
 /// A backlog on disk, and what keeps it.
@@ -37,7 +37,13 @@ pub struct Settings {
     pub dead_letter_bytes: usize,
     /// Who is told of changes. Default: a `tracing` warning on target `nethical`.
     pub observer: Observer,
+    /// Who is told of each queued delivery that came to its end, where a record of them is kept; on a thread that
+    /// may be blocked. Default: nobody.
+    pub on_delivery: Option<DeliveryObserver>,
 }
+
+/// Is told of deliveries.
+pub type DeliveryObserver = Arc<dyn Fn(&Delivery) + Send + Sync>;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -51,6 +57,7 @@ impl Default for Settings {
             spool: SpoolSettings::default(),
             dead_letter_bytes: 16 << 20,
             observer: Arc::new(warn_by_tracing),
+            on_delivery: None,
         }
     }
 }

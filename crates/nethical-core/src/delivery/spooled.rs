@@ -396,6 +396,17 @@ impl Backlog for Spooled {
         self.progress.notify_all();
     }
 
+    fn count(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        let counts = match state.sources.get_mut(&0) {
+            Some(own) => &mut own.settled,
+            None => &mut state.gone,
+        };
+        counts.accepted += 1;
+        counts.settle(1, outcome);
+        state.sources.get(&0).into_iter().for_each(Source::note);
+    }
+
     /// They stay on disk, and are delivered when the destination is opened again.
     fn put_back(&self, _: &[Event]) {}
 

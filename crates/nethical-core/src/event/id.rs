@@ -68,7 +68,7 @@ impl EventId {
     }
 
     /// The text form, in a buffer of the caller's.
-    pub(crate) fn encode<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+    pub fn encode<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
         self.0.hyphenated().encode_lower(buffer)
     }
 }

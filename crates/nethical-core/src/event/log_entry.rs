@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use jiff::fmt::temporal::DateTimePrinter;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::event::json::{Field, JsonWriter, Rules, quote};
@@ -172,7 +170,7 @@ impl<T: IntoValue> IntoValue for Vec<T> {
     }
 }
 
-fn write_value(json: &mut JsonWriter<'_>, value: &Value) {
+pub(super) fn write_value(json: &mut JsonWriter<'_>, value: &Value) {
     match value {
         Value::Null => json.null(),
         Value::Bool(value) => json.bool(*value),
@@ -205,7 +203,10 @@ fn write_array(json: &mut JsonWriter<'_>, items: &[Value]) {
     json.end_array();
 }
 
-fn write_object<'v>(json: &mut JsonWriter<'_>, fields: impl Iterator<Item = (&'v str, &'v Value)>) {
+pub(super) fn write_object<'v>(
+    json: &mut JsonWriter<'_>,
+    fields: impl Iterator<Item = (&'v str, &'v Value)>,
+) {
     if !json.begin_object() {
         return;
     }
@@ -291,31 +292,6 @@ fn origin() -> &'static [u8] {
     })
 }
 
-/// A delivered log entry, read back from its bytes without copying.
-#[derive(Debug, Deserialize)]
-pub struct LogView<'a> {
-    /// When it happened, as written: RFC 3339, UTC, six digits.
-    pub timestamp: &'a str,
-    /// How severe it is.
-    pub level: Level,
-    /// What happened.
-    #[serde(borrow)]
-    pub message: Cow<'a, str>,
-    /// Which part of the program says so.
-    #[serde(borrow)]
-    pub source: Cow<'a, str>,
-    /// The metadata, one JSON object.
-    #[serde(borrow)]
-    pub metadata: &'a RawValue,
-    /// The id of the event.
-    pub id: EventId,
-    /// The name of the machine.
-    #[serde(borrow)]
-    pub host: Cow<'a, str>,
-    /// The process.
-    pub pid: u32,
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -355,7 +331,7 @@ mod tests {
         let view = event.log().unwrap();
         assert_eq!((view.level, &*view.message, &*view.source), (Level::Error, "line\nbreak", "db"));
         assert!(matches!(view.source, Cow::Borrowed(_)));
-        assert_eq!(view.metadata.get(), r#"{"nested":{"a":[1,null]}}"#);
+        assert_eq!(view.metadata, r#"{"nested":{"a":[1,null]}}"#);
         assert_eq!((view.id, view.pid), (entry.id, std::process::id()));
     }
 
@@ -369,7 +345,7 @@ mod tests {
         assert!(event.json().len() < 256 * 1024);
         let view = event.log().unwrap();
         assert!(view.message.ends_with("…[cut, 1048576 bytes]"));
-        assert!(view.metadata.get().contains("[too deep]"));
+        assert!(view.metadata.contains("[too deep]"));
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod id;
 mod json;
 mod level;
 mod log_entry;
+mod message;
 mod redact;
 mod run_update;
 mod stored;
+mod view;
 
 use std::sync::Arc;
 
@@ -19,9 +21,11 @@ use crate::spool::Seq;
 pub use self::id::EventId;
 pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};
-pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, LogView, Metadata, encode};
+pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, Metadata, encode};
+pub use self::message::{Message, MessageHead, MessageView, encode_message, level_named, level_of, verbatim};
 pub use self::redact::{MARK as REDACTED, Redaction};
 pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
+pub use self::view::LogView;
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 
@@ -117,7 +121,7 @@ impl Event {
     /// # Errors
     /// If the bytes are not a log entry's, which only damage can cause.
     pub fn log(&self) -> Result<LogView<'_>, serde_json::Error> {
-        serde_json::from_slice(&self.json)
+        LogView::of(self.id, &self.json)
     }
 
     /// The change of a run in the bytes.

@@ -104,7 +104,11 @@ impl Destination for CloudWatch {
                     if indices.len() == batch.len() {
                         return Err(error);
                     }
-                    return Ok(Receipt { refused, unfinished: Some(Unfinished { indices, error }) });
+                    return Ok(Receipt {
+                        refused,
+                        unfinished: Some(Unfinished { indices, error }),
+                        ..Receipt::all()
+                    });
                 }
                 Err(error) => match put.halves() {
                     Some([first, rest]) => {
@@ -116,7 +120,7 @@ impl Destination for CloudWatch {
                 },
             }
         }
-        Ok(Receipt { refused, unfinished: None })
+        Ok(Receipt { refused, ..Receipt::all() })
     }
 
     /// Puts an entry that is too old to be taken, which shows all that a delivery would meet.

@@ -78,7 +78,7 @@ pub(super) fn message(event: &Event) -> Cow<'_, str> {
         // "Minimum length of 1."
         0 => "{}".into(),
         1..=MAX_MESSAGE => json,
-        long => serde_json::from_str::<LogView<'_>>(&json)
+        long => LogView::read(json.as_bytes())
             .ok()
             .and_then(|view| shortened(&view, long))
             .unwrap_or_else(|| cut(&json, MAX_MESSAGE - MARK_ROOM, long))
@@ -95,9 +95,9 @@ fn cut(text: &str, most: usize, was: usize) -> String {
 
 /// The entry as valid JSON with a shorter message, and without its metadata if those are what is long.
 fn shortened(entry: &LogView<'_>, was: usize) -> Option<String> {
-    let metadata_bytes = entry.metadata.get().len();
+    let metadata_bytes = entry.metadata.len();
     let metadata = match metadata_bytes {
-        0..=131_072 => serde_json::to_value(entry.metadata).ok()?,
+        0..=131_072 => serde_json::from_str(entry.metadata).ok()?,
         long => json!({ "_omitted_bytes": long }),
     };
     let mut room = MAX_MESSAGE;

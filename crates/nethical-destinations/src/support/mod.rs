@@ -4,4 +4,6 @@ pub(crate) mod aws;
 pub(crate) mod http;
 pub mod options;
 pub(crate) mod platform;
+pub mod ssrf;
 pub mod tls;
+pub mod webhook;

@@ -139,6 +139,45 @@ pub(super) fn closed(target: &Target) -> Error {
         .with_hint(why_closed(target))
 }
 
+/// The receiver hung up before anything was sent.
+pub(super) fn closed_at_once(target: &Target) -> Error {
+    Error::unavailable("syslog.closed", format!("{target} takes a connection and closes it at once")).with_hint(
+        "the receiver allows no connections from here, or no more of them: see its log, rsyslog's `$AllowedSender` and          `MaxSessions`, syslog-ng's `max-connections()` (usually 10), and whether it is a syslog receiver at all",
+    )
+}
+
+/// The receiver hangs up on lines.
+pub(super) fn wants_counts(target: &Target) -> Error {
+    let message = format!("{target} takes a connection, and hangs up when it gets a line");
+    Error::config("syslog.framing", message).with_hint(
+        "it wants counted messages, as syslog-ng's `syslog()` does: set `framing = \"octet\"`; if that is no help it          is no syslog receiver (RELP, which rsyslog's `imrelp` speaks, is another protocol)",
+    )
+}
+
+/// There is TLS where none is configured.
+pub(super) fn wants_tls(target: &Target) -> Error {
+    Error::config("syslog.tls_only", format!("{target} speaks only TLS")).with_hint(
+        "set `protocol = \"TLS\"`, with `ca_file` if its certificate is from an authority of your own",
+    )
+}
+
+/// Somebody talks to us.
+pub(super) fn talks(target: &Target) -> Error {
+    Error::config("syslog.not_syslog", format!("{target} answers, which no syslog receiver does"))
+        .with_hint("another service listens on this port: see `port`, usually 514, 601 or 6514")
+}
+
+/// See [`no_tls`].
+pub(super) const TLS_PLAIN: &str = "syslog.tls_plain";
+
+/// The receiver makes nothing of TLS. It is held as if it were down, since it may just be on its way down.
+pub(super) fn no_tls(target: &Target, what: &str) -> Error {
+    Error::unavailable(TLS_PLAIN, format!("cannot speak TLS with {target}: it {what}")).with_hint(NO_TLS)
+}
+
+const NO_TLS: &str =
+    "the receiver does not speak TLS on this port: use its TLS port, usually 6514, or `protocol = \"TCP\"`";
+
 /// The receiver hung up in the handshake or right after it. rsyslog does so, without a word, when it wants a
 /// certificate of ours and gets none, or one that it does not trust.
 pub(super) fn closed_after_handshake(target: &Target) -> Error {
@@ -229,11 +268,7 @@ pub(super) fn tls(target: &Target, error: &rustls::Error) -> Error {
             "syslog.tls_untrusted",
             "set `ca_file` to the certificate of the authority that signed the receiver's",
         ),
-        rustls::Error::InvalidMessage(_) => (
-            Kind::Config,
-            "syslog.tls_plain",
-            "the receiver does not speak TLS on this port: use its TLS port, usually 6514, or `protocol = \"TCP\"`",
-        ),
+        rustls::Error::InvalidMessage(_) => (Kind::Config, TLS_PLAIN, NO_TLS),
         _ => (
             Kind::Unavailable,
             "syslog.tls",

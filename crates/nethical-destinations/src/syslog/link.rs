@@ -91,6 +91,7 @@ fn receipt(frames: &Frames, sent: Sent) -> Result<Receipt, Error> {
         error => Ok(Receipt {
             refused,
             unfinished: error.map(|error| Unfinished { indices: (done..frames.count()).collect(), error }),
+            ..Receipt::all()
         }),
     }
 }

@@ -46,3 +46,30 @@ pub(super) async fn first<T, F: Future<Output = std::io::Result<T>>>(
     }
     Err(failure.unwrap_or_else(|| errors::unresolved(&target.shown, &"it has none")))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+    use tokio::net::TcpStream;
+
+    use super::super::choice::Protocol;
+    use super::super::config::SyslogConfig;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_swallows_packets_is_said_to_be_behind_a_firewall() {
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        listen(&listener, 0).unwrap();
+        let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+        // A full queue makes Linux drop what comes, as a firewall does.
+        let briefly = Duration::from_millis(50);
+        let waiting: Vec<_> =
+            std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, briefly).ok()).collect();
+        let target = Target::new(&SyslogConfig::new("127.0.0.1", Protocol::Tcp));
+        let error = first(&target, &[address], TcpStream::connect).await.unwrap_err();
+        assert_eq!(error.code(), "syslog.timeout");
+        assert!(error.hint().unwrap().contains("a firewall on the way drops packets"), "{error:?}");
+        drop(waiting);
+    }
+}

@@ -39,6 +39,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(super) struct Stream {
     socket: Socket,
     tls: Option<Box<Tls>>,
+    /// Whether the receiver ever said anything.
+    heard: bool,
 }
 
 enum Socket {
@@ -59,6 +61,8 @@ pub(super) struct Written {
 /// Why a connection is none any more.
 pub(super) enum Broken {
     Closed,
+    /// Nothing came where something had to.
+    Silent,
     Io(io::Error),
     Tls(rustls::Error),
 }
@@ -73,6 +77,7 @@ impl Broken {
     pub(super) fn describe(&self, action: &str, target: &Target) -> Error {
         match self {
             Self::Closed => errors::closed(target),
+            Self::Silent => errors::timeout(action, target, resolve::CONNECT.as_secs()),
             Self::Io(error) => errors::classify(action, target, error),
             Self::Tls(error) => errors::tls(target, error),
         }
@@ -84,12 +89,12 @@ impl Stream {
     pub(super) async fn tcp(host: &str, port: u16, target: &Target) -> Result<Self, Error> {
         let addresses = resolve::addresses(host, port).await?;
         let stream = resolve::first(target, &addresses, connect).await?;
-        Ok(Self { socket: Socket::Tcp(stream), tls: None })
+        Ok(Self { socket: Socket::Tcp(stream), tls: None, heard: false })
     }
 
     /// A connected unix socket.
     pub(super) const fn unix(stream: UnixStream) -> Self {
-        Self { socket: Socket::Unix(stream), tls: None }
+        Self { socket: Socket::Unix(stream), tls: None, heard: false }
     }
 
     /// The same with TLS.
@@ -98,6 +103,10 @@ impl Stream {
         let handshake = timeout(2 * resolve::CONNECT, self.handshake()).await;
         match handshake {
             Ok(Ok(())) => Ok(self),
+            Ok(Err(Broken::Closed | Broken::Io(_))) if !self.heard => {
+                Err(errors::no_tls(target, "hung up on a TLS greeting"))
+            }
+            Ok(Err(Broken::Silent)) => Err(errors::no_tls(target, "does not answer a TLS greeting")),
             Ok(Err(Broken::Closed)) => Err(errors::closed_after_handshake(target)),
             Ok(Err(broken)) => Err(broken.describe("speak TLS with", target)),
             Err(_) => Err(errors::timeout("speak TLS with", target, 2 * resolve::CONNECT.as_secs())),
@@ -123,7 +132,10 @@ impl Stream {
             if self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking()) {
                 break;
             }
-            self.readable().await?;
+            match self.heard {
+                true => self.readable().await?,
+                false => timeout(resolve::CONNECT, self.readable()).await.map_err(|_| Broken::Silent)??,
+            }
             self.check()?;
         }
         // A receiver that does not like our certificate says so only after the handshake (TLS 1.3). If it
@@ -138,7 +150,7 @@ impl Stream {
     }
 
     /// Wait until something may be there to read.
-    async fn readable(&self) -> Result<(), Broken> {
+    pub(super) async fn readable(&self) -> Result<(), Broken> {
         match &self.socket {
             Socket::Tcp(stream) => {
                 stream.readable().await?;
@@ -158,6 +170,7 @@ impl Stream {
                 Ok((_, 0)) => return Err(Broken::Closed),
                 Ok((_, size)) => {
                     all += size;
+                    self.heard = true;
                     if let Some(tls) = &mut self.tls {
                         tls.take(buffer.get(..size).unwrap_or_default())?;
                     }
@@ -167,6 +180,11 @@ impl Stream {
                 Err(error) => return Err(Broken::Io(error.into())),
             }
         }
+    }
+
+    /// Write some bytes that are no message.
+    pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        self.write(bytes, &mut 0).await
     }
 
     /// Write all, and wait until it has arrived.

@@ -137,7 +137,8 @@ impl Udp {
     }
 }
 
-async fn ask(address: SocketAddr, patience: Duration) -> std::io::Result<()> {
+/// Whether an empty datagram, which is no message, is refused.
+pub(super) async fn ask(address: SocketAddr, patience: Duration) -> std::io::Result<()> {
     let socket = open(address).await?;
     socket.send(&[]).await?;
     match timeout(patience, socket.recv(&mut [0; 1])).await {

@@ -11,6 +11,7 @@ mod text;
 use nethical_core::delivery::{Batch, Error, Refusal};
 use nethical_core::event::{Event, LogView};
 
+use self::metadata::Names;
 use super::errors;
 
 /// How a message is written.
@@ -89,12 +90,12 @@ impl Formatter {
     pub(super) fn frames(&self, batch: &Batch) -> Frames {
         let size = batch.iter().map(|event| event.json().len() + 64).sum();
         let mut frames = Frames { bytes: Vec::with_capacity(size), ..Frames::default() };
-        let mut message = Vec::new();
+        let (mut message, mut names) = (Vec::new(), Names::default());
         for (index, event) in batch.iter().enumerate() {
             message.clear();
             match event.log() {
                 Ok(view) => {
-                    self.write(event, &view, &mut message);
+                    self.write(event, &view, &mut names, &mut message);
                     self.frame(&message, &mut frames.bytes);
                 }
                 Err(error) => frames.refused.push((index, errors::unreadable(&error))),
@@ -104,9 +105,9 @@ impl Formatter {
         frames
     }
 
-    fn write(&self, event: &Event, view: &LogView<'_>, out: &mut Vec<u8>) {
+    fn write(&self, event: &Event, view: &LogView<'_>, names: &mut Names, out: &mut Vec<u8>) {
         match self.format {
-            Format::Rfc5424 => rfc5424::write(self, view, out),
+            Format::Rfc5424 => rfc5424::write(self, view, names, out),
             Format::Rfc3164 | Format::Rfc3164Iso => rfc3164::write(self, event, view, out),
         }
     }

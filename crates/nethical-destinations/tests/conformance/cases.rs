@@ -8,7 +8,7 @@ use std::time::Duration;
 use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings, SpoolSettings};
 use nethical_core::event::Event;
 use nethical_destinations::{Descriptor, connect};
-use testkit::{event, events, until};
+use testkit::until;
 
 use crate::Peer;
 
@@ -34,10 +34,10 @@ pub(crate) const WITH_PEER: &[WithPeer] = &[
     ("many_threads_lose_nothing", many_threads_lose_nothing),
 ];
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Nothing is said, and nothing is found that others left.
-fn quiet() -> Settings {
+pub(crate) fn quiet() -> Settings {
     static OPENED: AtomicU32 = AtomicU32::new(0);
     let folder = format!("conformance-{}-{}", std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed));
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
@@ -54,6 +54,22 @@ fn ids(events: &[Event]) -> Vec<String> {
     events.iter().map(|event| event.id().to_string()).collect()
 }
 
+/// So many events, about `"0"`, `"1"`, ...
+pub(crate) fn events(peer: &dyn Peer, count: usize) -> Vec<Event> {
+    (0..count).map(|number| peer.event(&number.to_string())).collect()
+}
+
+/// What arrived is these events, and in this order where there is one.
+#[track_caller]
+fn assert_received(peer: &dyn Peer, mut expected: Vec<String>) {
+    let mut received = peer.received();
+    if !peer.is_ordered() {
+        received.sort();
+        expected.sort();
+    }
+    assert_eq!(received, expected);
+}
+
 fn send(connector: &Connector, events: &[Event]) {
     for event in events {
         assert_eq!(connector.send(event.clone()), Ok(()));
@@ -61,7 +77,7 @@ fn send(connector: &Connector, events: &[Event]) {
 }
 
 #[track_caller]
-fn ledger(connector: &Connector) -> Ledger {
+pub(crate) fn ledger(connector: &Connector) -> Ledger {
     let ledger = connector.status().unwrap().ledger;
     assert!(ledger.balances(), "{ledger:?}");
     ledger
@@ -88,10 +104,10 @@ fn its_folder_has_the_usual_files(descriptor: &'static Descriptor) {
 
 fn one_event_arrives_once(peer: &dyn Peer) {
     let connector = open(peer, quiet());
-    let events = events(1);
+    let events = events(peer, 1);
     send(&connector, &events);
     assert!(connector.flush(PATIENCE));
-    assert_eq!(peer.received(), ids(&events));
+    assert_received(peer, ids(&events));
     let ledger = ledger(&connector);
     assert_eq!((ledger.accepted, ledger.confirmed + ledger.sent, ledger.waiting), (1, 1, 0));
 }
@@ -99,29 +115,29 @@ fn one_event_arrives_once(peer: &dyn Peer) {
 fn a_full_batch_and_one_more_arrive_in_order(peer: &dyn Peer) {
     let most = peer.config().open().unwrap().profile().max_events;
     let connector = open(peer, quiet());
-    let events = events(most + 1);
+    let events = events(peer, most + 1);
     send(&connector, &events);
     assert!(connector.flush(PATIENCE));
-    assert_eq!(peer.received(), ids(&events));
+    assert_received(peer, ids(&events));
     assert_eq!(ledger(&connector).waiting, 0);
 }
 
 fn awkward_texts_arrive_or_are_dead_letters(peer: &dyn Peer) {
     let connector = open(peer, quiet());
     let long = "x".repeat(1 << 20);
-    let events =
-        ["", "\0\n\r\t\u{1b}\u{2028}", "🚀 \"quoted\" \\", "<script>&amp;", &long, "after"].map(event);
+    let events = ["", "\0\n\r\t\u{1b}\u{2028}", "🚀 \"quoted\" \\", "<script>&amp;", &long, "after"]
+        .map(|text| peer.event(text));
     send(&connector, &events);
     assert!(connector.flush(PATIENCE));
     let dead: Vec<_> = connector.dead_letters().into_iter().map(|letter| letter.event).collect();
     let expected: Vec<_> = ids(&events).into_iter().filter(|id| !ids(&dead).contains(id)).collect();
-    assert_eq!(peer.received(), expected);
+    assert_received(peer, expected.clone());
     assert!(expected.contains(&events[5].id().to_string()), "nothing after an awkward event is lost");
 }
 
 fn an_outage_loses_nothing(peer: &dyn Peer) {
     let connector = open(peer, quiet());
-    let events = events(300);
+    let events = events(peer, 300);
     let (before, after) = events.split_at(100);
     send(&connector, before);
     assert!(connector.flush(PATIENCE));
@@ -136,7 +152,7 @@ fn an_outage_loses_nothing(peer: &dyn Peer) {
     assert_eq!(ledger(&connector).waiting, 200);
     peer.bring_up();
     assert!(connector.flush(PATIENCE), "{:?}", connector.status());
-    assert_eq!(peer.received(), ids(&events));
+    assert_received(peer, ids(&events));
     let status = connector.status().unwrap();
     assert!(status.down_for.is_none() && status.last_error.is_some());
     assert_eq!(ledger(&connector).dead_lettered, 0);
@@ -147,7 +163,8 @@ fn a_full_queue_is_accounted_for(peer: &dyn Peer) {
         let queue = QueueLimits { max_events: 50, full, ..QueueLimits::default() };
         let connector = open(peer, Settings { queue, ..quiet() });
         let already = peer.received().len();
-        let taken = events(2_000).into_iter().filter(|event| connector.send(event.clone()).is_ok()).count();
+        let taken =
+            events(peer, 2_000).into_iter().filter(|event| connector.send(event.clone()).is_ok()).count();
         assert!(connector.flush(PATIENCE));
         let ledger = ledger(&connector);
         assert_eq!(ledger.accepted, 2_000);
@@ -170,28 +187,29 @@ fn probing_delivers_nothing(peer: &dyn Peer) {
 
 fn closing_delivers_and_ends(peer: &dyn Peer) {
     let connector = open(peer, quiet());
-    let events = events(10);
+    let events = events(peer, 10);
     send(&connector, &events);
     assert!(connector.close(PATIENCE));
-    assert_eq!(peer.received(), ids(&events));
-    assert_eq!(connector.send(event("late")), Err(Rejected::Closed));
+    assert_received(peer, ids(&events));
+    assert_eq!(connector.send(peer.event("late")), Err(Rejected::Closed));
     assert!(connector.close(PATIENCE), "a second close is harmless");
     assert_eq!(ledger(&connector).accepted, 10);
 }
 
 fn dropping_delivers(peer: &dyn Peer) {
     let connector = open(peer, quiet());
-    let events = events(10);
+    let events = events(peer, 10);
     send(&connector, &events);
     drop(connector);
-    assert_eq!(peer.received(), ids(&events));
+    assert_received(peer, ids(&events));
 }
 
 fn many_threads_lose_nothing(peer: &dyn Peer) {
     let connector = open(peer, quiet());
+    let shares = [(); 4].map(|()| events(peer, 500));
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| send(&connector, &events(500)));
+        for share in &shares {
+            scope.spawn(|| send(&connector, share));
         }
     });
     assert!(connector.flush(PATIENCE));

@@ -7,6 +7,7 @@
 
 mod cases;
 mod peers;
+mod web;
 
 use libtest_mimic::{Arguments, Trial};
 use nethical_core::event::Family;
@@ -33,11 +34,31 @@ fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
             Ok(())
         })
     });
-    on_paper.chain(with_peer).collect()
+    let is_web =
+        descriptor.families.contains(&nethical_core::event::Family::Alerts) && descriptor.name != "memory";
+    let faults = web::CASES.iter().filter(move |_| is_web).map(move |(case, run)| {
+        Trial::test(format!("{}::{case}", descriptor.name), move || {
+            run(&*peers::start(descriptor.name));
+            Ok(())
+        })
+    });
+    on_paper.chain(with_peer).chain(faults).collect()
 }
 
 /// The receiving side.
 pub trait Peer {
+    /// An event of a kind that this destination takes, about this text.
+    fn event(&self, text: &str) -> nethical_core::event::Event {
+        testkit::event(text)
+    }
+    /// Whether events arrive in the order in which they were sent.
+    fn is_ordered(&self) -> bool {
+        true
+    }
+    /// The same as something that answers by HTTP, if it is that.
+    fn web(&self) -> Option<&dyn WebPeer> {
+        None
+    }
     /// Options that lead to this peer.
     fn config(&self) -> std::sync::Arc<dyn nethical_destinations::Validated>;
     /// The ids of the events that arrived, in order.
@@ -45,4 +66,16 @@ pub trait Peer {
     /// Make deliveries fail until [`bring_up`](Self::bring_up). `false`: this peer cannot fail.
     fn take_down(&self) -> bool;
     fn bring_up(&self);
+}
+
+/// A receiving side that is spoken to by HTTP, one request for each message.
+pub trait WebPeer {
+    /// Options that lead to this peer, with an attempt that may take so many seconds.
+    fn impatient(&self, seconds: f64) -> std::sync::Arc<dyn nethical_destinations::Validated>;
+    /// Answer the next request like this.
+    fn answer(&self, answer: nethical_receivers::http::Answer);
+    /// Answer every request like this.
+    fn always(&self, answer: nethical_receivers::http::Answer);
+    /// Requests that came, also those of no avail.
+    fn requests(&self) -> u64;
 }

@@ -6,21 +6,25 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nethical_core::event::Event;
+use nethical_core::event::{Event, Message};
 use nethical_destinations::Validated;
 use nethical_destinations::cloudwatch::CloudWatchConfig;
+use nethical_destinations::http::HttpConfig;
 use nethical_destinations::jsonl::JsonlConfig;
 use nethical_destinations::memory::MemoryConfig;
+use nethical_destinations::support::webhook::Seconds;
 use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
+use nethical_receivers::http::{Answer, HttpPeer};
 use nethical_receivers::syslog::{Receiver, parse};
 
-use crate::Peer;
+use crate::{Peer, WebPeer};
 
 /// Start the peer of this destination.
 pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
     match destination {
         "cloudwatch" => Box::new(LogStream(CloudWatch::start().unwrap())),
+        "http" => Box::new(Hook::new()),
         "jsonl" => Box::new(JsonlFile::new()),
         "memory" => Box::new(InMemory(MemoryConfig::default())),
         "syslog" => Box::new(SyslogOverTcp::new()),
@@ -157,5 +161,81 @@ impl Peer for LogStream {
 
     fn bring_up(&self) {
         self.0.behave(|behaviour| behaviour.always = None);
+    }
+}
+
+/// A message about this text.
+fn message(text: &str) -> Event {
+    Message::new("conformance", serde_json::json!({ "message": text })).encode().event
+}
+
+/// Any web address.
+struct Hook {
+    peers: RefCell<Vec<HttpPeer>>,
+}
+
+impl Hook {
+    fn new() -> Self {
+        Self { peers: RefCell::new(vec![HttpPeer::start().unwrap()]) }
+    }
+
+    fn options(&self) -> HttpConfig {
+        HttpConfig::new(format!("{}/hook", self.last().url()).parse().unwrap())
+    }
+
+    fn last(&self) -> HttpPeer {
+        self.peers.borrow().last().unwrap().clone()
+    }
+}
+
+impl Peer for Hook {
+    fn config(&self) -> Arc<dyn Validated> {
+        Arc::new(self.options())
+    }
+
+    fn event(&self, text: &str) -> Event {
+        message(text)
+    }
+
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    fn web(&self) -> Option<&dyn WebPeer> {
+        Some(self)
+    }
+
+    fn received(&self) -> Vec<String> {
+        let requests: Vec<_> = self.peers.borrow().iter().flat_map(HttpPeer::requests).collect();
+        let posts = requests.iter().filter(|request| request.method == "POST");
+        posts.map(|request| request.header("webhook-id").unwrap().to_owned()).collect()
+    }
+
+    fn take_down(&self) -> bool {
+        self.last().stop();
+        true
+    }
+
+    fn bring_up(&self) {
+        let again = HttpPeer::start_at(self.last().address()).unwrap();
+        self.peers.borrow_mut().push(again);
+    }
+}
+
+impl WebPeer for Hook {
+    fn impatient(&self, seconds: f64) -> Arc<dyn Validated> {
+        Arc::new(HttpConfig { timeout: Seconds::new(seconds).unwrap(), ..self.options() })
+    }
+
+    fn answer(&self, answer: Answer) {
+        self.last().answer(answer);
+    }
+
+    fn always(&self, answer: Answer) {
+        self.last().always(answer);
+    }
+
+    fn requests(&self) -> u64 {
+        self.last().count()
     }
 }

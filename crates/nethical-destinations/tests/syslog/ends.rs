@@ -100,7 +100,7 @@ fn a_receiver_that_hangs_up_at_once_is_seen_by_the_probe() {
     std::thread::spawn(move || while listener.accept().is_ok() {});
     let error = open(config(Protocol::Tcp, port)).probe().unwrap_err();
     assert_eq!(error.code(), "syslog.closed");
-    assert!(error.hint().unwrap().contains("framing"));
+    assert!(error.hint().unwrap().contains("max-connections"));
 }
 
 #[test]

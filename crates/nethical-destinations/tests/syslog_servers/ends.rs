@@ -9,7 +9,7 @@ use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use testkit::events;
 use testkit::peers::{Kind, Server, Setup};
 
-fn open(config: SyslogConfig) -> Connector {
+pub(crate) fn open(config: SyslogConfig) -> Connector {
     let settings =
         Settings { spool: SpoolSettings::off(), observer: Arc::new(|_| {}), ..Settings::default() };
     connect(Arc::new(config), "syslog", settings).unwrap()

@@ -49,7 +49,7 @@ use self::rules::{LimitsTable, RedactionTable};
 pub use self::search::{CONFIG_VARIABLE, find};
 pub use self::section::{Configured, Section};
 use self::spool::SpoolTable;
-use crate::{LogAggregator, MlPlatformManager, Nethical};
+use crate::{LogAggregator, MlPlatformManager, Nethical, Webhook, WebhookManager};
 
 /// The tables that a configuration can have.
 const TABLES: [&str; 6] = ["logging", "alerts", "runs", "spool", "redaction", "limits"];
@@ -159,8 +159,18 @@ impl Config {
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
+        let webhooks = WebhookManager::new();
+        for destination in self.section(Section::Alerts) {
+            match destination.connect(change) {
+                Ok(connector) => {
+                    let webhook = Webhook::from(connector).from_level(destination.level());
+                    webhooks.add_webhook(destination.name(), webhook);
+                }
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
         if problems.is_empty() {
-            Ok(Nethical::new(logs, runs))
+            Ok(Nethical::new(logs, runs, webhooks))
         } else {
             Err(ConfigError::from_problems(&self.document, problems))
         }

@@ -2,6 +2,7 @@
 //!
 //! Needs no account, server or configuration. It grows with every destination.
 
+mod inbox;
 mod model;
 
 use std::fs;
@@ -22,6 +23,7 @@ use nethical::destinations::memory::MemoryConfig;
 use nethical::destinations::{Validated, connect};
 use nethical::{Error, Level, LogAggregator, Metadata, Status, fields};
 
+use self::inbox::{Inbox, Received};
 use self::model::{Network, Score, Spirals};
 
 const POINTS: usize = 2_000;
@@ -50,17 +52,21 @@ struct Shown {
 /// Run the demo.
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
     let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("nethical-demo"));
-    let (logs, shown) = destinations(&dir)?;
+    let inbox = Inbox::open()?;
+    let (logs, shown) = destinations(&dir, &inbox)?;
     let calls = train(&logs, args.epochs);
     let all_delivered = logs.close_all(PATIENCE);
-    let statuses = logs.statuses();
-    report(&statuses, &shown, &calls)
+    let (statuses, received) = (logs.statuses(), inbox.read());
+    report(&statuses, &shown, &calls, &received)
         .map_err(|error| Error::unavailable("demo.output", error.to_string()))?;
-    let whole = all_delivered && statuses.iter().all(|status| status.ledger.balances());
+    let sent = statuses.iter().map(|status| status.ledger.sent).sum::<u64>();
+    let whole = all_delivered
+        && statuses.iter().all(|status| status.ledger.balances())
+        && (received.understood, received.malformed) == (sent, 0);
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn destinations(dir: &Path) -> Result<(LogAggregator, Vec<Shown>), Error> {
+fn destinations(dir: &Path, inbox: &Inbox) -> Result<(LogAggregator, Vec<Shown>), Error> {
     let (all, alarms) = (dir.join("training.jsonl"), dir.join("warnings.jsonl"));
     for file in [&all, &alarms] {
         let _ = fs::remove_file(file);
@@ -70,10 +76,12 @@ fn destinations(dir: &Path) -> Result<(LogAggregator, Vec<Shown>), Error> {
     logs.add(open(Arc::new(JsonlConfig::new(&all)), "training")?);
     logs.add_from(open(Arc::new(JsonlConfig::new(&alarms)), "warnings")?, Level::Warning);
     logs.add_from(open(Arc::new(MemoryConfig::default()), "memory")?, Level::Info);
+    logs.add_from(inbox.connect()?, Level::Info);
     let shown = vec![
         Shown { name: "training", takes: "every entry", look: all.display().to_string() },
         Shown { name: "warnings", takes: "from WARNING", look: alarms.display().to_string() },
         Shown { name: "memory", takes: "from INFO", look: "in this process only".to_owned() },
+        Shown { name: "syslog", takes: "from INFO", look: inbox.shown() },
     ];
     Ok((logs, shown))
 }
@@ -145,7 +153,7 @@ fn progress_bar(epochs: u32) -> ProgressBar {
     bar
 }
 
-fn report(statuses: &[Status], shown: &[Shown], calls: &[Duration]) -> io::Result<()> {
+fn report(statuses: &[Status], shown: &[Shown], calls: &[Duration], received: &Received) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{}", table(statuses, shown, &CallTimes::of(calls)))?;
     if statuses.iter().all(|status| status.ledger.balances() && status.ledger.waiting == 0) {
@@ -159,6 +167,11 @@ fn report(statuses: &[Status], shown: &[Shown], calls: &[Duration]) -> io::Resul
         out,
         "call: how long one log call, to all destinations together, kept the training ({} calls)",
         calls.len()
+    )?;
+    let Received { understood, malformed, last } = received;
+    writeln!(
+        out,
+        "syslog: the receiver took {understood} messages of RFC 5424, {malformed} malformed; the last one:\n  {last}"
     )?;
     out.flush()
 }

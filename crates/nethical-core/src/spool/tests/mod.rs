@@ -4,3 +4,4 @@ mod cases;
 mod damage;
 mod model;
 mod sim;
+mod threads;

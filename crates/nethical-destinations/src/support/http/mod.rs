@@ -7,6 +7,7 @@
 mod failure;
 mod upload;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,17 +52,26 @@ impl Response {
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         const MOST: u64 = 3_600;
         let text = self.header("retry-after")?.trim();
-        let seconds = match text.parse::<u64>() {
-            Ok(seconds) => seconds,
-            Err(_) => u64::try_from(parse_date(text)?.as_second() - now.as_second()).unwrap_or(0),
+        let seconds = match seconds(text) {
+            Some(seconds) => seconds,
+            None => Duration::from_secs(
+                u64::try_from(parse_date(text)?.as_second() - now.as_second()).unwrap_or(0),
+            ),
         };
-        Some(Duration::from_secs(seconds.min(MOST)))
+        Some(seconds.min(Duration::from_secs(MOST)))
     }
 
     /// The server's clock, if it says what it shows.
     pub(crate) fn date(&self) -> Option<Timestamp> {
         parse_date(self.header("date")?)
     }
+}
+
+/// Seconds as some services write them, also with a fraction.
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
+    let is_number = text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|_| is_number).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
 /// A date as HTTP writes it (RFC 9110, `IMF-fixdate`): `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -91,8 +101,22 @@ impl Default for Deadlines {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     inner: reqwest::Client,
-    deadlines: Deadlines,
+    how: How,
     max_answer: usize,
+}
+
+/// How a client is built.
+#[derive(Debug, Clone, Default)]
+struct How {
+    deadlines: Deadlines,
+    /// Instead of ours.
+    user_agent: Option<String>,
+    /// Whatever the environment says, no proxy.
+    no_proxy: bool,
+    /// Connections to a host that are kept while nothing is to be sent. Default 2.
+    idle: Option<usize>,
+    /// The only addresses of a host.
+    pinned: Option<(String, Vec<SocketAddr>)>,
 }
 
 impl Client {
@@ -102,8 +126,39 @@ impl Client {
     /// # Errors
     /// If TLS cannot be set up.
     pub(crate) fn new(deadlines: Deadlines) -> Result<Self, Error> {
-        let inner = builder(deadlines).build().or_else(|_| bundled_roots(builder(deadlines)).build());
-        Ok(Self { inner: inner.map_err(|error| no_client(&error))?, deadlines, max_answer: MAX_ANSWER })
+        Self::build(How { deadlines, ..How::default() })
+    }
+
+    /// A client that keeps more connections, may have another name, and none that it lets a proxy look up hosts.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(crate) fn for_webhooks(
+        deadlines: Deadlines,
+        user_agent: Option<&str>,
+        no_proxy: bool,
+    ) -> Result<Self, Error> {
+        let user_agent = user_agent.map(str::to_owned);
+        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), pinned: None })
+    }
+
+    /// A client like this one for which a host has these addresses and no others.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
+        let pinned = Some((host.to_owned(), addresses.to_vec()));
+        Self::build(How { pinned, no_proxy: true, ..self.how.clone() })
+    }
+
+    fn build(how: How) -> Result<Self, Error> {
+        let inner = builder(&how).build().or_else(|_| bundled_roots(builder(&how)).build());
+        let inner = inner.map_err(|error| {
+            let cause = failure::innermost(&error);
+            Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
+                .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
+        })?;
+        Ok(Self { inner, how, max_answer: MAX_ANSWER })
     }
 
     /// The same, reading up to this many bytes of an answer.
@@ -118,15 +173,15 @@ impl Client {
     /// # Errors
     /// If there was no answer in time, or half a one.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
-        let total = tokio::time::timeout(self.deadlines.total, self.exchange(request));
-        total.await.unwrap_or_else(|_| Err(Failure::late(Phase::Body, self.deadlines.total)))
+        let total = tokio::time::timeout(self.how.deadlines.total, self.exchange(request));
+        total.await.unwrap_or_else(|_| Err(Failure::late(Phase::Body, self.how.deadlines.total)))
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, Failure> {
         let sent = self.inner.execute(self.prepare(request)?);
-        let answer = tokio::time::timeout(self.deadlines.first_byte, sent).await;
+        let answer = tokio::time::timeout(self.how.deadlines.first_byte, sent).await;
         let answer = answer
-            .map_err(|_| Failure::late(Phase::Head, self.deadlines.first_byte))?
+            .map_err(|_| Failure::late(Phase::Head, self.how.deadlines.first_byte))?
             .map_err(|error| Failure::new(error, Phase::Head))?;
         self.read(answer).await
     }
@@ -156,20 +211,22 @@ impl Client {
     }
 }
 
-fn no_client(error: &reqwest::Error) -> Error {
-    let cause = failure::innermost(error);
-    Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
-        .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
-}
-
-fn builder(deadlines: Deadlines) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("nethical/", env!("CARGO_PKG_VERSION")))
+fn builder(how: &How) -> reqwest::ClientBuilder {
+    const NAME: &str = concat!("nethical/", env!("CARGO_PKG_VERSION"));
+    let mut builder = reqwest::Client::builder();
+    if how.no_proxy {
+        builder = builder.no_proxy();
+    }
+    if let Some((host, addresses)) = &how.pinned {
+        builder = builder.resolve_to_addrs(host, addresses);
+    }
+    builder
+        .user_agent(how.user_agent.as_deref().unwrap_or(NAME))
         .redirect(Policy::none())
-        .connect_timeout(deadlines.connect)
+        .connect_timeout(how.deadlines.connect)
         // Earlier than the servers that are quickest to close an idle connection, which takes 5 s.
         .pool_idle_timeout(Duration::from_secs(4))
-        .pool_max_idle_per_host(2)
+        .pool_max_idle_per_host(how.idle.unwrap_or(2))
         .tcp_nodelay(true)
 }
 

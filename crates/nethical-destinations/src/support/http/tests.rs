@@ -55,6 +55,10 @@ fn a_pause_up_to_a_date_is_understood_and_bounded() {
     assert_eq!(after("Sun, 01 Mar 2026 11:00:00 GMT"), Some(0));
     assert_eq!(after("86400"), Some(3_600));
     assert_eq!(after("soon"), None);
+    for malformed in ["", "-1", "1e3", "NaN", "inf", "1,5", "+5"] {
+        assert_eq!(after(malformed), None, "{malformed}");
+    }
+    assert_eq!(after("0.65"), Some(0));
 }
 
 #[test]
@@ -100,5 +104,5 @@ fn what_was_never_sent_is_not_in_doubt() {
 
 #[test]
 fn the_bundled_roots_make_a_client() {
-    assert!(bundled_roots(builder(Deadlines::default())).build().is_ok());
+    assert!(bundled_roots(builder(&How::default())).build().is_ok());
 }

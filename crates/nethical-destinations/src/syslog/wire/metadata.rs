@@ -2,62 +2,82 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
-
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde::{Deserialize, de};
-use serde_json::value::RawValue;
 
 /// The longest PARAM-NAME (RFC 5424, section 6.3.3).
 const LONGEST_NAME: usize = 32;
 
 /// Call `visit` with the name and the JSON of each member of an object, in order, until it says `false`.
-pub(super) fn members(object: &RawValue, visit: &mut dyn FnMut(&str, &RawValue) -> bool) {
-    let mut json = serde_json::Deserializer::from_str(object.get());
-    // Metadata is always an object; what is none has no members.
-    let _ = json.deserialize_map(Members(visit));
+/// What is no object has no members, and what is damaged ends there.
+pub(super) fn members<'j>(object: &'j str, visit: &mut dyn FnMut(&str, &'j str) -> bool) {
+    let mut rest = trimmed(object).strip_prefix('{');
+    while let Some((name, value, after)) = rest.and_then(member) {
+        if !visit(&text(name), value) {
+            return;
+        }
+        rest = after.strip_prefix(',');
+    }
 }
 
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// The first `"name":value`, and what comes after it.
+fn member(json: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = value(trimmed(json))?;
+    let (value, rest) = value(trimmed(trimmed(rest).strip_prefix(':')?))?;
+    name.starts_with('"').then_some((name, value, trimmed(rest)))
+}
 
-struct Members<'v>(&'v mut dyn FnMut(&str, &RawValue) -> bool);
+/// Without the blanks before it, of which there usually are none.
+fn trimmed(json: &str) -> &str {
+    if json.as_bytes().first().is_some_and(u8::is_ascii_whitespace) { json.trim_start() } else { json }
+}
 
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Text(name)) = map.next_key()? {
-            let value: &RawValue = map.next_value()?;
-            if !(self.0)(&name, value) {
-                return Err(de::Error::custom("enough"));
-            }
+/// The value at the start of `json`, and what comes after it.
+fn value(json: &str) -> Option<(&str, &str)> {
+    let bytes = json.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    loop {
+        match bytes.get(at)? {
+            b'"' => at = end_of_string(bytes, at)?,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' | b',' if depth == 0 => return json.split_at_checked(at),
+            b'}' | b']' => depth -= 1,
+            _ => {}
         }
-        Ok(())
+        at += 1;
+        let is_whole = depth == 0 && matches!(bytes.get(at - 1), Some(b'"' | b'}' | b']'));
+        if is_whole || depth == 0 && matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t' | b':')) {
+            return json.split_at_checked(at);
+        }
+    }
+}
+
+/// Where the string ends that begins at `start`.
+fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 
 /// The text of a JSON string; of anything else its JSON.
-pub(super) fn text(value: &RawValue) -> Cow<'_, str> {
-    if value.get().starts_with('"')
-        && let Ok(Text(text)) = serde_json::from_str(value.get())
-    {
-        return text;
+pub(super) fn text(value: &str) -> Cow<'_, str> {
+    match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(text) if !text.contains('\\') => Cow::Borrowed(text),
+        Some(_) => serde_json::from_str(value).map_or(Cow::Borrowed(value), Cow::Owned),
+        None => Cow::Borrowed(value),
     }
-    Cow::Borrowed(value.get())
 }
 
 /// Call `visit` with each value that is no object, and the names that lead to it joined by `/`, which
 /// both rsyslog and syslog-ng leave alone (a dot would nest). An empty object counts as a value.
-pub(super) fn leaves(object: &RawValue, visit: &mut dyn FnMut(&str, &RawValue) -> bool) {
+pub(super) fn leaves(object: &str, visit: &mut dyn FnMut(&str, &str) -> bool) {
     descend(object, &mut String::new(), visit);
 }
 
-fn descend(object: &RawValue, path: &mut String, visit: &mut dyn FnMut(&str, &RawValue) -> bool) -> bool {
+fn descend(object: &str, path: &mut String, visit: &mut dyn FnMut(&str, &str) -> bool) -> bool {
     let mut go_on = true;
     members(object, &mut |name, value| {
         let before = path.len();
@@ -65,7 +85,7 @@ fn descend(object: &RawValue, path: &mut String, visit: &mut dyn FnMut(&str, &Ra
             path.push('/');
         }
         path.push_str(name);
-        let is_parent = value.get().starts_with('{') && value.get() != "{}";
+        let is_parent = value.starts_with('{') && value != "{}";
         go_on = if is_parent { descend(value, path, visit) } else { visit(path, value) };
         path.truncate(before);
         go_on
@@ -86,9 +106,16 @@ pub(super) struct Names {
 const FEW: usize = 24;
 
 impl Names {
+    /// Forget all names.
+    pub(super) fn clear(&mut self) {
+        self.few.clear();
+        self.many.clear();
+    }
+
     /// Write the name for this path.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, path: &str) {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_/:@-".contains(&byte);
+        let fits =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b':' | b'@' | b'-');
         let start = out.len();
         super::text::clean(out, path, LONGEST_NAME + 1, fits);
         if out.len() == start {
@@ -114,7 +141,9 @@ impl Names {
 
     fn claim(&mut self, name: &[u8]) -> bool {
         let mut padded = [0; LONGEST_NAME];
-        padded.iter_mut().zip(name).for_each(|(to, &from)| *to = from);
+        if let Some(start) = padded.get_mut(..name.len()) {
+            start.copy_from_slice(name);
+        }
         if self.few.contains(&padded) {
             return false;
         }
@@ -134,12 +163,14 @@ fn hash(path: &str, salt: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn leaves_of(json: &str) -> Vec<(String, String)> {
-        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
         let mut found = Vec::new();
-        leaves(&raw, &mut |path, value| {
+        leaves(json, &mut |path, value| {
             found.push((path.to_owned(), text(value).into_owned()));
             true
         });
@@ -163,13 +194,37 @@ mod tests {
 
     #[test]
     fn visiting_can_end_early() {
-        let raw: Box<RawValue> = serde_json::from_str(r#"{"a":{"b":1,"c":2},"d":3}"#).unwrap();
         let mut seen = 0;
-        leaves(&raw, &mut |_, _| {
+        leaves(r#"{"a":{"b":1,"c":2},"d":3}"#, &mut |_, _| {
             seen += 1;
             false
         });
         assert_eq!(seen, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn members_are_those_that_a_json_parser_finds(
+            members in prop::collection::vec((any::<String>(), any::<String>(), any::<i64>()), 0..6),
+            pretty in any::<bool>(),
+        ) {
+            let object: serde_json::Map<_, _> = members
+                .into_iter()
+                .map(|(name, text, number)| (name, json!([text, { text: [number, true] }, null, "\\"])))
+                .collect();
+            let written = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) };
+            let mut found = serde_json::Map::new();
+            super::members(&written.unwrap(), &mut |name, value| {
+                found.insert(name.to_owned(), serde_json::from_str(value).unwrap());
+                true
+            });
+            prop_assert_eq!(found, object);
+        }
+
+        #[test]
+        fn damaged_metadata_ends_where_it_is_damaged(text in "[{}\\[\\]:,\"a1 \\\\]{0,30}") {
+            leaves(&text, &mut |_, _| true);
+        }
     }
 
     #[test]

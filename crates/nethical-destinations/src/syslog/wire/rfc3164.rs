@@ -7,7 +7,6 @@ use std::io::Write;
 
 use jiff::tz::TimeZone;
 use nethical_core::event::{Event, LogView};
-use serde_json::value::RawValue;
 
 use super::{Format, Formatter, metadata, text};
 
@@ -23,7 +22,7 @@ const OMITTED: usize = 32;
 pub(super) fn write(formatter: &Formatter, event: &Event, view: &LogView<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     header(formatter, event, view, out);
-    let json = Some(view.metadata.get()).filter(|json| *json != "{}");
+    let json = Some(view.metadata).filter(|json| *json != "{}");
     let room = formatter.max_size.saturating_sub(out.len() - start);
     let json_size = json.map_or(0, |json| json.len() + 1);
     let one_line = formatter.one_line();
@@ -88,7 +87,7 @@ fn header(formatter: &Formatter, event: &Event, view: &LogView<'_>, out: &mut Ve
 }
 
 /// The members of an object that fit into `room` bytes, as an object that says how many others there were.
-fn members(object: &RawValue, room: usize, out: &mut Vec<u8>) {
+fn members(object: &str, room: usize, out: &mut Vec<u8>) {
     let (room, mut omitted) = (room.saturating_sub(OMITTED), 0_usize);
     out.push(b'{');
     metadata::members(object, &mut |name, value| {
@@ -99,8 +98,8 @@ fn members(object: &RawValue, room: usize, out: &mut Vec<u8>) {
         string(out, name);
         out.push(b':');
         let left = room.saturating_sub(out.len());
-        if value.get().len() <= left {
-            out.extend_from_slice(value.get().as_bytes());
+        if value.len() <= left {
+            out.extend_from_slice(value.as_bytes());
         } else {
             omitted += 1;
             if left < WORTH_CUTTING {

@@ -3,10 +3,7 @@
 //! The element `nethical` holds the id of the event, the source if APP-NAME is not exactly that, and
 //! what had to be cut; `meta` holds the metadata. There is no BOM before the text: rsyslog keeps it.
 
-use std::cell::Cell;
-
 use nethical_core::event::LogView;
-use serde_json::value::RawValue;
 
 use super::metadata::{self, Names};
 use super::{Formatter, text};
@@ -20,17 +17,19 @@ const WORTH_CUTTING: usize = 96;
 /// The longest source that stands in structured data.
 const LONGEST_SOURCE: usize = 255;
 
-pub(super) fn write(formatter: &Formatter, view: &LogView<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(formatter: &Formatter, view: &LogView<'_>, names: &mut Names, out: &mut Vec<u8>) {
     let start = out.len();
     header(formatter, view, out);
     let head = out.len();
     own(formatter, view, out, &Notes::default());
-    let mut meta = Vec::new();
     let limit = formatter.max_size;
-    let omitted = params(formatter, view.metadata, limit, &mut meta, false);
-    element(formatter, &meta, out);
-    let sized = out.len() - start + view.message.len();
-    if omitted == 0 && sized < limit {
+    let params_start = out.len();
+    let omitted = element(formatter, out, |out| {
+        names.clear();
+        params(formatter, view.metadata, limit, names, out, false)
+    });
+    let meta = out.len() - params_start;
+    if omitted == 0 && out.len() - start + view.message.len() < limit {
         let before = out.len();
         body(formatter, &view.message, out);
         if out.len() - start <= limit {
@@ -39,7 +38,8 @@ pub(super) fn write(formatter: &Formatter, view: &LogView<'_>, out: &mut Vec<u8>
         out.truncate(before);
     }
     out.truncate(head);
-    write_cut(formatter, view, head - start, &meta, omitted > 0, out);
+    let wanted = if omitted > 0 { usize::MAX } else { meta };
+    write_cut(formatter, view, head - start, wanted, names, out);
 }
 
 fn header(formatter: &Formatter, view: &LogView<'_>, out: &mut Vec<u8>) {
@@ -73,7 +73,7 @@ fn own(formatter: &Formatter, view: &LogView<'_>, out: &mut Vec<u8>, notes: &Not
     out.extend_from_slice(b"[nethical@");
     text::number(out, formatter.enterprise_id as usize);
     out.extend_from_slice(b" id=\"");
-    out.extend_from_slice(view.id.to_string().as_bytes());
+    out.extend_from_slice(view.id.encode(&mut [0; 36]).as_bytes());
     out.push(b'"');
     let source_room = source_room(formatter);
     if source_room > 0 && !is_app_name(formatter, &view.source) {
@@ -113,36 +113,40 @@ fn is_app_name(formatter: &Formatter, source: &str) -> bool {
         && source != "-"
 }
 
-/// Write the metadata as parameters, at most `room` bytes; with `cut` a value that is too long is cut. Returns how many values were left out or cut.
-fn params(formatter: &Formatter, metadata: &RawValue, room: usize, out: &mut Vec<u8>, cut: bool) -> usize {
-    if metadata.get() == "{}" {
+/// Write the metadata as parameters, at most `room` bytes; with `cut` a value that is too long is cut. Returns how
+/// many values were left out or cut.
+fn params(
+    formatter: &Formatter,
+    metadata: &str,
+    room: usize,
+    names: &mut Names,
+    out: &mut Vec<u8>,
+    cut: bool,
+) -> usize {
+    if metadata == "{}" {
         return 0;
     }
-    let (mut names, lost) = (Names::default(), Cell::new(0));
+    let (first, mut lost) = (out.len(), 0);
     let write_value = |out: &mut Vec<u8>, text: &str| text::value(out, text, formatter.one_line());
     metadata::leaves(metadata, &mut |path, value| {
         let start = out.len();
-        if start >= room {
-            lost.set(lost.get() + 1);
+        let used = start - first;
+        if used >= room {
+            lost += 1;
             return cut;
         }
         out.push(b' ');
         names.write(out, path);
         out.extend_from_slice(b"=\"");
-        let left = room.saturating_sub(out.len() + 1);
+        let left = room.saturating_sub(out.len() - first + 1);
         let text = metadata::text(value);
-        let fits = if text.len() <= left {
-            let before = out.len();
+        let before = out.len();
+        if text.len() <= left {
             write_value(out, &text);
-            out.len() - before <= left || {
-                out.truncate(before);
-                false
-            }
-        } else {
-            false
-        };
-        if !fits {
-            lost.set(lost.get() + 1);
+        }
+        if text.len() > left || out.len() - before > left {
+            out.truncate(before);
+            lost += 1;
             if left < WORTH_CUTTING || !cut {
                 out.truncate(start);
                 return cut;
@@ -153,16 +157,22 @@ fn params(formatter: &Formatter, metadata: &RawValue, room: usize, out: &mut Vec
         out.push(b'"');
         true
     });
-    lost.get()
+    lost
 }
 
-fn element(formatter: &Formatter, params: &[u8], out: &mut Vec<u8>) {
-    if !params.is_empty() {
-        out.extend_from_slice(b"[meta@");
-        text::number(out, formatter.enterprise_id as usize);
-        out.extend_from_slice(params);
+/// The element with what `write` puts into it; none if that is nothing. Returns what `write` does.
+fn element<T>(formatter: &Formatter, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let start = out.len();
+    out.extend_from_slice(b"[meta@");
+    text::number(out, formatter.enterprise_id as usize);
+    let empty = out.len();
+    let written = write(out);
+    if out.len() == empty {
+        out.truncate(start);
+    } else {
         out.push(b']');
     }
+    written
 }
 
 fn body(formatter: &Formatter, message: &str, out: &mut Vec<u8>) {
@@ -172,30 +182,30 @@ fn body(formatter: &Formatter, message: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// The same within the largest size.
+/// The same within the largest size. The metadata wants this much of the room.
 fn write_cut(
     formatter: &Formatter,
     view: &LogView<'_>,
     head: usize,
-    meta: &[u8],
-    meta_is_more: bool,
+    wanted: usize,
+    names: &mut Names,
     out: &mut Vec<u8>,
 ) {
-    let mut element_start = Vec::new();
-    element(formatter, b" ", &mut element_start);
-    own(formatter, view, &mut element_start, &Notes::default());
-    let room = formatter.max_size.saturating_sub(head + element_start.len() + NOTES + 1);
-    let wanted = if meta_is_more { room } else { meta.len() };
-    let (_, meta_room) = Formatter::share(room, view.message.len(), wanted);
+    let mut around = Vec::new();
+    element(formatter, &mut around, |out| out.push(b' '));
+    own(formatter, view, &mut around, &Notes::default());
+    let room = formatter.max_size.saturating_sub(head + around.len() + NOTES + 1);
+    let (_, meta_room) = Formatter::share(room, view.message.len(), wanted.min(room));
     let mut meta = Vec::new();
-    let omitted = params(formatter, view.metadata, meta_room, &mut meta, true);
+    names.clear();
+    let omitted = params(formatter, view.metadata, meta_room, names, &mut meta, true);
     let mut message = Vec::new();
     let cut = text::cut(&mut message, &view.message, room.saturating_sub(meta.len()), |out, text| {
         text::message(out, text, formatter.one_line());
     });
     let notes = Notes { truncated: cut || omitted > 0, length: cut.then_some(view.message.len()), omitted };
     own(formatter, view, out, &notes);
-    element(formatter, &meta, out);
+    element(formatter, out, |out| out.extend_from_slice(&meta));
     if !message.is_empty() {
         out.push(b' ');
         out.extend_from_slice(&message);

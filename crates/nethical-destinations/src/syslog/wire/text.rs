@@ -8,6 +8,9 @@ pub(super) fn number(out: &mut Vec<u8>, value: usize) {
 /// `text` with every character that does not fit replaced by `_`, cut to `longest` bytes. `fits` must
 /// only take ASCII.
 pub(super) fn clean(out: &mut Vec<u8>, text: &str, longest: usize, fits: impl Fn(u8) -> bool) {
+    if text.len() <= longest && text.bytes().all(&fits) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let clean = |found: char| u8::try_from(found).ok().filter(|&byte| fits(byte)).unwrap_or(b'_');
     out.extend(text.chars().take(longest).map(clean));
 }
@@ -25,35 +28,51 @@ pub(super) fn field(out: &mut Vec<u8>, text: &str, longest: usize) {
 /// A text for people. NUL, at which receivers written in C would stop, becomes `\0`; with `one_line`
 /// a line feed becomes `\n` and a carriage return `\r`.
 pub(super) fn message(out: &mut Vec<u8>, text: &str, one_line: bool) {
-    replace(out, text, |byte| match byte {
-        0 => Some(b"\\0"),
-        b'\n' if one_line => Some(b"\\n"),
-        b'\r' if one_line => Some(b"\\r"),
-        _ => None,
+    let next = |text: &[u8]| match one_line {
+        true => memchr::memchr3(0, b'\n', b'\r', text),
+        false => memchr::memchr(0, text),
+    };
+    replace(out, text, next, |byte| match byte {
+        b'\n' => b"\\n",
+        b'\r' => b"\\r",
+        _ => b"\\0",
     });
 }
 
 /// A value of structured data (RFC 5424, section 6.3.3). Read back it is what [`message`] writes.
 pub(super) fn value(out: &mut Vec<u8>, text: &str, one_line: bool) {
-    replace(out, text, |byte| match byte {
-        b'"' => Some(b"\\\""),
-        b'\\' => Some(b"\\\\"),
-        b']' => Some(b"\\]"),
-        0 => Some(b"\\\\0"),
-        b'\n' if one_line => Some(b"\\\\n"),
-        b'\r' if one_line => Some(b"\\\\r"),
-        _ => None,
-    });
+    let is_special = |byte: &u8| match byte {
+        b'"' | b'\\' | b']' | 0 => true,
+        b'\n' | b'\r' => one_line,
+        _ => false,
+    };
+    replace(
+        out,
+        text,
+        |text| text.iter().position(is_special),
+        |byte| match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b']' => b"\\]",
+            b'\n' => b"\\\\n",
+            b'\r' => b"\\\\r",
+            _ => b"\\\\0",
+        },
+    );
 }
 
-fn replace(out: &mut Vec<u8>, text: &str, escape: impl Fn(u8) -> Option<&'static [u8]>) {
+/// `text` with each byte that `next` finds written as `escape` says.
+fn replace(
+    out: &mut Vec<u8>,
+    text: &str,
+    next: impl Fn(&[u8]) -> Option<usize>,
+    escape: impl Fn(u8) -> &'static [u8],
+) {
     let mut rest = text.as_bytes();
-    while let Some((at, escaped)) = rest.iter().enumerate().find_map(|(at, &byte)| Some((at, escape(byte)?)))
-    {
-        let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+    while let Some((plain, [byte, tail @ ..])) = next(rest).and_then(|at| rest.split_at_checked(at)) {
         out.extend_from_slice(plain);
-        out.extend_from_slice(escaped);
-        rest = tail.get(1..).unwrap_or_default();
+        out.extend_from_slice(escape(*byte));
+        rest = tail;
     }
     out.extend_from_slice(rest);
 }

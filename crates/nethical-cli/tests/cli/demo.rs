@@ -1,0 +1,22 @@
+//! `nethical demo`
+
+use crate::Sandbox;
+
+#[test]
+fn the_demo_accounts_for_every_entry_at_every_destination() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&["demo", "--epochs", "1", "--dir", "demo"]).code(0);
+    let rows: Vec<_> =
+        ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for row in [
+        "training every entry 103 103 0 0 0 0",
+        "warnings from WARNING 0 0 0 0 0 0",
+        "memory from INFO 3 3 0 0 0 0",
+        "syslog from INFO 3 0 3 0 0 0",
+    ] {
+        assert!(rows.iter().any(|line| line.starts_with(row)), "{row}: {rows:#?}");
+    }
+    assert!(ended.stdout.contains("the receiver took 3 messages of RFC 5424, 0 malformed"), "{ended:?}");
+    assert!(ended.stdout.contains("training finished"), "the last message is shown: {ended:?}");
+    assert_eq!(sandbox.messages("demo/training.jsonl").len(), 103);
+}
