@@ -8,6 +8,7 @@ mod demo;
 mod interrupt;
 mod log;
 mod readme;
+mod runs;
 mod spool;
 mod stdin;
 

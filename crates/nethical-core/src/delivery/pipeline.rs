@@ -30,8 +30,8 @@ use crate::delivery::spooled::Spooled;
 use crate::delivery::status::Status;
 use crate::delivery::store::Reports;
 use crate::delivery::{
-    Answer, Attended, Batch, Delivery, DeliveryStatus, Destination, DropReason, Error, Kind, Outcome, Policy, Profile,
-    Receipt, ReceiptKind, runtime,
+    Answer, Attended, Batch, Delivery, DeliveryStatus, Destination, DropReason, Error, Kind, Outcome, Policy,
+    Profile, Receipt, ReceiptKind, runtime,
 };
 use crate::event::{Event, Timestamp};
 

@@ -110,7 +110,8 @@ mod tests {
         assert_eq!(turns.take(), Ok(()));
         let wait = turns.take().unwrap_err();
         assert!(wait > Duration::from_millis(1_900), "one attempt each two seconds: {wait:?}");
-        let error = Error::new(crate::delivery::Kind::RateLimited(Some(Duration::from_secs(30))), "t", "slow down");
+        let error =
+            Error::new(crate::delivery::Kind::RateLimited(Some(Duration::from_secs(30))), "t", "slow down");
         assert!(matches!(turns.failed(&error), Some(Change::Down(_))));
         tokio::time::advance(Duration::from_secs(29)).await;
         assert!(turns.take().is_err());

@@ -13,10 +13,10 @@ use nethical_core::delivery::{Error, Kind, runtime};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::file::{Part, pieces};
 use super::graphql::{self, Features, Query, Said, Target};
 use super::stream::{self, Chunk, Taken};
 use super::{errors, limits};
-use super::file::{Part, pieces};
 use crate::support::http::{Client, Deadlines, Request, Response};
 
 /// Bytes of an answer that are read where a run's whole configuration may be in it.
@@ -70,12 +70,17 @@ impl Api {
     ///
     /// # Errors
     /// If it was not answered, or refused.
-    pub(super) async fn query<T: DeserializeOwned>(&self, query: Query, variables: &Value) -> Result<T, Error> {
+    pub(super) async fn query<T: DeserializeOwned>(
+        &self,
+        query: Query,
+        variables: &Value,
+    ) -> Result<T, Error> {
         let body = graphql::query(query, variables).into();
         let url = format!("{}/graphql", self.base_url);
         let request = Request { method: "POST", url, headers: self.headers(), body };
         let answer = self.http.send(request).await;
-        let response = answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
+        let response =
+            answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
         if !response.is_success() {
             return Err(errors::refused(&response, query.name()));
         }
@@ -106,7 +111,8 @@ impl Api {
         }
         let request = Request { method: "POST", url, headers, body: body.into() };
         let answer = self.http.send(request).await;
-        let response = answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
+        let response =
+            answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
         if !response.is_success() {
             return Err(errors::refused(&response, "file_stream"));
         }
@@ -120,7 +126,8 @@ impl Api {
     /// If it was not answered, or refused.
     pub(super) async fn put(&self, url: &str, headers: &[String], part: Part) -> Result<Response, Error> {
         let headers = headers.iter().filter_map(|line| line.split_once(':'));
-        let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
+        let headers =
+            headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
         let what = format!("upload of {}", part.path.display());
         let request = Request { method: "PUT", url: url.to_owned(), headers, body: Bytes::new() };
         let answer = self.http.upload(request, part.length, pieces(part)).await;
@@ -152,7 +159,12 @@ impl Api {
     }
 
     /// Puts a file of the run where the server wants it.
-    pub(super) async fn put_whole(&self, target: &Target, path: &std::path::Path, size: u64) -> Result<(), Error> {
+    pub(super) async fn put_whole(
+        &self,
+        target: &Target,
+        path: &std::path::Path,
+        size: u64,
+    ) -> Result<(), Error> {
         let Some(url) = &target.upload_url else { return Ok(()) };
         let part = Part { path: path.to_owned(), start: 0, length: size };
         self.put(url, &target.upload_headers, part).await.map(drop)

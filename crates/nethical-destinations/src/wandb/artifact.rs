@@ -90,7 +90,9 @@ fn walk(
             let identity = (about.dev(), about.ino());
             if above.contains(&identity) {
                 let text = format!("wandb: {} is a link to a folder that it is in", source.display());
-                return Err(Error::refused("wandb.artifact_loop", text).with_hint("remove the link, or log less"));
+                return Err(
+                    Error::refused("wandb.artifact_loop", text).with_hint("remove the link, or log less")
+                );
             }
             above.push(identity);
             walk(&source, &format!("{name}/"), above, found)?;
@@ -99,11 +101,15 @@ fn walk(
             found.push(Found { source, name });
         } else {
             let text = format!("wandb: {} is neither a file nor a folder", source.display());
-            return Err(Error::refused("wandb.artifact_special", text).with_hint("log files and folders only"));
+            return Err(
+                Error::refused("wandb.artifact_special", text).with_hint("log files and folders only")
+            );
         }
         if found.len() > MOST_FILES {
             let text = format!("wandb: {} holds more than {MOST_FILES} files", folder.display());
-            return Err(Error::refused("wandb.artifact_files", text).with_hint("log an archive of it instead"));
+            return Err(
+                Error::refused("wandb.artifact_files", text).with_hint("log an archive of it instead")
+            );
         }
     }
     Ok(())
@@ -131,7 +137,9 @@ fn copy(from: &Path, to: Option<&Path>) -> Result<(String, u64), Error> {
     }
     if size < before {
         let text = format!("wandb: {} became shorter while it was read", from.display());
-        return Err(Error::refused("wandb.artifact_shrunk", text).with_hint("log it when nobody writes to it"));
+        return Err(
+            Error::refused("wandb.artifact_shrunk", text).with_hint("log it when nobody writes to it")
+        );
     }
     Ok((STANDARD.encode(hash.finalize()), size))
 }
@@ -233,7 +241,11 @@ pub(super) fn random_name(length: usize) -> String {
         let nanos = jiff::Timestamp::now().as_nanosecond().unsigned_abs();
         random.iter_mut().enumerate().for_each(|(at, byte)| *byte = (nanos >> (at % 16 * 8)) as u8);
     }
-    random.iter().filter_map(|byte| LETTERS.get(usize::from(*byte) % 36)).map(|byte| char::from(*byte)).collect()
+    random
+        .iter()
+        .filter_map(|byte| LETTERS.get(usize::from(*byte) % 36))
+        .map(|byte| char::from(*byte))
+        .collect()
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {

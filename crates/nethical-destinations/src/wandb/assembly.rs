@@ -10,9 +10,7 @@ use std::path::Path;
 use super::graphql::step_of;
 use super::json;
 use super::log::reader::{Damage, Next, Reader};
-use super::log::record::{
-    Artifact, Exit, History, Item, Kind, OutputRaw, Record, Run, Stats, Step, name_of,
-};
+use super::log::record::{Artifact, Exit, History, Item, Kind, OutputRaw, Record, Run, Stats, Step, name_of};
 use super::summary::{Metrics, Summary};
 use super::tree::Tree;
 
@@ -185,7 +183,10 @@ impl Assembly {
             }
             Kind::Run(run) => self.describe(run),
             Kind::Config(update) => {
-                update.update.iter().for_each(|item| self.config.set(item.path(), json::strict(&item.value())));
+                update
+                    .update
+                    .iter()
+                    .for_each(|item| self.config.set(item.path(), json::strict(&item.value())));
                 update.remove.iter().for_each(|item| self.config.remove(item.path()));
                 self.described += 1;
             }
@@ -347,7 +348,8 @@ fn step_in(items: &[Item]) -> Option<i64> {
 /// A row as one line of JSON. Of two values of one name the later one counts.
 fn render(items: &[Item], step: i64) -> String {
     let mut tree = Tree::default();
-    let mut out = Vec::with_capacity(items.iter().map(|item| item.key.len() + item.value_json.len() + 5).sum());
+    let mut out =
+        Vec::with_capacity(items.iter().map(|item| item.key.len() + item.value_json.len() + 5).sum());
     let plain = items.iter().all(|item| item.nested_key.is_empty() && !item.value_json.is_empty());
     if plain && items.iter().filter(|item| item.key == "_step").count() == 1 {
         for item in items {

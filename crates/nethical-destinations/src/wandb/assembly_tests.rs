@@ -9,7 +9,11 @@ fn file(kinds: Vec<Kind>) -> tempfile::NamedTempFile {
     let mut out = HEADER.to_vec();
     let mut at = out.len() as u64;
     for (num, kind) in (1..).zip(kinds) {
-        at = crate::wandb::log::frame_for_tests(&Record { num, kind: Some(kind) }.encode_to_vec(), at, &mut out);
+        at = crate::wandb::log::frame_for_tests(
+            &Record { num, kind: Some(kind) }.encode_to_vec(),
+            at,
+            &mut out,
+        );
     }
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&out).unwrap();
@@ -73,9 +77,20 @@ fn logs_of_others_are_taken_as_they_are() {
         row(&[("loss", "1"), ("_step", "4")], None),
         Kind::History(History { item: vec![typed, nested], step: None }),
         Kind::Summary(Update { update: vec![Item::new("best", "9")], remove: Vec::new() }),
-        Kind::Stats(Stats { timestamp: Some(Time { seconds: 102, nanos: 0 }), item: vec![Item::new("cpu", "5.5")] }),
-        Kind::Output(OutputRaw { output_type: 0, timestamp: Some(Time { seconds: 0, nanos: 0 }), line: "half".into() }),
-        Kind::Output(OutputRaw { output_type: 0, timestamp: Some(Time { seconds: 0, nanos: 0 }), line: " a line\n".into() }),
+        Kind::Stats(Stats {
+            timestamp: Some(Time { seconds: 102, nanos: 0 }),
+            item: vec![Item::new("cpu", "5.5")],
+        }),
+        Kind::Output(OutputRaw {
+            output_type: 0,
+            timestamp: Some(Time { seconds: 0, nanos: 0 }),
+            line: "half".into(),
+        }),
+        Kind::Output(OutputRaw {
+            output_type: 0,
+            timestamp: Some(Time { seconds: 0, nanos: 0 }),
+            line: " a line\n".into(),
+        }),
         Kind::Exit(Exit { exit_code: 3, runtime: 0, not_complete: false }),
     ];
     let file = file(kinds);

@@ -117,12 +117,15 @@ impl WandbConfig {
 
     /// What tells this platform from others, for those that have no name of their own.
     pub fn identity(&self) -> String {
-        [&self.base_url, &self.entity, &self.project].map(|part| part.as_deref().unwrap_or_default()).join("\n")
+        [&self.base_url, &self.entity, &self.project]
+            .map(|part| part.as_deref().unwrap_or_default())
+            .join("\n")
     }
 
     /// The first option that cannot work. Touches nothing.
     pub(super) fn fault(&self) -> Option<Wrong> {
-        let wrong = |key, (message, hint): (String, &str)| Some(Wrong { key, message, hint: hint.to_owned() });
+        let wrong =
+            |key, (message, hint): (String, &str)| Some(Wrong { key, message, hint: hint.to_owned() });
         if let Some(Err(why)) = self.project.as_deref().map(limits::project) {
             return wrong("project", why);
         }
@@ -201,7 +204,10 @@ impl Resolved {
             Err(Error::config("wandb.environment", format!("wandb: `{variable}`: {message}")).with_hint(hint))
         };
         if !is_address(&self.base_url) {
-            return wrong("WANDB_BASE_URL", (format!("`{}` is no address", self.base_url), "start it with `https://`"));
+            return wrong(
+                "WANDB_BASE_URL",
+                (format!("`{}` is no address", self.base_url), "start it with `https://`"),
+            );
         }
         if let Some(Err(why)) = self.project.as_deref().map(limits::project) {
             return wrong("WANDB_PROJECT", why);
@@ -245,9 +251,18 @@ mod tests {
         let none = |_: &str| None;
         let key = |config: WandbConfig| config.fault().map(|wrong| wrong.key);
         assert_eq!(key(WandbConfig::new("a/b")), Some("project"));
-        assert_eq!(key(WandbConfig { api_key: Some("short".into()), ..WandbConfig::new("p") }), Some("api_key"));
-        assert_eq!(key(WandbConfig { base_url: Some("ftp://x".into()), ..WandbConfig::new("p") }), Some("base_url"));
-        assert_eq!(key(WandbConfig { upload_interval: -1.0, ..WandbConfig::new("p") }), Some("upload_interval"));
+        assert_eq!(
+            key(WandbConfig { api_key: Some("short".into()), ..WandbConfig::new("p") }),
+            Some("api_key")
+        );
+        assert_eq!(
+            key(WandbConfig { base_url: Some("ftp://x".into()), ..WandbConfig::new("p") }),
+            Some("base_url")
+        );
+        assert_eq!(
+            key(WandbConfig { upload_interval: -1.0, ..WandbConfig::new("p") }),
+            Some("upload_interval")
+        );
         assert_eq!(key(WandbConfig::new("p")), None);
         let secret = WandbConfig { api_key: Some("s3cret".repeat(8)), ..WandbConfig::new("p") };
         assert!(!format!("{secret:?}").contains("s3cret"));

@@ -105,8 +105,8 @@ impl RunDirectory {
         folders.sort_unstable();
         for folder in folders {
             let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let wanted = name.starts_with("offline-run-")
-                || name.starts_with("run-") && folder.join(LOCK).is_file();
+            let wanted =
+                name.starts_with("offline-run-") || name.starts_with("run-") && folder.join(LOCK).is_file();
             if wanted && folder.is_dir() {
                 found.extend(logs_in(&folder)?);
             }
@@ -189,8 +189,7 @@ impl RunDirectory {
 
     fn write_state(&self, state: &State, durably: bool) -> io::Result<()> {
         let fresh = self.path.join(format!("{STATE}.tmp"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(&serde_json::to_vec(state)?)?;
         if durably {
             file.sync_data()?;
@@ -243,8 +242,9 @@ mod tests {
         for path in [folder.path(), &parent] {
             assert_eq!(RunDirectory::find(path).unwrap(), [one.clone(), two.clone()], "{}", path.display());
         }
-        assert_eq!(RunDirectory::find(one.path()).unwrap(), [one.clone()]);
-        assert_eq!(RunDirectory::find(one.log()).unwrap(), [one.clone()]);
+        for path in [one.path(), one.log()] {
+            assert_eq!(RunDirectory::find(path).unwrap(), std::slice::from_ref(&one));
+        }
         assert!(RunDirectory::find(&folder.path().join("none")).is_err());
 
         assert!(!one.is_synced());

@@ -43,13 +43,15 @@ pub(crate) fn key_in_netrc(host: &str, variables: Variables<'_>) -> Option<Strin
     let home = variables("HOME").map(PathBuf::from);
     let named = variables("NETRC").map(PathBuf::from);
     let usual = [".netrc", "_netrc"].into_iter().filter_map(|name| Some(home.as_deref()?.join(name)));
-    let text = named.into_iter().chain(usual).find_map(|path| std::fs::read_to_string(Path::new(&path)).ok())?;
+    let text =
+        named.into_iter().chain(usual).find_map(|path| std::fs::read_to_string(Path::new(&path)).ok())?;
     password_for(&text, host)
 }
 
 /// The password of a machine in a netrc file.
 fn password_for(text: &str, host: &str) -> Option<String> {
-    let mut words = text.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    let mut words =
+        text.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
     let mut ours = false;
     while let Some(word) = words.next() {
         match word {
@@ -92,7 +94,12 @@ mod tests {
 
     #[test]
     fn hosts_and_modes() {
-        for url in ["https://api.wandb.ai", "http://api.wandb.ai:8080/x", "api.wandb.ai", "https://u:p@api.wandb.ai/"] {
+        for url in [
+            "https://api.wandb.ai",
+            "http://api.wandb.ai:8080/x",
+            "api.wandb.ai",
+            "https://u:p@api.wandb.ai/",
+        ] {
             assert_eq!(host_of(url), "api.wandb.ai", "{url}");
         }
         assert_eq!(Mode::of("dryrun"), Some(Mode::Offline));

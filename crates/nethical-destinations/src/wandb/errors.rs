@@ -12,10 +12,16 @@ use crate::support::http::{Failure, Phase, Response};
 pub(super) fn unanswered(failure: &Failure, url: &str) -> Error {
     let host = super::environment::host_of(url);
     let (code, hint) = match failure.phase() {
-        Phase::Request => return Error::config("wandb.base_url", format!("`{url}` is no address: {failure}")),
+        Phase::Request => {
+            return Error::config("wandb.base_url", format!("`{url}` is no address: {failure}"));
+        }
         Phase::Lookup => ("wandb.lookup", "see whether this machine reaches the internet, and `base_url`"),
-        Phase::Connect => ("wandb.connect", "see whether W&B can be reached from here; what is logged is kept"),
-        Phase::Tls => ("wandb.tls", "see the system's certificates, or `SSL_CERT_FILE` for a proxy that inspects"),
+        Phase::Connect => {
+            ("wandb.connect", "see whether W&B can be reached from here; what is logged is kept")
+        }
+        Phase::Tls => {
+            ("wandb.tls", "see the system's certificates, or `SSL_CERT_FILE` for a proxy that inspects")
+        }
         Phase::Head | Phase::Body => ("wandb.no_answer", "what is logged is kept and sent again"),
     };
     Error::unavailable(code, format!("wandb: {host}: {failure}")).with_hint(hint)
@@ -58,8 +64,11 @@ pub(super) fn refused(response: &Response, what: &str) -> Error {
         409 => Error::unavailable("wandb.conflict", text),
         410 => Error::new(Kind::Gone, "wandb.gone", text),
         429 => Error::new(Kind::RateLimited(pause(response)), "wandb.rate_limit", text),
-        300..=399 => Error::config("wandb.redirect", text).with_hint("`base_url` leads somewhere else; correct it"),
-        404 => Error::new(Kind::Config, "wandb.not_found", text).with_hint("see `base_url`, `entity` and `project`"),
+        300..=399 => {
+            Error::config("wandb.redirect", text).with_hint("`base_url` leads somewhere else; correct it")
+        }
+        404 => Error::new(Kind::Config, "wandb.not_found", text)
+            .with_hint("see `base_url`, `entity` and `project`"),
         _ => Error::refused("wandb.refused", text),
     }
 }
@@ -111,7 +120,8 @@ mod tests {
         for status in [400, 413, 422] {
             assert_eq!(kind(status), Kind::Refused, "{status}");
         }
-        let deleted = r#"{"errors":[{"message":"run r was previously created and deleted; try a new run name"}]}"#;
+        let deleted =
+            r#"{"errors":[{"message":"run r was previously created and deleted; try a new run name"}]}"#;
         assert_eq!(refused(&answer(409, &[], deleted), "x").kind(), Kind::Gone);
         let slow = refused(&answer(429, &[("retry-after", "1.5")], ""), "x");
         assert_eq!(slow.retry_after(), Some(Duration::from_millis(1_500)));

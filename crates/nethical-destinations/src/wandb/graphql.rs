@@ -18,11 +18,9 @@ model(name: $project, entityName: $entity) { id name entity { id name } bucket(n
 displayName logLineCount historyLineCount eventsLineCount historyTail eventsTail summaryMetrics config tags notes \
 wandbConfig(keys: [\"t\"]) } } }";
 
-const VIEWER: &str =
-    "query Viewer { viewer { id entity username teams { edges { node { name } } } } }";
+const VIEWER: &str = "query Viewer { viewer { id entity username teams { edges { node { name } } } } }";
 
-const FEATURES: &str =
-    "query ServerFeaturesQuery { serverInfo { features { name isEnabled } } }";
+const FEATURES: &str = "query ServerFeaturesQuery { serverInfo { features { name isEnabled } } }";
 
 const PROJECT: &str = "query Project($entity: String, $project: String!) { project(name: $project, entityName: $entity) { id name } }";
 
@@ -456,7 +454,9 @@ mod tests {
         assert_eq!(existing(r#"["{\"loss\":NaN,\"_step\":41}"]"#).last_step(), Some(41));
         assert_eq!(existing("[]").last_step(), None);
         let config = Existing {
-            config: Some(r#"{"lr":{"value":0.1},"net":{"value":{"a":[1]}},"_wandb":{"value":{}}}"#.to_owned()),
+            config: Some(
+                r#"{"lr":{"value":0.1},"net":{"value":{"a":[1]}},"_wandb":{"value":{}}}"#.to_owned(),
+            ),
             ..Existing::default()
         };
         assert_eq!(config.config(), [("lr".into(), "0.1".into()), ("net".into(), r#"{"a":[1]}"#.into())]);

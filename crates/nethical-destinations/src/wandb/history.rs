@@ -256,6 +256,10 @@ mod tests {
         assert_eq!(place(Some(9)), Ok((9, Place::New)));
         steps.close();
         assert!(!steps.is_open());
-        assert_eq!(steps.place(Some(9)).unwrap(), (9, Place::New), "what was closed early goes on in a row of its own");
+        assert_eq!(
+            steps.place(Some(9)).unwrap(),
+            (9, Place::New),
+            "what was closed early goes on in a row of its own"
+        );
     }
 }

@@ -113,11 +113,9 @@ pub(crate) fn metric(name: &str) -> Result<(), Error> {
             "wandb: `_step` is W&B's own".to_owned(),
             "give the step as `step`, or use another name and `define_metric`",
         )),
-        "_runtime" => Err(wrong(
-            "wandb.metric",
-            "wandb: `_runtime` is W&B's own".to_owned(),
-            "use another name",
-        )),
+        "_runtime" => {
+            Err(wrong("wandb.metric", "wandb: `_runtime` is W&B's own".to_owned(), "use another name"))
+        }
         _ => Ok(()),
     }
 }

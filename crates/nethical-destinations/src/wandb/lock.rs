@@ -36,10 +36,11 @@ impl Lock {
     /// # Errors
     /// If the file cannot be made.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
-        let path = path.parent().map(fs::canonicalize).transpose()?.map_or_else(
-            || path.to_owned(),
-            |parent| parent.join(path.file_name().unwrap_or_default()),
-        );
+        let path = path
+            .parent()
+            .map(fs::canonicalize)
+            .transpose()?
+            .map_or_else(|| path.to_owned(), |parent| parent.join(path.file_name().unwrap_or_default()));
         let mut own = own();
         if own.contains(&path) {
             return Ok(None);

@@ -38,7 +38,9 @@ mod uploads;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nethical_core::delivery::{Batch, Destination, Error, Profile, Receipt, Settings};
+use nethical_core::delivery::{
+    Batch, Destination, Error, Observer, Profile, Receipt, Settings, SpoolSettings,
+};
 use nethical_core::event::{Family, Redaction};
 use nethical_core::tracking::Platform;
 
@@ -74,6 +76,10 @@ impl Validated for WandbConfig {
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         let options = self.resolve(&environment::variable)?;
         Ok(Arc::new(Probe(options)))
+    }
+
+    fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
+        Some(Syncer::new(self, spool, Some(observer)))
     }
 
     fn platform(

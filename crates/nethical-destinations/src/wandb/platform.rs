@@ -13,8 +13,8 @@ use nethical_core::event::{Metadata, REDACTED, Redaction};
 use nethical_core::fork::PerProcess;
 use nethical_core::spool::Durability;
 use nethical_core::tracking::{
-    ArtifactOptions, ExperimentRun, Handler, Handlers, Platform, RunBook, RunEvent, RunStatus, StartRun, flatten,
-    register,
+    ArtifactOptions, ExperimentRun, Handler, Handlers, Platform, RunBook, RunEvent, RunStatus, StartRun,
+    flatten, register,
 };
 use serde_json::Value;
 
@@ -184,7 +184,8 @@ impl Wandb {
     }
 
     fn registry(&self) -> Option<Registry> {
-        let on = self.settings.spool.enabled != Some(false) && nethical_core::delivery::SpoolSettings::is_allowed();
+        let on = self.settings.spool.enabled != Some(false)
+            && nethical_core::delivery::SpoolSettings::is_allowed();
         on.then(|| self.settings.spool.directory()).flatten().as_deref().map(Registry::new)
     }
 
@@ -206,7 +207,11 @@ impl Wandb {
             entity: self.options.entity.clone().unwrap_or_default(),
             project: self.options.project.clone().unwrap_or_default(),
             run_group: start.experiment.to_owned(),
-            job_type: own.job_type.map(str::to_owned).or_else(|| self.options.job_type.clone()).unwrap_or_default(),
+            job_type: own
+                .job_type
+                .map(str::to_owned)
+                .or_else(|| self.options.job_type.clone())
+                .unwrap_or_default(),
             display_name: text(start.name),
             notes: text(own.notes),
             tags,
@@ -218,7 +223,8 @@ impl Wandb {
         let process = self.process()?;
         let name = start.name.map(str::to_owned);
         let mut page = ExperimentRun::new(KIND, &*id, start.experiment, name, Timestamp::now());
-        page.tags = start.tags.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+        page.tags =
+            start.tags.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
         process.book.open(page);
         self.handlers.tell(&id, &RunEvent::Started { experiment: start.experiment, name: start.name });
         Ok(id)
@@ -494,7 +500,9 @@ impl Platform for Wandb {
         let recording = self.recording(run)?;
         let flat = flatten(parameters, &self.redaction);
         if let Some(recording) = recording {
-            let text = |(name, value): (&str, &Value)| (name.to_owned(), masked(name, value, &self.redaction).to_string());
+            let text = |(name, value): (&str, &Value)| {
+                (name.to_owned(), masked(name, value, &self.redaction).to_string())
+            };
             recording.configure(&parameters.iter().map(text).collect::<Vec<_>>())?;
         }
         self.process()?.book.change(KIND, run, |page| {
@@ -520,7 +528,9 @@ impl Platform for Wandb {
         if let Some(recording) = recording {
             recording.describe(|run| {
                 for (name, tag) in made {
-                    let same = |old: &String| *old == name || old.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+                    let same = |old: &String| {
+                        *old == name || old.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'))
+                    };
                     run.tags.retain(|old| !same(old));
                     run.tags.push(tag);
                 }
@@ -538,7 +548,8 @@ impl Platform for Wandb {
     }
 
     fn log_artifact(&self, run: &str, path: &Path, options: &ArtifactOptions<'_>) -> Result<(), Error> {
-        let spec = ArtifactSpec { folder: options.folder, in_place: !options.copy, ..ArtifactSpec::default() };
+        let spec =
+            ArtifactSpec { folder: options.folder, in_place: !options.copy, ..ArtifactSpec::default() };
         self.add_artifact(run, path, &spec).map(drop)
     }
 
@@ -558,7 +569,10 @@ impl Platform for Wandb {
         }
         let process = self.process()?;
         process.book.change(KIND, run, |page| {
-            page.metrics = upload.as_ref().and_then(|upload| upload.recording.as_ref()).map_or_else(Vec::new, |run| run.metrics());
+            page.metrics = upload
+                .as_ref()
+                .and_then(|upload| upload.recording.as_ref())
+                .map_or_else(Vec::new, |run| run.metrics());
             (page.status, page.end_time) = (status, Some(Timestamp::now()));
             Ok(())
         })?;

@@ -13,12 +13,18 @@ pub(super) async fn probe(api: &Api, options: &Resolved) -> Result<String, Error
     let viewed: Viewed = api.query(Query::Viewer, &json!({})).await?;
     let host = host_of(api.base_url());
     let Some(viewer) = viewed.viewer else {
-        return Err(Error::new(Kind::Unauthorized, "wandb.key", format!("wandb: {host} does not know this key"))
-            .with_hint("see https://wandb.ai/authorize for a key that works"));
+        return Err(Error::new(
+            Kind::Unauthorized,
+            "wandb.key",
+            format!("wandb: {host} does not know this key"),
+        )
+        .with_hint("see https://wandb.ai/authorize for a key that works"));
     };
     let entities = viewer.entities();
     let entity = options.entity.as_deref().or(viewer.entity.as_deref());
-    if let Some(wanted) = options.entity.as_deref().filter(|wanted| !entities.is_empty() && !entities.contains(wanted)) {
+    if let Some(wanted) =
+        options.entity.as_deref().filter(|wanted| !entities.is_empty() && !entities.contains(wanted))
+    {
         let text = format!("wandb: this key does not belong to `{wanted}`");
         let hint = format!("it belongs to {}", entities.join(", "));
         return Err(Error::new(Kind::Unauthorized, "wandb.entity", text).with_hint(hint));
@@ -42,9 +48,14 @@ pub(super) fn offline(options: &Resolved) -> Result<String, Error> {
     match options.mode {
         Mode::Disabled => Ok("keeps nothing: WANDB_MODE or `mode` says disabled".to_owned()),
         Mode::Offline => Ok(format!("writes runs to {place}; `nethical sync` uploads them")),
-        Mode::Online => Err(Error::new(Kind::Unauthorized, "wandb.no_key", format!(
-            "wandb: there is no key for {}, so runs are only written to {place}", host_of(&options.base_url)
-        ))
+        Mode::Online => Err(Error::new(
+            Kind::Unauthorized,
+            "wandb.no_key",
+            format!(
+                "wandb: there is no key for {}, so runs are only written to {place}",
+                host_of(&options.base_url)
+            ),
+        )
         .with_hint("set `WANDB_API_KEY` or `api_key`, or run `wandb login`; see https://wandb.ai/authorize")),
     }
 }

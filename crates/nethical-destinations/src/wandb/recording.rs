@@ -16,8 +16,8 @@ use super::directory::RunDirectory;
 use super::history::{self, Moment, Place, Row, Steps};
 use super::limits;
 use super::log::record::{
-    Artifact, Exit, FileItem, Files, Header, Item, Kind, Metric, MetricOptions,
-    MetricSummary, Record, Run, Time, Update, VersionInfo,
+    Artifact, Exit, FileItem, Files, Header, Item, Kind, Metric, MetricOptions, MetricSummary, Record, Run,
+    Time, Update, VersionInfo,
 };
 use super::log::writer::{NotTaken, RunLog, cannot_create};
 use super::summary::{Metrics, Summary};
@@ -217,8 +217,13 @@ impl Recording {
         let mut state = self.open()?;
         let size: usize = parameters.iter().map(|(name, value)| name.len() + value.len() + 15).sum();
         if state.config_bytes + size > limits::LARGEST_CONFIG {
-            let text = format!("wandb: the parameters have {} bytes, and W&B takes 15 MB", state.config_bytes + size);
-            return Err(Error::refused("wandb.config_size", text).with_hint("log large values as an artifact"));
+            let text = format!(
+                "wandb: the parameters have {} bytes, and W&B takes 15 MB",
+                state.config_bytes + size
+            );
+            return Err(
+                Error::refused("wandb.config_size", text).with_hint("log large values as an artifact")
+            );
         }
         state.config_bytes += size;
         let update = parameters.iter().map(|(name, value)| Item::new(name, value)).collect();
@@ -437,8 +442,10 @@ pub(super) fn is_inside(path: &str) -> bool {
 fn not_taken(reason: NotTaken) -> Error {
     match reason {
         NotTaken::Closed => Error::refused("runs.ended", "wandb: the run has ended"),
-        NotTaken::Full => Error::unavailable("wandb.disk_slow", "wandb: the disk is slower than what is logged")
-            .with_hint("log less often, or put `directory` on a faster disk"),
+        NotTaken::Full => {
+            Error::unavailable("wandb.disk_slow", "wandb: the disk is slower than what is logged")
+                .with_hint("log less often, or put `directory` on a faster disk")
+        }
         NotTaken::Storage(kind) => {
             Error::unavailable("wandb.disk", format!("wandb: the disk does not take the run log: {kind}"))
                 .with_hint("make room on the disk of `directory`")

@@ -65,7 +65,13 @@ impl Registry {
     ///
     /// # Errors
     /// If the disk does not take the lock.
-    pub(crate) fn writer(&self, base_url: &str, entity: &str, project: &str, id: &str) -> io::Result<Option<Lock>> {
+    pub(crate) fn writer(
+        &self,
+        base_url: &str,
+        entity: &str,
+        project: &str,
+        id: &str,
+    ) -> io::Result<Option<Lock>> {
         let writers = self.0.join("writers");
         private(&writers)?;
         let digest = Md5::new().chain_update([base_url, entity, project, id].join("\n")).finalize();
@@ -105,7 +111,14 @@ mod tests {
         registry.remove(&one);
         fs::remove_dir_all(two.path()).unwrap();
         assert!(registry.all().is_empty());
-        assert_eq!(fs::read_dir(home.path().join("wandb-runs")).unwrap().flatten().filter(|e| e.path().is_symlink()).count(), 0);
+        assert_eq!(
+            fs::read_dir(home.path().join("wandb-runs"))
+                .unwrap()
+                .flatten()
+                .filter(|e| e.path().is_symlink())
+                .count(),
+            0
+        );
     }
 
     #[test]

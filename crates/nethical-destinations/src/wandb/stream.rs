@@ -38,7 +38,9 @@ impl Chunk {
 
     /// As the server reads it.
     pub(super) fn body(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256 + self.history.content.iter().map(|line| line.len() * 5 / 4).sum::<usize>());
+        let mut out = Vec::with_capacity(
+            256 + self.history.content.iter().map(|line| line.len() * 5 / 4).sum::<usize>(),
+        );
         out.push(b'{');
         self.write_files(&mut out);
         if !self.uploaded.is_empty() {
@@ -138,7 +140,10 @@ mod tests {
 
     #[test]
     fn only_an_object_is_an_answer() {
-        assert_eq!(read(br#"{"exitcode":null,"limits":{},"stopped":true}"#), Some(Taken { stopped: Some(true) }));
+        assert_eq!(
+            read(br#"{"exitcode":null,"limits":{},"stopped":true}"#),
+            Some(Taken { stopped: Some(true) })
+        );
         assert_eq!(read(b"{}"), Some(Taken::default()));
         assert_eq!(read(b"<html>log in</html>"), None);
     }

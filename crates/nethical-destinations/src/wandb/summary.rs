@@ -214,16 +214,30 @@ mod tests {
 
     fn defined(name: &str, step: &str, summary: MetricSummary) -> Metric {
         let options = Some(MetricOptions { defined: true, ..MetricOptions::default() });
-        let (name, glob_name) =
-            if name.ends_with('*') { (String::new(), name.to_owned()) } else { (name.to_owned(), String::new()) };
-        Metric { name, glob_name, step_metric: step.to_owned(), options, summary: Some(summary), ..Metric::default() }
+        let (name, glob_name) = if name.ends_with('*') {
+            (String::new(), name.to_owned())
+        } else {
+            (name.to_owned(), String::new())
+        };
+        Metric {
+            name,
+            glob_name,
+            step_metric: step.to_owned(),
+            options,
+            summary: Some(summary),
+            ..Metric::default()
+        }
     }
 
     #[test]
     fn metrics_are_written_as_the_official_client_writes_them() {
         let mut metrics = Metrics::default();
         metrics.define(defined("epoch", "", MetricSummary::default()));
-        metrics.define(defined("acc", "", MetricSummary { max: true, last: true, ..MetricSummary::default() }));
+        metrics.define(defined(
+            "acc",
+            "",
+            MetricSummary { max: true, last: true, ..MetricSummary::default() },
+        ));
         metrics.define(defined("val/*", "epoch", MetricSummary { min: true, ..MetricSummary::default() }));
         let mut out = Vec::new();
         metrics.write(&mut out);
@@ -234,7 +248,14 @@ mod tests {
     #[test]
     fn each_metric_is_summed_up_as_it_was_defined() {
         let mut metrics = Metrics::default();
-        let all = MetricSummary { min: true, max: true, mean: true, last: true, first: true, ..MetricSummary::default() };
+        let all = MetricSummary {
+            min: true,
+            max: true,
+            mean: true,
+            last: true,
+            first: true,
+            ..MetricSummary::default()
+        };
         metrics.define(defined("acc", "", all));
         metrics.define(defined("val/*", "", MetricSummary { min: true, ..MetricSummary::default() }));
         metrics.define(defined("hidden", "", MetricSummary { none: true, ..MetricSummary::default() }));
@@ -247,7 +268,8 @@ mod tests {
         summary.set(&Item::new("best", "\"yes\""));
         summary.set(&Item::new("gone", "1"));
         summary.remove(&Item::new("gone", ""));
-        let shown: Vec<_> = summary.entries().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let shown: Vec<_> =
+            summary.entries().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         let acc = r#"acc={"min":2.0,"max":4.0,"mean":3.0,"last":3.0,"first":2.0}"#;
         assert_eq!(shown, [acc, r#"val/loss={"min":7.0}"#, "plain=7", "best=\"yes\""]);
     }

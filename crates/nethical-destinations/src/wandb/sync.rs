@@ -30,7 +30,12 @@ pub(crate) fn count(directory: &RunDirectory) -> io::Result<u64> {
             Next::Record(record) => {
                 let uncounted = matches!(
                     record.kind,
-                    Some(RecordKind::Header(_) | RecordKind::Summary(_) | RecordKind::Stats(_) | RecordKind::Output(_))
+                    Some(
+                        RecordKind::Header(_)
+                            | RecordKind::Summary(_)
+                            | RecordKind::Stats(_)
+                            | RecordKind::Output(_)
+                    )
                 );
                 count += u64::from(!uncounted);
             }
@@ -92,7 +97,11 @@ impl Syncer {
     ///
     /// # Errors
     /// If an option cannot work, or there is no key.
-    pub fn new(config: &WandbConfig, spool: &SpoolSettings, observer: Option<Observer>) -> Result<Self, Error> {
+    pub fn new(
+        config: &WandbConfig,
+        spool: &SpoolSettings,
+        observer: Option<Observer>,
+    ) -> Result<Self, Error> {
         let resolved = config.resolve(&environment::variable)?;
         let Some(key) = &resolved.key else { return Err(without_key()) };
         let home = SpoolSettings::is_allowed().then(|| spool.directory()).flatten();
@@ -116,7 +125,8 @@ impl Syncer {
     pub fn add(&mut self, path: &Path) -> Result<usize, Error> {
         let found = RunDirectory::find(path).map_err(|error| {
             let text = format!("cannot read {}: {error}", path.display());
-            Error::config("wandb.sync_path", text).with_hint("name a run directory, or the folder that holds them")
+            Error::config("wandb.sync_path", text)
+                .with_hint("name a run directory, or the folder that holds them")
         })?;
         if found.is_empty() {
             let text = format!("there is no run of W&B's in {}", path.display());
@@ -130,7 +140,10 @@ impl Syncer {
 
     /// Begins with every run that is remembered in the home of this configuration. Says how many.
     pub fn add_remembered(&mut self) -> usize {
-        let found = self.registry.as_ref().map(Registry::all).unwrap_or_default();
+        let mut found = self.registry.as_ref().map(Registry::all).unwrap_or_default();
+        // Those of other servers are for whoever has the key.
+        let ours = self.uploads.means().api.as_ref().map(|api| api.base_url().to_owned());
+        found.retain(|directory| Some(directory.state().base_url) == ours);
         let count = found.len();
         found.into_iter().for_each(|directory| self.begin(directory));
         count
@@ -149,6 +162,9 @@ impl Syncer {
             self.registry.iter().for_each(|registry| registry.remove(directory));
             return (None, SyncOutcome::Already);
         }
+        if let Some(error) = self.elsewhere(directory) {
+            return (None, SyncOutcome::Failed(error));
+        }
         let held = match directory.lock() {
             Ok(Some(held)) => held,
             Ok(None) => return (None, SyncOutcome::Busy),
@@ -165,6 +181,18 @@ impl Syncer {
             Ok(upload) => (Some(upload), SyncOutcome::Pending(None)),
             Err(error) => (None, SyncOutcome::Failed(error)),
         }
+    }
+
+    /// A run of which another server has a part is not sent to this one.
+    fn elsewhere(&self, directory: &RunDirectory) -> Option<Error> {
+        let state = directory.state();
+        let ours = self.uploads.means().api.as_ref()?.base_url();
+        (state.first_line.is_some() && state.base_url != ours).then(|| {
+            let text =
+                format!("wandb: {} has a part of this run, and {ours} is another server", state.base_url);
+            Error::config("wandb.other_server", text)
+                .with_hint("set `WANDB_BASE_URL` to the server that has it")
+        })
     }
 
     /// Updates that are settled, and all of them.
@@ -190,7 +218,10 @@ impl Syncer {
         if !self.is_done() {
             self.uploads.close(Instant::now() + patience);
         }
-        self.under_way.iter().map(|(directory, upload, outcome)| report(directory, upload.as_ref(), outcome)).collect()
+        self.under_way
+            .iter()
+            .map(|(directory, upload, outcome)| report(directory, upload.as_ref(), outcome))
+            .collect()
     }
 }
 

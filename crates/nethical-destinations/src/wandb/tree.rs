@@ -88,7 +88,9 @@ mod tests {
     #[test]
     fn values_are_set_replaced_and_removed_at_any_depth() {
         let mut tree = Tree::default();
-        for (at, value) in [("lr", "0.1"), ("net/depth", "3"), ("net/act", "\"relu\""), ("lr", "0.2"), ("a", "1")] {
+        for (at, value) in
+            [("lr", "0.1"), ("net/depth", "3"), ("net/act", "\"relu\""), ("lr", "0.2"), ("a", "1")]
+        {
             tree.set(&path(at), value);
         }
         tree.set(&path("a/b"), "NaN");

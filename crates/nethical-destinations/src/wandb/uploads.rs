@@ -75,7 +75,10 @@ impl Upload {
         let (accepted, dropped) = self.accepted();
         let mut ledger = self.progress.look(|known| known.ledger(accepted));
         ledger.accepted += dropped;
-        ledger.settle(dropped, nethical_core::delivery::Outcome::Dropped(nethical_core::delivery::DropReason::Storage));
+        ledger.settle(
+            dropped,
+            nethical_core::delivery::Outcome::Dropped(nethical_core::delivery::DropReason::Storage),
+        );
         ledger
     }
 
@@ -269,7 +272,8 @@ impl Attended for Uploads {
                 bytes += std::fs::metadata(upload.directory.log()).map_or(0, |about| about.len());
             }
         });
-        let worst = uploads.iter().map(|upload| upload.turns.condition()).max_by_key(|condition| condition.down_for);
+        let worst =
+            uploads.iter().map(|upload| upload.turns.condition()).max_by_key(|condition| condition.down_for);
         let condition = worst.unwrap_or_default();
         let failed = uploads.iter().find_map(|upload| upload.progress.look(|known| known.failure.clone()));
         Status {
@@ -292,7 +296,10 @@ impl Attended for Uploads {
     }
 
     fn request_flush(&self) {
-        self.all().iter().filter_map(|upload| upload.recording.as_ref()).for_each(|recording| recording.close_row());
+        self.all()
+            .iter()
+            .filter_map(|upload| upload.recording.as_ref())
+            .for_each(|recording| recording.close_row());
     }
 
     fn flush(&self, deadline: Instant) -> bool {

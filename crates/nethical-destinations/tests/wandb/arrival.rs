@@ -15,7 +15,9 @@ fn a_run_arrives_with_everything_that_was_logged() {
     let id = start(&*platform);
     platform.log_parameters(&id, &parameters()).unwrap();
     for epoch in 0..10_i64 {
-        platform.log_metrics(&id, &[("loss", 1.0 / (epoch + 1) as f64), ("acc", f64::NAN)], Some(epoch)).unwrap();
+        platform
+            .log_metrics(&id, &[("loss", 1.0 / (epoch + 1) as f64), ("acc", f64::NAN)], Some(epoch))
+            .unwrap();
     }
     platform.set_tags(&id, &[("team", "audio"), ("best", "")]).unwrap();
     platform.set_notes(&id, "some notes").unwrap();
@@ -32,7 +34,10 @@ fn a_run_arrives_with_everything_that_was_logged() {
     assert!(run.config["_wandb"]["value"]["t"].is_object(), "or the official client does not find the run");
     assert_eq!(losses(&run), (0..10).map(|epoch| 1.0 / f64::from(epoch + 1)).collect::<Vec<_>>());
     let rows = run.rows();
-    assert_eq!(rows.iter().map(|row| row["_step"].as_i64().unwrap()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    assert_eq!(
+        rows.iter().map(|row| row["_step"].as_i64().unwrap()).collect::<Vec<_>>(),
+        (0..10).collect::<Vec<_>>()
+    );
     assert!(rows.iter().all(|row| row["acc"] == "NaN" && row["_timestamp"].as_f64().unwrap() > 1.7e9));
     assert!(run.history[0].contains("\"acc\":NaN"), "bare: {}", run.history[0]);
     let summary = run.summary.unwrap();
@@ -57,7 +62,10 @@ fn starting_a_run_needs_no_server() {
     assert!(!platform.end_run(&id, RunStatus::Completed, Some(Duration::from_millis(300))).unwrap());
     let status = &platform.statuses()[0];
     assert_eq!(status.ledger.waiting, 3, "the start, a row and the end wait");
-    assert!(status.down_for.is_some() && status.last_error.as_ref().unwrap().code() == "wandb.connect", "{status:?}");
+    assert!(
+        status.down_for.is_some() && status.last_error.as_ref().unwrap().code() == "wandb.connect",
+        "{status:?}"
+    );
     world.assert_balance(&*platform);
     assert!(!platform.close(Duration::from_millis(50)));
 }
@@ -78,7 +86,16 @@ fn calls_with_one_step_make_one_row() {
     platform.log_metrics(&id, &[("late", 9.0)], Some(4)).unwrap();
     platform.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap();
     let rows = world.at_server(&id).rows();
-    let seen: Vec<_> = rows.iter().map(|row| (row["_step"].as_i64().unwrap(), row.get("train").and_then(|v| v.as_f64()), row.contains_key("val"))).collect();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["_step"].as_i64().unwrap(),
+                row.get("train").and_then(|v| v.as_f64()),
+                row.contains_key("val"),
+            )
+        })
+        .collect();
     assert_eq!(seen, [(3, Some(1.5), true), (4, Some(0.5), false), (4, None, false)]);
 }
 
@@ -86,9 +103,11 @@ fn calls_with_one_step_make_one_row() {
 fn every_status_has_its_exit_code() {
     let world = World::new();
     let platform = world.open();
-    for (status, code, state) in
-        [(RunStatus::Completed, 0, "finished"), (RunStatus::Failed, 1, "failed"), (RunStatus::Killed, 255, "failed")]
-    {
+    for (status, code, state) in [
+        (RunStatus::Completed, 0, "finished"),
+        (RunStatus::Failed, 1, "failed"),
+        (RunStatus::Killed, 255, "failed"),
+    ] {
         let id = start(&*platform);
         assert!(platform.end_run(&id, status, Some(PATIENCE)).unwrap());
         let run = world.at_server(&id);
@@ -103,12 +122,8 @@ fn rows_of_any_values_and_defined_metrics() {
     let world = World::new();
     let platform = world.open();
     let id = start(&*platform);
-    let definition = MetricDefinition {
-        name: "val/*",
-        step_metric: Some("epoch"),
-        summary: &["min"],
-        hidden: false,
-    };
+    let definition =
+        MetricDefinition { name: "val/*", step_metric: Some("epoch"), summary: &["min"], hidden: false };
     platform.define_metric(&id, &definition).unwrap();
     for (epoch, loss) in [(5, 0.5), (2, 0.2), (9, 0.9)] {
         let mut row = Row::default();
@@ -137,11 +152,25 @@ fn artifacts_and_files_arrive_byte_by_byte() {
     fs::write(models.join("model.pkl"), vec![7; 300_000]).unwrap();
     fs::write(models.join("sub/empty"), b"").unwrap();
     let number = platform
-        .add_artifact(&id, &models, &ArtifactSpec { name: Some("bert"), kind: Some("model"), aliases: &["best"], ..ArtifactSpec::default() })
+        .add_artifact(
+            &id,
+            &models,
+            &ArtifactSpec {
+                name: Some("bert"),
+                kind: Some("model"),
+                aliases: &["best"],
+                ..ArtifactSpec::default()
+            },
+        )
         .unwrap();
-    platform.log_artifact(&id, &models.join("model.pkl"), &ArtifactOptions { folder: Some("in"), copy: true }).unwrap();
+    platform
+        .log_artifact(&id, &models.join("model.pkl"), &ArtifactOptions { folder: Some("in"), copy: true })
+        .unwrap();
     platform.add_file(&id, &models.join("model.pkl"), "out/model.pkl").unwrap();
-    assert_eq!(platform.add_file(&id, &models.join("model.pkl"), "../x").unwrap_err().code(), "wandb.file_path");
+    assert_eq!(
+        platform.add_file(&id, &models.join("model.pkl"), "../x").unwrap_err().code(),
+        "wandb.file_path"
+    );
     fs::remove_dir_all(&models).unwrap();
     let committed = platform.artifact(&id, number, PATIENCE).unwrap();
     assert!(matches!(committed, ArtifactState::Committed(_)), "{committed:?}");
@@ -171,7 +200,9 @@ fn a_file_that_changes_in_its_place_is_refused_and_concerns_nothing_else() {
     let file = world.folder.path().join("weights");
     fs::write(&file, "before").unwrap();
     world.server.behave(|behaviour| behaviour.always = Some(nethical_receivers::wandb::Trouble::Status(503)));
-    let number = platform.add_artifact(&id, &file, &ArtifactSpec { in_place: true, ..ArtifactSpec::default() }).unwrap();
+    let number = platform
+        .add_artifact(&id, &file, &ArtifactSpec { in_place: true, ..ArtifactSpec::default() })
+        .unwrap();
     fs::write(&file, "after!").unwrap();
     world.server.behave(|behaviour| behaviour.always = None);
     let ArtifactState::Failed(error) = platform.artifact(&id, number, PATIENCE).unwrap() else { panic!() };
@@ -199,7 +230,10 @@ fn a_run_that_is_resumed_goes_on_behind_its_last_row() {
     assert!(platform.end_run(&id, RunStatus::Failed, Some(PATIENCE)).unwrap());
     let run = world.at_server(&id);
     assert_eq!(losses(&run), [1.0, 1.0, 1.0, 2.0, 2.0]);
-    assert_eq!(run.rows().iter().map(|row| row["_step"].as_i64().unwrap()).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(
+        run.rows().iter().map(|row| row["_step"].as_i64().unwrap()).collect::<Vec<_>>(),
+        [0, 1, 2, 3, 4]
+    );
     assert_eq!((run.exit_code, run.display_name.as_deref()), (Some(1), Some("one")));
     assert_eq!(run.configured("lr").unwrap(), 0.1, "its configuration stays");
     assert_eq!(run.tags, ["team:vision"], "its tags stay");

@@ -53,7 +53,7 @@ fn open_runs_are_completed_at_the_end() {
     let platform = world.open();
     let id = start(&*platform);
     platform.log_metrics(&id, &[("loss", 1.0)], None).unwrap();
-    assert_eq!(platform.active_runs(), [id.clone()]);
+    assert_eq!(platform.active_runs(), std::slice::from_ref(&id));
     assert!(platform.close(PATIENCE));
     assert!(platform.close(PATIENCE), "a second time is harmless");
     assert_eq!(world.at_server(&id).exit_code, Some(0));

@@ -71,7 +71,9 @@ fn a_sync_that_breaks_off_is_taken_up_again() {
     drop(platform);
     world.server.behave(|behaviour| {
         // Everything is taken, and nobody hears of it.
-        behaviour.next.insert("file_stream".to_owned(), vec![nethical_receivers::wandb::Trouble::DropAnswer; 1].into());
+        behaviour
+            .next
+            .insert("file_stream".to_owned(), vec![nethical_receivers::wandb::Trouble::DropAnswer; 1].into());
         behaviour.next.insert("RunResumeStatus".to_owned(), [].into());
     });
     assert!(matches!(sync(&world)[0].outcome, SyncOutcome::Synced));
@@ -99,7 +101,8 @@ fn rows_of_somebody_else_are_never_written_over() {
     assert!(other.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap());
     other.close(PATIENCE);
     let first = fs::read_dir(world.folder.path().join("wandb")).unwrap().flatten();
-    let first = first.map(|entry| entry.path()).find(|path| path.to_str().unwrap().contains("offline-run")).unwrap();
+    let first =
+        first.map(|entry| entry.path()).find(|path| path.to_str().unwrap().contains("offline-run")).unwrap();
     fs::remove_file(first.join(format!("run-{id}.wandb.synced"))).unwrap();
     let reports = sync(&world);
     let SyncOutcome::Failed(error) = &reports[0].outcome else { panic!("{reports:?}") };

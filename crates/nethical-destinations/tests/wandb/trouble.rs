@@ -67,9 +67,13 @@ fn the_pace_is_kept_and_the_servers_wishes_too() {
     }
     assert!(platform.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap());
     let calls = world.server.calls();
-    let times: Vec<_> = calls.iter().filter(|call| call.operation == "file_stream").map(|call| call.at).collect();
+    let times: Vec<_> =
+        calls.iter().filter(|call| call.operation == "file_stream").map(|call| call.at).collect();
     let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.iter().all(|gap| *gap > Duration::from_millis(480)), "two a second, as the headers say: {gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| *gap > Duration::from_millis(480)),
+        "two a second, as the headers say: {gaps:?}"
+    );
     assert!(times.len() > 2);
     world.server.behave(|behaviour| {
         behaviour.rate_limit = None;
@@ -78,8 +82,11 @@ fn the_pace_is_kept_and_the_servers_wishes_too() {
     let before = world.server.calls().len();
     let second = start(&*platform);
     assert!(platform.end_run(&second, RunStatus::Completed, Some(PATIENCE)).unwrap());
-    let upserts: Vec<_> =
-        world.server.calls()[before..].iter().filter(|call| call.operation == "UpsertBucket").map(|call| call.at).collect();
+    let upserts: Vec<_> = world.server.calls()[before..]
+        .iter()
+        .filter(|call| call.operation == "UpsertBucket")
+        .map(|call| call.at)
+        .collect();
     assert!(upserts[1] - upserts[0] >= Duration::from_millis(500), "Retry-After");
 }
 
@@ -162,5 +169,9 @@ fn a_key_that_is_refused_holds_everything() {
     assert!(platform.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap());
     assert!(platform.probe().unwrap_err().hint().unwrap().contains("fake-team"), "not of this team");
     world.server.behave(|behaviour| behaviour.entity = "my-team".to_owned());
-    assert!(platform.probe().unwrap().starts_with("project proj of my-team at 127.0.0.1"), "{:?}", platform.probe());
+    assert!(
+        platform.probe().unwrap().starts_with("project proj of my-team at 127.0.0.1"),
+        "{:?}",
+        platform.probe()
+    );
 }

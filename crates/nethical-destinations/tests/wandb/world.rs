@@ -69,7 +69,9 @@ impl World {
 }
 
 pub(crate) fn start(platform: &dyn Platform) -> String {
-    platform.start_run(&StartRun { experiment: "exp", name: Some("one"), tags: &[("team", "vision")] }).unwrap()
+    platform
+        .start_run(&StartRun { experiment: "exp", name: Some("one"), tags: &[("team", "vision")] })
+        .unwrap()
 }
 
 pub(crate) fn parameters() -> Metadata {

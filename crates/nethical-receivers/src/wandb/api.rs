@@ -31,9 +31,13 @@ impl Handler for Mutex<State> {
         }
         let answer = match trouble {
             Some(Trouble::Status(status)) => error(status, "injected"),
-            Some(Trouble::RateLimited(after)) => error(429, "slow down").header("retry-after", after.to_string()),
+            Some(Trouble::RateLimited(after)) => {
+                error(429, "slow down").header("retry-after", after.to_string())
+            }
             Some(Trouble::DropRequest) => Answer::close(),
-            Some(Trouble::Page) => Answer::new(200).header("content-type", "text/html").body("<html>log in</html>"),
+            Some(Trouble::Page) => {
+                Answer::new(200).header("content-type", "text/html").body("<html>log in</html>")
+            }
             Some(Trouble::DropAnswer) => {
                 serve(&mut state, &request, &operation, &json, &body);
                 Answer::close()
@@ -71,7 +75,8 @@ fn operation(request: &Request, json: &Value) -> String {
     let named = json.get("operationName").and_then(Value::as_str).map(str::to_owned);
     let query = json.get("query").and_then(Value::as_str).unwrap_or_default();
     named.unwrap_or_else(|| {
-        let mut words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        let mut words =
+            query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
         words.by_ref().find(|word| matches!(*word, "query" | "mutation"));
         words.next().unwrap_or("unnamed").to_owned()
     })
@@ -94,7 +99,8 @@ fn serve(state: &mut State, request: &Request, operation: &str, json: &Value, bo
         };
     }
     let host = request.header("host").unwrap_or_default();
-    match graphql(state, operation, json.get("variables").unwrap_or(&Value::Null), &format!("http://{host}")) {
+    match graphql(state, operation, json.get("variables").unwrap_or(&Value::Null), &format!("http://{host}"))
+    {
         Ok(data) => Answer::json(200, &json!({ "data": data })),
         Err((status, message)) => error(status, &message),
     }
@@ -102,7 +108,8 @@ fn serve(state: &mut State, request: &Request, operation: &str, json: &Value, bo
 
 fn is_authorized(state: &State, request: &Request) -> bool {
     let given = request.header("authorization").and_then(|text| text.strip_prefix("Basic "));
-    let pair = given.and_then(|text| STANDARD.decode(text).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let pair =
+        given.and_then(|text| STANDARD.decode(text).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
     let key = pair.as_deref().and_then(|pair| pair.strip_prefix("api:")).unwrap_or_default();
     state.behaviour.key.as_ref().map_or(key.len() >= 40, |known| known == key)
 }

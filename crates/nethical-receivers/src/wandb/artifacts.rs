@@ -85,7 +85,9 @@ pub(super) fn manifest(state: &mut State, variables: &Value, base: &str) -> Said
         let url = state.slot(base, Slot::Manifest { artifact, md5 });
         json!({ "id": "RmlsZQ==", "name": "wandb_manifest.json", "uploadUrl": url, "uploadHeaders": [] })
     });
-    Ok(json!({ "createArtifactManifest": { "artifactManifest": { "id": format!("TWFu{artifact}"), "file": file } } }))
+    Ok(
+        json!({ "createArtifactManifest": { "artifactManifest": { "id": format!("TWFu{artifact}"), "file": file } } }),
+    )
 }
 
 pub(super) fn files(state: &mut State, variables: &Value, base: &str) -> Said {
@@ -128,12 +130,15 @@ fn faults(artifact: &Artifact) -> Vec<String> {
     let missing = |name: &&String| !artifact.files.contains_key(*name);
     let mut faults: Vec<String> =
         artifact.announced.keys().filter(missing).map(|name| format!("{name} has not come")).collect();
-    let Some(contents) = artifact.manifest.as_ref().and_then(|manifest| manifest.get("contents")?.as_object()) else {
+    let Some(contents) =
+        artifact.manifest.as_ref().and_then(|manifest| manifest.get("contents")?.as_object())
+    else {
         faults.push("no manifest has come".to_owned());
         return faults;
     };
     let mut hash = Md5::new_with_prefix(b"wandb-artifact-manifest-v1\n");
-    let mut entries: Vec<(&String, &str)> = contents.iter().map(|(name, entry)| (name, text(entry, "digest"))).collect();
+    let mut entries: Vec<(&String, &str)> =
+        contents.iter().map(|(name, entry)| (name, text(entry, "digest"))).collect();
     entries.sort_unstable();
     for (name, digest) in entries {
         hash.update(format!("{name}:{digest}\n"));
@@ -162,13 +167,17 @@ pub(super) fn store(state: &mut State, slot: Slot, header: Option<&str>, body: &
                 run.files.insert(name, body.to_owned());
             }
         }
-        Slot::Entry { name, md5, .. } if md5 != digest => return Err(format!("{name}: not the bytes that were announced")),
+        Slot::Entry { name, md5, .. } if md5 != digest => {
+            return Err(format!("{name}: not the bytes that were announced"));
+        }
         Slot::Entry { artifact, name, .. } => {
             if let Some(artifact) = state.artifacts.get_mut(artifact) {
                 artifact.files.insert(name, body.to_owned());
             }
         }
-        Slot::Manifest { md5, .. } if md5 != digest => return Err("not the manifest that was announced".to_owned()),
+        Slot::Manifest { md5, .. } if md5 != digest => {
+            return Err("not the manifest that was announced".to_owned());
+        }
         Slot::Manifest { artifact, .. } => {
             if let Some(artifact) = state.artifacts.get_mut(artifact) {
                 artifact.manifest = serde_json::from_slice(body).ok();

@@ -59,7 +59,9 @@ impl Run {
         let bare = |line: &String| {
             let mut line = line.clone();
             for word in ["-Infinity", "Infinity", "NaN"] {
-                line = line.replace(&format!(":{word},"), &format!(":\"{word}\",")).replace(&format!(":{word}}}"), &format!(":\"{word}\"}}"));
+                line = line
+                    .replace(&format!(":{word},"), &format!(":\"{word}\","))
+                    .replace(&format!(":{word}}}"), &format!(":\"{word}\"}}"));
             }
             serde_json::from_str(&line).unwrap_or_default()
         };
@@ -220,7 +222,8 @@ pub(super) fn file_stream(state: &mut State, path: &str, body: &Value) -> Said {
 fn take(run: &mut Run, name: &str, chunk: &Value) -> Result<(), String> {
     let offset = chunk.get("offset").and_then(Value::as_u64).ok_or_else(|| format!("{name}: no offset"))?;
     let offset = usize::try_from(offset).map_err(|_| format!("{name}: offset too large"))?;
-    let content = chunk.get("content").and_then(Value::as_array).ok_or_else(|| format!("{name}: no content"))?;
+    let content =
+        chunk.get("content").and_then(Value::as_array).ok_or_else(|| format!("{name}: no content"))?;
     let lines: Option<Vec<&str>> = content.iter().map(Value::as_str).collect();
     let lines = lines.ok_or_else(|| format!("{name}: a line is no text"))?;
     if lines.iter().any(|line| line.contains('\n')) {

@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use super::super::api::{Api, Place};
 use super::super::artifact::{digest_of, hex, manifest_json, md5_base64};
 use super::super::errors::not_an_answer;
-use super::super::graphql::{Anything, CreatedArtifact, CreatedFiles, CreatedManifest, Query, RunFiles, Target};
+use super::super::file::Part;
+use super::super::graphql::{
+    Anything, CreatedArtifact, CreatedFiles, CreatedManifest, Query, RunFiles, Target,
+};
 use super::super::log::record::{Artifact, Manifest, ManifestEntry};
 use super::super::recording::is_inside;
 use super::{ArtifactState, Uploader, tell};
-use super::super::file::Part;
 use crate::support::http::Request;
 
 /// Files that are asked for at once.
@@ -91,14 +93,17 @@ impl Uploader {
         }
         let folder = self.job.directory.files();
         let sized = runtime::blocking(move || sizes(&folder, fresh)).await?;
-        let there: Vec<&String> = sized.iter().filter(|(_, size)| size.is_some()).map(|(path, _)| path).collect();
+        let there: Vec<&String> =
+            sized.iter().filter(|(_, size)| size.is_some()).map(|(path, _)| path).collect();
         if !there.is_empty() {
             let Place { entity, project, run } = &place;
             let variables = json!({ "entity": entity, "project": project, "run": run, "files": there });
             let answer: RunFiles = self.job.api.query(Query::RunFiles, &variables).await?;
             let urls = answer.create_run_files.ok_or_else(|| not_an_answer(Query::RunFiles.name()))?;
             for target in urls.files {
-                let Some(size) = sized.iter().find(|(path, _)| *path == target.name).and_then(|(_, size)| *size) else {
+                let Some(size) =
+                    sized.iter().find(|(path, _)| *path == target.name).and_then(|(_, size)| *size)
+                else {
                     continue;
                 };
                 let path = self.job.directory.files().join(&target.name);
@@ -133,7 +138,8 @@ fn sizes(folder: &Path, paths: Vec<String>) -> Vec<(String, Option<u64>)> {
 async fn upload(api: Api, place: Place, artifact: Artifact, done: Arc<Done>) -> Result<String, Error> {
     let manifest = artifact.manifest.clone().unwrap_or_default();
     let created: CreatedArtifact = api.query(Query::CreateArtifact, &create(&place, &artifact)).await?;
-    let created = created.create_artifact.ok_or_else(|| not_an_answer(Query::CreateArtifact.name()))?.artifact;
+    let created =
+        created.create_artifact.ok_or_else(|| not_an_answer(Query::CreateArtifact.name()))?.artifact;
     let id = created.id.clone();
     if created.state == "COMMITTED" {
         return Ok(id);
@@ -211,14 +217,15 @@ async fn put_files(
     let files: Vec<_> = entries.iter().zip(&specs).map(spec).collect();
     let variables = json!({ "input": { "artifactFiles": files, "storageLayout": "V2" } });
     let answer: CreatedFiles = api.query(Query::CreateFiles, &variables).await?;
-    let edges = answer.create_artifact_files.ok_or_else(|| not_an_answer(Query::CreateFiles.name()))?.files.edges;
+    let edges =
+        answer.create_artifact_files.ok_or_else(|| not_an_answer(Query::CreateFiles.name()))?.files.edges;
     if edges.len() != entries.len() {
         return Err(not_an_answer(Query::CreateFiles.name()));
     }
     for (entry, edge) in entries.iter().zip(edges) {
         let (path, size) = (Path::new(&entry.local_path), u64::try_from(entry.size).unwrap_or(0));
         match &edge.node.upload_multipart_urls {
-            Some(_) if !edge.node.upload_url.is_some() => put_parts(api, path, size, &edge.node).await?,
+            Some(_) if edge.node.upload_url.is_none() => put_parts(api, path, size, &edge.node).await?,
             _ => api.put_whole(&edge.node, path, size).await?,
         }
         done.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path.clone());
@@ -254,7 +261,10 @@ fn parts_of(entry: &ManifestEntry) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     }
     let failed = |error: std::io::Error| {
-        Error::refused("wandb.artifact_unreadable", format!("wandb: cannot read {}: {error}", entry.local_path))
+        Error::refused(
+            "wandb.artifact_unreadable",
+            format!("wandb: cannot read {}: {error}", entry.local_path),
+        )
     };
     let mut file = std::fs::File::open(&entry.local_path).map_err(failed)?;
     let mut parts = Vec::new();
@@ -285,7 +295,9 @@ async fn put_parts(api: &Api, path: &Path, size: u64, target: &Target) -> Result
         let length = size.saturating_sub(start).min(PART);
         let piece = Part { path: path.to_owned(), start, length };
         let answer = api.put(&part.upload_url, &[], piece).await?;
-        completed.push(json!({ "partNumber": part.part_number, "hexMD5": answer.header("etag").unwrap_or_default() }));
+        completed.push(
+            json!({ "partNumber": part.part_number, "hexMD5": answer.header("etag").unwrap_or_default() }),
+        );
     }
     let variables = json!({
         "completeMultipartAction": "Complete",
@@ -318,7 +330,8 @@ impl Api {
     async fn put_bytes(&self, target: &Target, bytes: Vec<u8>) -> Result<(), Error> {
         let Some(url) = target.upload_url.clone() else { return Ok(()) };
         let headers = target.upload_headers.iter().filter_map(|line| line.split_once(':'));
-        let headers = headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
+        let headers =
+            headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
         self.put_request(Request { method: "PUT", url, headers, body: bytes.into() }).await
     }
 }

@@ -49,7 +49,8 @@ impl Uploader {
         let upsert = self.upsert(&run, None).await?;
         let count = upsert.bucket.history_line_count.unwrap_or(0);
         let bucket = upsert.bucket;
-        let place = Place { entity: bucket.project.entity.name, project: bucket.project.name, run: bucket.name };
+        let place =
+            Place { entity: bucket.project.entity.name, project: bucket.project.name, run: bucket.name };
         if fresh {
             self.begin_at(count, existing.as_ref(), &place).await?;
         }
@@ -71,7 +72,8 @@ impl Uploader {
     fn without_run(&self) -> Error {
         let path = self.job.directory.log().display();
         let text = format!("wandb: {path} does not say which run it is of");
-        Error::new(Kind::Gone, "wandb.no_run", text).with_hint("its process ended before anything was written")
+        Error::new(Kind::Gone, "wandb.no_run", text)
+            .with_hint("its process ended before anything was written")
     }
 
     async fn existing(&self, run: &Run) -> Result<Option<Existing>, Error> {
@@ -111,7 +113,8 @@ impl Uploader {
             "summaryMetrics": null,
         });
         let upserted: Upserted = self.job.api.query(Query::Upsert, &variables).await?;
-        let upsert = upserted.upsert.ok_or_else(|| super::super::errors::not_an_answer(Query::Upsert.name()))?;
+        let upsert =
+            upserted.upsert.ok_or_else(|| super::super::errors::not_an_answer(Query::Upsert.name()))?;
         let change = self.job.turns.succeeded();
         tell(&self.job.observer, &self.job.name, change);
         self.described = described;
@@ -129,7 +132,12 @@ impl Uploader {
     }
 
     /// Where the first row of this log belongs, decided once and written down before any row is sent.
-    async fn begin_at(&mut self, count: u64, existing: Option<&Existing>, place: &Place) -> Result<(), Error> {
+    async fn begin_at(
+        &mut self,
+        count: u64,
+        existing: Option<&Existing>,
+        place: &Place,
+    ) -> Result<(), Error> {
         let line = existing.map_or(count, |existing| existing.history_line_count.unwrap_or(count));
         let resumes = self.assembly().and_then(|assembly| assembly.run.as_ref()).is_some_and(goes_on);
         // A log that says nothing of going on holds the run from its start, of which the server has a part.
@@ -187,14 +195,19 @@ impl Uploader {
 
     fn other_rows(&self, what: &str) -> Error {
         let text = format!("wandb: the run at the server has rows that are not of this log: {what}");
-        let hint = format!("somebody else wrote to the run; ours are kept in {}", self.job.directory.path().display());
+        let hint = format!(
+            "somebody else wrote to the run; ours are kept in {}",
+            self.job.directory.path().display()
+        );
         Error::new(Kind::Gone, "wandb.other_writer", text).with_hint(hint)
     }
 }
 
 fn read_more(assembly: &mut Assembly, ended: bool) -> Result<bool, Error> {
     let before = assembly.lines.len();
-    assembly.read(super::stream::MOST_BYTES).map_err(|error| Error::new(Kind::Gone, "wandb.log", error.to_string()))?;
+    assembly
+        .read(super::stream::MOST_BYTES)
+        .map_err(|error| Error::new(Kind::Gone, "wandb.log", error.to_string()))?;
     if ended && assembly.lines.len() == before {
         assembly.close_row();
     }

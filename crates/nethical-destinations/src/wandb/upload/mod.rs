@@ -165,7 +165,9 @@ impl Uploader {
     /// Whoever takes the directory over is to find all of a run that has ended.
     async fn wait_for_log(&self) {
         const PATIENCE: Duration = Duration::from_secs(1);
-        let Some(recording) = self.job.recording.clone().filter(|recording| recording.has_ended()) else { return };
+        let Some(recording) = self.job.recording.clone().filter(|recording| recording.has_ended()) else {
+            return;
+        };
         let written = async {
             while !recording.is_written() {
                 recording.run_log().grown().await;
@@ -316,7 +318,8 @@ impl Uploader {
             || assembly.summary_changes > self.summarised
             || !self.uploaded.is_empty();
         let heartbeat = self.last_request + HEARTBEAT;
-        if !fresh && !(last && ends) && now < heartbeat {
+        let due = fresh || last && ends || now >= heartbeat;
+        if !due {
             return Ok(Next::Wait(heartbeat));
         }
         if now < self.not_before {
