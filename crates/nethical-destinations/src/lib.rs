@@ -13,9 +13,11 @@
 
 pub mod cloudwatch;
 mod descriptor;
+pub mod discord;
 pub mod http;
 pub mod jsonl;
 pub mod memory;
+pub mod slack;
 pub mod support;
 pub mod syslog;
 pub mod wandb;
@@ -27,9 +29,11 @@ pub use descriptor::{Descriptor, Validated, connect};
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] = &[
     &cloudwatch::DESCRIPTOR,
+    &discord::DESCRIPTOR,
     &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
+    &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
     &wandb::DESCRIPTOR,
 ];
