@@ -49,6 +49,7 @@ pub(crate) struct Keep {
 }
 
 #[pymethods]
+#[expect(clippy::needless_pass_by_value, reason = "what Python gives arrives by value")]
 impl Wandb {
     #[new]
     fn new(py: Python<'_>, name: &str, options: &Bound<'_, PyDict>, spool: SpoolOptions) -> PyResult<Self> {
