@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::delivery::status::Status;
 use crate::delivery::store::{Reports, Store};
-use crate::delivery::{Error, SpoolSettings};
+use crate::delivery::{Error, Flushed, SpoolSettings};
 use crate::fork::PerProcess;
 
 /// Something that delivers, as the end of the program and those who ask for accounts see it.
@@ -19,8 +19,8 @@ pub trait Attended: Send + Sync {
     /// Deliver what waits now, at once, without waiting for it.
     fn request_flush(&self);
 
-    /// Deliver what waits now. `true` if all of it was settled by the deadline.
-    fn flush(&self, deadline: Instant) -> bool;
+    /// Deliver what waits now, until the deadline at the latest.
+    fn flush(&self, deadline: Instant) -> Flushed;
 
     /// Take no more and deliver what waits, without waiting for it.
     fn request_close(&self);

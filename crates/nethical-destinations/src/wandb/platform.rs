@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ZonedDateTime};
-use nethical_core::delivery::{Attendance, Attended, Error, Settings, Status, attend, runtime};
+use nethical_core::delivery::{Attendance, Attended, Error, Flushed, Settings, Status, attend, runtime};
 use nethical_core::event::{Metadata, REDACTED, Redaction};
 use nethical_core::fork::PerProcess;
 use nethical_core::spool::Durability;
@@ -599,7 +599,9 @@ impl Platform for Wandb {
     }
 
     fn flush(&self, patience: Duration) -> bool {
-        self.process().is_ok_and(|process| process.uploads.flush(Instant::now() + patience))
+        let flushed =
+            |process: &Process| process.uploads.flush(Instant::now() + patience) == Flushed::Settled;
+        self.process().is_ok_and(flushed)
     }
 
     fn close(&self, patience: Duration) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nethical_core::delivery::{
-    Attended, BreakerSettings, Error, Ledger, Observer, Schedule, Status, Turns, runtime,
+    Attended, BreakerSettings, Error, Flushed, Ledger, Observer, Schedule, Status, Turns, runtime,
 };
 use tokio::sync::Semaphore;
 
@@ -302,9 +302,14 @@ impl Attended for Uploads {
             .for_each(|recording| recording.close_row());
     }
 
-    fn flush(&self, deadline: Instant) -> bool {
+    fn flush(&self, deadline: Instant) -> Flushed {
         self.request_flush();
-        self.all().iter().filter(|upload| !upload.flush(deadline)).count() == 0
+        if self.all().iter().filter(|upload| !upload.flush(deadline)).count() == 0 {
+            return Flushed::Settled;
+        }
+        let recordings: Vec<_> = self.all().into_iter().filter_map(|upload| upload.recording).collect();
+        let at_risk = recordings.iter().filter(|recording| !recording.sync(deadline)).count();
+        if at_risk == 0 { Flushed::Kept } else { Flushed::AtRisk }
     }
 
     fn request_close(&self) {
@@ -315,7 +320,7 @@ impl Attended for Uploads {
         if self.is_closed() {
             return self.unfinished().is_empty();
         }
-        let settled = self.flush(deadline);
+        let settled = self.flush(deadline) == Flushed::Settled;
         *lock(&self.closed) = true;
         let uploads = self.all();
         uploads.iter().for_each(|upload| upload.control.stop());
