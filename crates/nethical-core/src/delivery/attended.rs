@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::delivery::pipeline::Pipeline;
 use crate::delivery::status::Status;
 use crate::delivery::store::{Reports, Store};
 use crate::delivery::{Error, Flushed, SpoolSettings};
@@ -81,6 +82,32 @@ pub struct Attendance {
 impl std::fmt::Debug for Attendance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Attendance").finish_non_exhaustive()
+    }
+}
+
+impl Attended for Pipeline {
+    fn status(&self) -> Status {
+        self.status()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn request_flush(&self) {
+        self.request_flush();
+    }
+
+    fn flush(&self, deadline: Instant) -> Flushed {
+        self.flush(deadline)
+    }
+
+    fn request_close(&self) {
+        self.request_close();
+    }
+
+    fn close(&self, deadline: Instant) -> bool {
+        self.close(deadline)
     }
 }
 

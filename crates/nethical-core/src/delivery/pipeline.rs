@@ -30,8 +30,8 @@ use crate::delivery::spooled::Spooled;
 use crate::delivery::status::Status;
 use crate::delivery::store::Reports;
 use crate::delivery::{
-    Answer, Attended, Batch, Delivery, DeliveryStatus, Destination, DropReason, Error, Kind, Outcome, Policy,
-    Profile, Receipt, ReceiptKind, runtime,
+    Answer, Batch, Delivery, DeliveryStatus, Destination, DropReason, Error, Kind, Outcome, Policy, Profile,
+    Receipt, ReceiptKind, runtime,
 };
 use crate::event::{Event, Timestamp};
 
@@ -428,32 +428,6 @@ impl Pipeline {
             let observer = Arc::clone(&self.settings.observer);
             runtime.spawn_blocking(move || observer(&notice));
         }
-    }
-}
-
-impl Attended for Pipeline {
-    fn status(&self) -> Status {
-        self.status()
-    }
-
-    fn is_closed(&self) -> bool {
-        self.is_closed()
-    }
-
-    fn request_flush(&self) {
-        self.request_flush();
-    }
-
-    fn flush(&self, deadline: std::time::Instant) -> Flushed {
-        self.flush(deadline)
-    }
-
-    fn request_close(&self) {
-        self.request_close();
-    }
-
-    fn close(&self, deadline: std::time::Instant) -> bool {
-        self.close(deadline)
     }
 }
 

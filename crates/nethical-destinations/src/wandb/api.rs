@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::file::{Part, pieces};
 use super::graphql::{self, Features, Query, Said, Target};
-use super::stream::{self, Chunk, Taken};
+use super::wire::{self, Chunk, Taken};
 use super::{errors, limits};
 use crate::support::http::{Client, Deadlines, Request, Response};
 
@@ -116,7 +116,7 @@ impl Api {
         if !response.is_success() {
             return Err(errors::refused(&response, "file_stream"));
         }
-        let taken = stream::read(&response.body).ok_or_else(|| errors::not_an_answer("file_stream"))?;
+        let taken = wire::read(&response.body).ok_or_else(|| errors::not_an_answer("file_stream"))?;
         Ok((taken, errors::spread(&response)))
     }
 

@@ -23,17 +23,18 @@ mod json;
 mod limits;
 mod lock;
 mod log;
+mod options;
 mod platform;
 mod probe;
 mod progress;
 mod recording;
 mod registry;
-mod stream;
 mod summary;
 mod sync;
 mod tree;
 mod upload;
 mod uploads;
+mod wire;
 
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ pub use self::artifact::ArtifactSpec;
 pub use self::config::{RunDurability, WandbConfig};
 pub use self::environment::Mode;
 pub use self::history::Row;
-pub use self::platform::{MetricDefinition, Resume, Wandb, WandbStart};
+pub use self::options::{MetricDefinition, Resume, WandbStart};
+pub use self::platform::Wandb;
 pub use self::progress::ArtifactState;
 pub use self::sync::{SyncOutcome, SyncReport, Syncer, left};
 

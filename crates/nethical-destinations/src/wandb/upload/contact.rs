@@ -206,7 +206,7 @@ impl Uploader {
 fn read_more(assembly: &mut Assembly, ended: bool) -> Result<bool, Error> {
     let before = assembly.lines.len();
     assembly
-        .read(super::stream::MOST_BYTES)
+        .read(super::wire::MOST_BYTES)
         .map_err(|error| Error::new(Kind::Gone, "wandb.log", error.to_string()))?;
     if ended && assembly.lines.len() == before {
         assembly.close_row();

@@ -30,7 +30,7 @@ use super::log::record::Artifact;
 use super::progress::{ArtifactState, Progress};
 use super::recording::Recording;
 use super::registry::Registry;
-use super::stream::{self, Chunk, Lines};
+use super::wire::{self, Chunk, Lines};
 use contact::Contact;
 
 /// A sign of life after so long without a request: W&B calls a run without any crashed.
@@ -254,13 +254,13 @@ impl Uploader {
                 None => Assembly::open(directory.log())?,
             };
             if contacted {
-                assembly.read(stream::MOST_BYTES)?;
+                assembly.read(wire::MOST_BYTES)?;
             } else {
                 assembly.read_head()?;
             }
             let Some(snapshot) = snapshot else {
                 // Nobody writes to it any more.
-                if contacted && assembly.line_bytes < stream::MOST_BYTES {
+                if contacted && assembly.line_bytes < wire::MOST_BYTES {
                     assembly.close_row();
                 }
                 return Ok((assembly, u64::MAX));
@@ -292,7 +292,7 @@ impl Uploader {
         let Some(assembly) = &self.assembly else { return false };
         match &self.job.recording {
             Some(recording) => recording.has_ended() && assembly.exit.is_some(),
-            None => assembly.exit.is_some() || assembly.line_bytes < stream::MOST_BYTES,
+            None => assembly.exit.is_some() || assembly.line_bytes < wire::MOST_BYTES,
         }
     }
 
@@ -490,7 +490,7 @@ fn count_of(assembly: &Assembly, at_most: Option<usize>) -> usize {
     let mut bytes = 0;
     let fits = |line: &&super::assembly::Line| {
         bytes += line.text.len();
-        bytes <= stream::MOST_BYTES
+        bytes <= wire::MOST_BYTES
     };
     let count = assembly.lines.iter().take_while(fits).count();
     let count = count.max(usize::from(!assembly.lines.is_empty()));
