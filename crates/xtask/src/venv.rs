@@ -17,9 +17,6 @@ const OLDEST: (u32, u32) = (3, 10);
 /// Everything the tests import, and the build backend, at exact versions.
 const REQUIREMENTS: &str = "python/requirements-test.txt";
 
-/// MLflow and its neighbours, at exact versions; apart from the others, which are quicker to install.
-const MLFLOW: &str = "python/requirements-mlflow.txt";
-
 /// A virtual environment of the repository.
 pub(crate) struct Venv {
     root: PathBuf,
@@ -30,28 +27,32 @@ pub(crate) struct Venv {
 impl Venv {
     /// The environment of this workspace, whether or not it has been made yet.
     pub(crate) fn at(workspace: &Workspace) -> Self {
-        let root = workspace.root().to_path_buf();
-        Self { root, home: workspace.venv(), requirements: REQUIREMENTS }
+        Self { root: workspace.root().to_path_buf(), home: workspace.venv(), requirements: REQUIREMENTS }
+    }
+
+    /// Makes the environment of a client that tests put beside ours, or brings it up to date.
+    pub(crate) fn prepare_peer(
+        workspace: &Workspace,
+        name: &str,
+        requirements: &'static str,
+    ) -> Result<Self> {
+        let venv = Self { home: workspace.peers().join(name), requirements, ..Self::at(workspace) };
+        venv.make()?;
+        Ok(venv)
     }
 
     /// Makes the environment, or brings it up to date when the requirements changed.
     pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
-        Self::at(workspace).made()
-    }
-
-    /// The same for the environment with MLflow in it.
-    pub(crate) fn prepare_mlflow(workspace: &Workspace) -> Result<Self> {
-        let home = workspace.mlflow();
-        Self { home, requirements: MLFLOW, ..Self::at(workspace) }.made()
-    }
-
-    fn made(self) -> Result<Self> {
-        let venv = self;
-        if process::probe(venv.python().arg("--version"))?.is_none() {
-            venv.create()?;
-        }
-        venv.install_requirements()?;
+        let venv = Self::at(workspace);
+        venv.make()?;
         Ok(venv)
+    }
+
+    fn make(&self) -> Result<()> {
+        if process::probe(self.python().arg("--version"))?.is_none() {
+            self.create()?;
+        }
+        self.install_requirements()
     }
 
     /// Builds and installs the package as a user would with `pip install .`.

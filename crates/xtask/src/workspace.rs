@@ -62,11 +62,6 @@ impl Workspace {
         self.target.join("venv")
     }
 
-    /// The Python virtual environment with MLflow in it.
-    pub(crate) fn mlflow(&self) -> PathBuf {
-        self.target.join("mlflow")
-    }
-
     /// The JavaScript packages of the tests.
     pub(crate) fn npm(&self) -> PathBuf {
         self.target.join("npm")

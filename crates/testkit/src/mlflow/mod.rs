@@ -1,4 +1,4 @@
-//! The real MLflow server, from `target/mlflow`, on a free port of the loopback interface.
+//! The real MLflow server, from `target/peers/mlflow`, on a free port of the loopback interface.
 //!
 //! It takes seconds to start and 0.4 GiB to run, so all tests of one run share one: the first that asks starts it
 //! under a guard, which ends it when the program that runs the tests has ended.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// The virtual environment that MLflow is in.
 pub fn environment() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")).join("mlflow")
+    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")).join("peers/mlflow")
 }
 
 /// A running server.

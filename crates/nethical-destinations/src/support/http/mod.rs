@@ -104,6 +104,7 @@ impl Default for Deadlines {
 pub(crate) struct Client {
     inner: reqwest::Client,
     how: Box<How>,
+    max_answer: usize,
 }
 
 /// How a client is built.
@@ -118,8 +119,6 @@ struct How {
     idle: Option<usize>,
     /// The only addresses of a host.
     pinned: Option<(String, Vec<SocketAddr>)>,
-    /// Bytes of an answer that are read, if not the usual number.
-    max_answer: Option<usize>,
     /// TLS as an operator says.
     tls: Option<tls::Tls>,
 }
@@ -163,13 +162,13 @@ impl Client {
             Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
                 .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
         })?;
-        Ok(Self { inner, how: Box::new(how) })
+        Ok(Self { inner, how: Box::new(how), max_answer: MAX_ANSWER })
     }
 
     /// The same, reading up to this many bytes of an answer.
     #[must_use]
     pub(crate) fn reading(mut self, max_answer: usize) -> Self {
-        self.how.max_answer = Some(max_answer);
+        self.max_answer = max_answer;
         self
     }
 
@@ -196,14 +195,13 @@ impl Client {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers =
             answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        let max_answer = self.how.max_answer.unwrap_or(MAX_ANSWER);
         let mut body = Vec::new();
-        while body.len() < max_answer
+        while body.len() < self.max_answer
             && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
         {
             body.extend_from_slice(&piece);
         }
-        body.truncate(max_answer);
+        body.truncate(self.max_answer);
         Ok(Response { status, headers, body: body.into() })
     }
 
