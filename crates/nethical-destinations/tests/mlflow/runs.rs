@@ -92,7 +92,7 @@ fn everything_at_a_limit_is_taken_and_everything_over_it_fails_at_the_call() {
     let code = |result: Result<(), nethical_core::delivery::Error>| result.unwrap_err().code();
     assert_eq!(code(platform.log_metrics(&run, &[(&over, 1.0)], None)), "mlflow.name");
     assert_eq!(code(platform.log_metrics(&run, &[("a", 1.0), ("b@", 1.0)], None)), "mlflow.name");
-    assert_eq!(code(platform.log_parameters(&run, &Metadata::new().with(over.clone(), 1))), "mlflow.name");
+    assert_eq!(code(platform.log_parameters(&run, &Metadata::new().with(over, 1))), "mlflow.name");
     assert_eq!(
         code(platform.log_parameters(&run, &Metadata::new().with("long", "x"))),
         "mlflow.param_changed"
