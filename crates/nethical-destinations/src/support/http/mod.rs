@@ -7,6 +7,7 @@
 mod failure;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -100,7 +101,7 @@ impl Default for Deadlines {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     inner: reqwest::Client,
-    how: How,
+    how: Arc<How>,
 }
 
 /// How a client is built.
@@ -113,6 +114,8 @@ struct How {
     no_proxy: bool,
     /// Connections to a host that are kept while nothing is to be sent. Default 2.
     idle: Option<usize>,
+    /// Bytes of an answer that are read, instead of [`MAX_ANSWER`].
+    max_answer: Option<usize>,
     /// The only addresses of a host.
     pinned: Option<(String, Vec<SocketAddr>)>,
 }
@@ -137,7 +140,14 @@ impl Client {
         no_proxy: bool,
     ) -> Result<Self, Error> {
         let user_agent = user_agent.map(str::to_owned);
-        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), pinned: None })
+        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), ..How::default() })
+    }
+
+    /// A client like this one that reads so many bytes of an answer, and shares its connections.
+    #[must_use]
+    pub(crate) fn reading(&self, bytes: usize) -> Self {
+        let how = How { max_answer: Some(bytes), ..How::clone(&self.how) };
+        Self { how: Arc::new(how), inner: self.inner.clone() }
     }
 
     /// A client like this one for which a host has these addresses and no others.
@@ -146,7 +156,7 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let pinned = Some((host.to_owned(), addresses.to_vec()));
-        Self::build(How { pinned, no_proxy: true, ..self.how.clone() })
+        Self::build(How { pinned, no_proxy: true, ..How::clone(&self.how) })
     }
 
     fn build(how: How) -> Result<Self, Error> {
@@ -156,7 +166,7 @@ impl Client {
             Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
                 .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
         })?;
-        Ok(Self { inner, how })
+        Ok(Self { inner, how: Arc::new(how) })
     }
 
     /// Send the request, once, and read the answer.
@@ -179,12 +189,13 @@ impl Client {
         let headers =
             answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         let mut body = Vec::new();
-        while body.len() < MAX_ANSWER
+        let most = self.how.max_answer.unwrap_or(MAX_ANSWER);
+        while body.len() < most
             && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
         {
             body.extend_from_slice(&piece);
         }
-        body.truncate(MAX_ANSWER);
+        body.truncate(most);
         Ok(Response { status, headers, body: body.into() })
     }
 
