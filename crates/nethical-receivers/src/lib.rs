@@ -2,9 +2,9 @@
 //! things out. They listen on the loopback interface only, and are stricter than real ones where a real
 //! one would quietly lose something.
 
+pub mod aws;
 mod clock;
 pub mod cloudwatch;
-
 pub mod discord;
 pub mod http;
 mod kept;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod check;
+mod check_services;
 mod dead;
 mod demo;
 mod interrupt;
@@ -10,6 +11,7 @@ mod log;
 mod readme;
 mod spool;
 mod stdin;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::delivery::backlog::Rejected;
+use crate::delivery::backlog::{Flushed, Rejected};
 use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::pipeline::Pipeline;
 use crate::delivery::settings::Settings;
@@ -159,8 +159,14 @@ impl Connector {
     /// its end within `patience`; see [`status`](Self::status) for which end. In a forked child that
     /// has sent nothing there is nothing to do.
     pub fn flush(&self, patience: Duration) -> bool {
-        let Some(pipeline) = self.pipeline.existing() else { return true };
-        pipeline.as_ref().is_ok_and(|pipeline| pipeline.flush(Instant::now() + patience))
+        self.flush_or_keep(patience) == Flushed::Settled
+    }
+
+    /// The same, telling where the rest is if not everything came to its end. Making it durable may take a second
+    /// beyond `patience`.
+    pub fn flush_or_keep(&self, patience: Duration) -> Flushed {
+        let Some(pipeline) = self.pipeline.existing() else { return Flushed::Settled };
+        pipeline.as_ref().map_or(Flushed::AtRisk, |pipeline| pipeline.flush(Instant::now() + patience))
     }
 
     /// Take no more, deliver what waits, and let go of the destination. `true` if everything was
@@ -225,7 +231,7 @@ pub fn flush_all(patience: Duration) -> Vec<Status> {
     let deadline = Instant::now() + patience;
     let open: Vec<_> = pipelines().into_iter().filter(|pipeline| !pipeline.is_closed()).collect();
     open.iter().for_each(|pipeline| pipeline.request_flush());
-    let left = open.iter().filter(|pipeline| !pipeline.flush(deadline));
+    let left = open.iter().filter(|pipeline| pipeline.flush(deadline) != Flushed::Settled);
     left.map(|pipeline| pipeline.status()).collect()
 }
 

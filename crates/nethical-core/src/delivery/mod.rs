@@ -57,7 +57,7 @@ mod status;
 mod store;
 
 pub use self::answer::{Answer, Delivery, DeliveryStatus, Policy};
-pub use self::backlog::Rejected;
+pub use self::backlog::{Flushed, Rejected};
 pub use self::breaker::BreakerSettings;
 pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, flush_all, statuses};
 pub use self::dead_letters::DeadLetter;

@@ -36,10 +36,27 @@ pub(crate) fn region(configured: Option<&str>, environment: &Environment, profil
     found.filter(|region| is_region(region)).unwrap_or_else(|| USUAL.to_owned())
 }
 
+/// A service, as AWS calls it in different places.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServiceName {
+    /// Before the region in the name of its host: `logs`.
+    host: &'static str,
+    /// In signatures.
+    signing: &'static str,
+    /// After `AWS_ENDPOINT_URL_`: its id, and what people take for it.
+    variables: &'static [&'static str],
+}
+
+/// CloudWatch Logs.
+pub(crate) const LOGS: ServiceName =
+    ServiceName { host: "logs", signing: "logs", variables: &["CLOUDWATCH_LOGS", "LOGS"] };
+/// The Security Token Service.
+pub(crate) const STS: ServiceName = ServiceName { host: "sts", signing: "sts", variables: &["STS"] };
+
 /// Where a service is.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    service: &'static str,
+    service: ServiceName,
     region: String,
     url: String,
     /// Whether somebody named the address, rather than the region.
@@ -47,25 +64,29 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of `service` (`logs`) in a region: at `configured`, else `AWS_ENDPOINT_URL_<SERVICE>`,
-    /// else `AWS_ENDPOINT_URL`, else where the region has it.
+    /// The endpoint of a service in a region: at `configured`, else `AWS_ENDPOINT_URL_<SERVICE>`, else
+    /// `AWS_ENDPOINT_URL`, else where the region has it.
     pub(crate) fn new(
-        service: &'static str,
+        service: ServiceName,
         region: &str,
         configured: Option<&str>,
         environment: &Environment,
     ) -> Self {
-        let own = || environment.var(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()));
+        let own = || {
+            let mut names = service.variables.iter();
+            names.find_map(|name| environment.var(&format!("AWS_ENDPOINT_URL_{name}")))
+        };
         let custom =
             configured.map(str::to_owned).or_else(own).or_else(|| environment.var("AWS_ENDPOINT_URL"));
-        let url = custom.clone().unwrap_or_else(|| format!("https://{service}.{region}.{}", suffix(region)));
+        let url =
+            custom.clone().unwrap_or_else(|| format!("https://{}.{region}.{}", service.host, suffix(region)));
         let url = format!("{}/", url.trim_end_matches('/'));
         Self { service, region: region.to_owned(), url, custom: custom.is_some() }
     }
 
     /// What signatures call the service.
     pub(crate) const fn signing_name(&self) -> &'static str {
-        self.service
+        self.service.signing
     }
 
     pub(crate) fn region(&self) -> &str {

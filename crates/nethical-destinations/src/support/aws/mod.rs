@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use nethical_core::delivery::{Error, runtime};
 
 pub(crate) use self::credentials::Provider;
-pub(crate) use self::endpoint::{Endpoint, is_region, region};
+pub(crate) use self::endpoint::{Endpoint, LOGS, STS, is_region, region};
 pub(crate) use self::environment::Environment;
 pub(crate) use self::errors::{Answer, Context, Fault};
 use self::sign::Clock;
