@@ -6,7 +6,7 @@ use nethical_core::delivery::{Error, runtime};
 use serde_json::{Map, Value};
 
 use super::config::ApiConfig;
-use super::errors;
+use super::{errors, wire};
 use crate::http::errors::sort;
 use crate::support::webhook::{Exchange, Poster};
 
@@ -133,9 +133,7 @@ impl ApiClient {
             return Ok(Map::new());
         }
         match response.json() {
-            Ok(Value::Object(data)) => Ok(data),
-            Ok(Value::Array(items)) => Ok(Map::from_iter([("items".to_owned(), items.into())])),
-            Ok(value) => Ok(Map::from_iter([("value".to_owned(), value)])),
+            Ok(value) => Ok(wire::object(value)),
             Err(_) => Err(errors::no_json(self.poster.shown(), response.body.len() >= MAX_ANSWER)),
         }
     }
@@ -151,15 +149,7 @@ impl ApiClient {
         url: url::Url,
         body: Option<String>,
     ) -> Result<ApiResponse, Error> {
-        let mut headers = self.config.all_headers();
-        let has = |name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-        let (has_type, has_accept) = (has("content-type"), has("accept"));
-        if body.is_some() && !has_type {
-            headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        }
-        if !has_accept {
-            headers.push(("accept".to_owned(), "application/json".to_owned()));
-        }
+        let headers = self.config.call_headers(body.is_some());
         let poster = Arc::clone(&self.poster);
         let call = async move { poster.send(method, &url, headers, body.unwrap_or_default()).await };
         let answer = runtime::wait(call).and_then(|answer| answer);

@@ -40,39 +40,4 @@ impl ApiConfig {
         }
         None
     }
-
-    /// The header that carries the key.
-    pub(super) fn authorization(&self) -> Option<(String, String)> {
-        let key = self.api_key.as_ref()?.reveal();
-        let name = self.auth_header.as_deref().unwrap_or("Authorization");
-        let has_scheme = key.trim().contains(' ');
-        let value = if name.eq_ignore_ascii_case("authorization") && !has_scheme {
-            format!("Bearer {key}")
-        } else {
-            key.to_owned()
-        };
-        Some((name.to_owned(), value))
-    }
-
-    /// All headers of a request of one's own.
-    pub(super) fn all_headers(&self) -> Vec<(String, String)> {
-        let given = self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        given.chain(self.authorization()).collect()
-    }
-
-    /// The address of what is below this path.
-    pub(super) fn at(&self, path: Option<&str>) -> url::Url {
-        let mut url = self.base_url.reveal().clone();
-        let path = path.unwrap_or_default().trim_start_matches('/');
-        if !path.is_empty() {
-            let (path, query) =
-                path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-            let base = url.path().trim_end_matches('/').to_owned();
-            url.set_path(&format!("{base}/{path}"));
-            if query.is_some() {
-                url.set_query(query);
-            }
-        }
-        url
-    }
 }

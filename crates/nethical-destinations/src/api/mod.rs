@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod errors;
+mod wire;
 
 use std::sync::Arc;
 
