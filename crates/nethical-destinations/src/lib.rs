@@ -21,6 +21,7 @@ pub mod memory;
 pub mod slack;
 pub mod support;
 pub mod syslog;
+pub mod wandb;
 
 pub use support::webhook::signature as webhook;
 
@@ -36,6 +37,7 @@ pub static ALL: &[&Descriptor] = &[
     &memory::DESCRIPTOR,
     &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
+    &wandb::DESCRIPTOR,
 ];
 
 /// The destination of this name.
