@@ -18,6 +18,7 @@ pub mod discord;
 pub mod http;
 pub mod jsonl;
 pub mod memory;
+pub mod mlflow;
 pub mod slack;
 pub mod support;
 pub mod syslog;
@@ -35,6 +36,7 @@ pub static ALL: &[&Descriptor] = &[
     &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
+    &mlflow::DESCRIPTOR,
     &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
     &wandb::DESCRIPTOR,
