@@ -9,7 +9,6 @@ mod tls;
 mod upload;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -153,7 +152,8 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let pinned = Some((host.to_owned(), addresses.to_vec()));
-        Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })
+        let client = Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })?;
+        Ok(client.reading(self.max_answer))
     }
 
     fn build(how: How) -> Result<Self, Error> {
