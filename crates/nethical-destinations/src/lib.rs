@@ -11,6 +11,7 @@
 //!
 //! [`ALL`] is the one list. Configuration, command line, documents and the conformance suite read it.
 
+pub mod api;
 pub mod cloudwatch;
 mod descriptor;
 pub mod discord;
@@ -29,6 +30,7 @@ pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] = &[
+    &api::DESCRIPTOR,
     &cloudwatch::DESCRIPTOR,
     &discord::DESCRIPTOR,
     &http::DESCRIPTOR,

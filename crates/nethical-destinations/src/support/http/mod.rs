@@ -152,7 +152,8 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let pinned = Some((host.to_owned(), addresses.to_vec()));
-        Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })
+        let client = Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })?;
+        Ok(client.reading(self.max_answer))
     }
 
     fn build(how: How) -> Result<Self, Error> {
