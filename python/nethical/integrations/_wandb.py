@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -97,6 +98,8 @@ class WandBIntegration:
         }
         self._core = _core.Wandb(name, options, on_disk)
         self._options = {**options, "home": home, "name": name}
+        if self._core.lacks_key():
+            _say_once()
         self.project = project
         """The project, as it was given."""
         self.entity = entity
@@ -278,6 +281,19 @@ class WandBIntegration:
 
 def _open(kind: type[WandBIntegration], options: dict[str, Any]) -> WandBIntegration:
     return kind(**options)
+
+
+_said = False
+
+
+def _say_once() -> None:
+    global _said
+    if not _said:
+        _said = True
+        logging.getLogger("nethical").warning(
+            "wandb: there is no key, so runs are only written to disk; hint: set WANDB_API_KEY or run `wandb login`; "
+            "`nethical sync` uploads later what is written now"
+        )
 
 
 def _tags(tags: Mapping[str, Any] | Iterable[str]) -> list[str]:
