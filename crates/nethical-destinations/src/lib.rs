@@ -11,12 +11,14 @@
 //!
 //! [`ALL`] is the one list. Configuration, command line, documents and the conformance suite read it.
 
+pub mod api;
 pub mod cloudwatch;
 mod descriptor;
 pub mod discord;
 pub mod http;
 pub mod jsonl;
 pub mod memory;
+pub mod mlflow;
 pub mod slack;
 pub mod support;
 pub mod syslog;
@@ -28,11 +30,13 @@ pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] = &[
+    &api::DESCRIPTOR,
     &cloudwatch::DESCRIPTOR,
     &discord::DESCRIPTOR,
     &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
+    &mlflow::DESCRIPTOR,
     &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
     &wandb::DESCRIPTOR,

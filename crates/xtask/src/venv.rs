@@ -17,7 +17,7 @@ const OLDEST: (u32, u32) = (3, 10);
 /// Everything the tests import, and the build backend, at exact versions.
 const REQUIREMENTS: &str = "python/requirements-test.txt";
 
-/// The virtual environment of the repository.
+/// A virtual environment of the repository.
 pub(crate) struct Venv {
     root: PathBuf,
     home: PathBuf,

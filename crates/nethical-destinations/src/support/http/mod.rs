@@ -5,6 +5,7 @@
 //! no more of an answer read than a person would.
 
 mod failure;
+mod tls;
 mod upload;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use nethical_core::delivery::{Error, Kind};
 use reqwest::redirect::Policy;
 
 pub(crate) use self::failure::{Failure, Phase};
+pub(crate) use self::tls::TlsSwitches;
 
 /// Bytes of an answer that are read. What comes after them is left on the line.
 pub(crate) const MAX_ANSWER: usize = 64 * 1024;
@@ -101,7 +103,7 @@ impl Default for Deadlines {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     inner: reqwest::Client,
-    how: How,
+    how: Box<How>,
     max_answer: usize,
 }
 
@@ -117,6 +119,8 @@ struct How {
     idle: Option<usize>,
     /// The only addresses of a host.
     pinned: Option<(String, Vec<SocketAddr>)>,
+    /// TLS as an operator says.
+    tls: Option<tls::Tls>,
 }
 
 impl Client {
@@ -139,7 +143,7 @@ impl Client {
         no_proxy: bool,
     ) -> Result<Self, Error> {
         let user_agent = user_agent.map(str::to_owned);
-        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), pinned: None })
+        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), ..How::default() })
     }
 
     /// A client like this one for which a host has these addresses and no others.
@@ -148,7 +152,8 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let pinned = Some((host.to_owned(), addresses.to_vec()));
-        Self::build(How { pinned, no_proxy: true, ..self.how.clone() })
+        let client = Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })?;
+        Ok(client.reading(self.max_answer))
     }
 
     fn build(how: How) -> Result<Self, Error> {
@@ -158,12 +163,12 @@ impl Client {
             Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
                 .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
         })?;
-        Ok(Self { inner, how, max_answer: MAX_ANSWER })
+        Ok(Self { inner, how: Box::new(how), max_answer: MAX_ANSWER })
     }
 
     /// The same, reading up to this many bytes of an answer.
     #[must_use]
-    pub(crate) const fn reading(mut self, max_answer: usize) -> Self {
+    pub(crate) fn reading(mut self, max_answer: usize) -> Self {
         self.max_answer = max_answer;
         self
     }
@@ -219,6 +224,9 @@ fn builder(how: &How) -> reqwest::ClientBuilder {
     }
     if let Some((host, addresses)) = &how.pinned {
         builder = builder.resolve_to_addrs(host, addresses);
+    }
+    if let Some(tls) = &how.tls {
+        builder = tls.apply(builder);
     }
     builder
         .user_agent(how.user_agent.as_deref().unwrap_or(NAME))
