@@ -9,6 +9,7 @@ mod demo;
 mod interrupt;
 mod log;
 mod readme;
+mod runs;
 mod spool;
 mod stdin;
 mod webhook;
