@@ -44,12 +44,16 @@ def make(server: WandBServer, folder: Path, **options: Any) -> WandBIntegration:
 
 
 def test_the_guides_run_arrives(server: WandBServer, wandb: WandBIntegration) -> None:
+    told: list[str] = []
+    for event in ("run_started", "params_logged", "metrics_logged", "run_ended"):
+        wandb.add_event_handler(event, lambda run_id, event=event, **_: told.append(event))
     run_id = wandb.start_run(experiment_name="training", run_name="resnet50_v2", tags={"team": "vision"})
     wandb.log_parameters(run_id, {"lr": 0.001, "net": {"depth": 50}, "api_key": "s3cret", "odd": math.nan, 1: "x"})
     for epoch in range(10):
         wandb.log_metrics(run_id, {"epoch": epoch, "loss": 0.5 - epoch * 0.04}, step=epoch)
-    assert wandb.active_runs == [run_id]
+    assert list(wandb.active_runs) == [run_id]
     assert wandb.end_run(run_id, "completed", wait=20)
+    assert told == ["run_started", "params_logged", *["metrics_logged"] * 10, "run_ended"]
     run = server.runs[run_id]
     assert (run["displayName"], run["groupName"], run["exit"]) == ("resnet50_v2", "training", 0)
     assert run["tags"] == ["team:vision"]
@@ -59,7 +63,9 @@ def test_the_guides_run_arrives(server: WandBServer, wandb: WandBIntegration) ->
     assert [row["_step"] for row in server.rows(run_id)] == list(range(10))
     status = wandb.status()
     assert status["accepted"] == status["confirmed"] == 13
-    assert wandb.get_run(run_id) is not None and wandb.active_runs == []
+    known = wandb.get_run(run_id)
+    assert known is not None and known.status.value == "completed" and known.metrics["epoch"] == 9
+    assert known.platform.value == "wandb" and known.duration_seconds >= 0 and wandb.active_runs == {}
 
 
 def test_values_of_every_kind(server: WandBServer, wandb: WandBIntegration) -> None:
