@@ -34,7 +34,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [_, "child", url, folder, round, rows] => {
-            child(url, Path::new(folder), round.parse().unwrap(), rows.parse().unwrap())
+            child(url, Path::new(folder), round.parse().unwrap(), rows.parse().unwrap());
         }
         [_, rows, kills] => parent(rows.parse().unwrap(), kills.parse().unwrap()),
         _ => parent(10_000, 5),
