@@ -15,6 +15,7 @@
 //! | `syslog.rs` | syslog receivers |
 //! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
+//! | `tracking.rs` | platforms for runs |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -35,6 +36,7 @@ mod process;
 mod report;
 mod spool;
 mod syslog;
+mod tracking;
 mod values;
 mod wait;
 mod wandb;
@@ -69,6 +71,8 @@ mod _core {
     use super::spool::{survey, sync};
     #[pymodule_export]
     use super::syslog::syslog;
+    #[pymodule_export]
+    use super::tracking::{Tracker, end_open_runs};
     #[pymodule_export]
     use super::wait::{close, flush};
     #[pymodule_export]
