@@ -7,6 +7,7 @@ use nethical::destinations::support::options::{Node, Options, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use serde::de::DeserializeOwned;
 
 use crate::connector::{Connector, QueueOptions};
 use crate::spool::SpoolOptions;
@@ -44,6 +45,15 @@ pub(crate) fn connect(
         settings.rate_limit_per_sec = webhook.rate_limit_per_sec.or(settings.rate_limit_per_sec);
     }
     Connector::open(py, name, config, settings)
+}
+
+/// These options as those of one kind.
+pub(crate) fn read<T: DeserializeOwned>(options: &Bound<'_, PyDict>) -> PyResult<T> {
+    let py = options.py();
+    table(options)?.read::<T>().map_err(|error| {
+        let wrong = Error::config("options.wrong", error.to_string());
+        errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
+    })
 }
 
 /// The options that are not `None`.

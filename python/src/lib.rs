@@ -13,7 +13,9 @@
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
 //! | `syslog.rs` | syslog receivers |
+//! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
+//! | `tracking.rs` | platforms for runs |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -34,8 +36,10 @@ mod process;
 mod report;
 mod spool;
 mod syslog;
+mod tracking;
 mod values;
 mod wait;
+mod wandb;
 mod webhook;
 
 use pyo3::prelude::*;
@@ -68,7 +72,11 @@ mod _core {
     #[pymodule_export]
     use super::syslog::syslog;
     #[pymodule_export]
+    use super::tracking::{Tracker, end_open_runs};
+    #[pymodule_export]
     use super::wait::{close, flush};
+    #[pymodule_export]
+    use super::wandb::Wandb;
     #[pymodule_export]
     use super::webhook::{deliver, payload_to_json, sign, verify};
 

@@ -10,5 +10,6 @@ pub mod http;
 mod kept;
 pub mod slack;
 pub mod syslog;
+pub mod wandb;
 
 pub use self::clock::Clock;

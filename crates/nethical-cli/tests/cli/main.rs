@@ -9,8 +9,10 @@ mod demo;
 mod interrupt;
 mod log;
 mod readme;
+mod runs;
 mod spool;
 mod stdin;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -18,10 +18,10 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
+use crate::delivery::backlog::{Backlog, BatchLimits, Flushed, Rejected};
 use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
 use crate::delivery::notice::{Change, Health, Notice};
-use crate::delivery::pace::Pace;
+use crate::delivery::pace::{Pace, Wait};
 use crate::delivery::queue::Queue;
 use crate::delivery::records::Records;
 use crate::delivery::schedule::{MAX_RETRY_AFTER, luck};
@@ -122,9 +122,11 @@ impl Pipeline {
         let profile = destination.profile();
         // Where each event is a request of its own, each takes its turn at the gate.
         let alone = profile.one_at_a_time || profile.request_each && settings.rate_limit_per_sec.is_some();
+        // A full queue is never left waiting for a batch that it cannot hold.
+        let close_at = settings.batch_size.min(profile.max_events).min(settings.queue.max_events);
         let limits = BatchLimits {
-            // A full queue is never left waiting for a batch that it cannot hold.
-            close_at: settings.batch_size.min(profile.max_events).min(settings.queue.max_events).max(1),
+            // Where each event is a request of its own there is nothing to gain from waiting for more of them.
+            close_at: if profile.request_each { 1 } else { close_at.max(1) },
             max_events: if alone { 1 } else { profile.max_events.max(1) },
             max_bytes: profile.max_bytes.min(settings.queue.max_bytes),
             event_overhead: profile.event_overhead,
@@ -169,10 +171,24 @@ impl Pipeline {
         self.backlog.would_block()
     }
 
-    /// Deliver what waits now, at once. `true` if all of it was settled by the deadline.
-    pub(crate) fn flush(&self, deadline: std::time::Instant) -> bool {
+    /// Deliver what waits now, at once. What is not settled by the deadline is at least made durable.
+    pub(crate) fn flush(&self, deadline: std::time::Instant) -> Flushed {
         let mark = self.backlog.request_flush();
-        self.backlog.wait_settled(&mark, deadline)
+        if self.backlog.wait_settled(&mark, deadline) {
+            return Flushed::Settled;
+        }
+        if self.keep() { Flushed::Kept } else { Flushed::AtRisk }
+    }
+
+    /// Make what waits durable, and say so where the disk that was to take it does not.
+    fn keep(&self) -> bool {
+        let kept = self.backlog.make_durable();
+        if !kept && self.spooled.is_some() {
+            let waiting = self.backlog.ledger().waiting;
+            let change = lock(&self.health).at_risk(waiting, Instant::now());
+            self.notify(change);
+        }
+        kept
     }
 
     /// Take no more, flush until the deadline, then end the worker. `true` if everything was settled.
@@ -184,11 +200,14 @@ impl Pipeline {
             return self.backlog.ledger().waiting == 0;
         }
         self.backlog.close();
-        let all_settled = self.flush(deadline);
+        let all_settled = self.flush(deadline) == Flushed::Settled;
         self.stop.now();
         self.backlog.end();
         let finished = self.backlog.wait_finished(deadline + GRACE);
-        self.backlog.make_durable();
+        if self.spooled.is_some() {
+            self.keep();
+            self.watch_drops();
+        }
         self.records.iter().for_each(|records| records.write());
         finished && all_settled
     }
@@ -249,7 +268,11 @@ impl Pipeline {
     async fn deliver_batch(&self, batch: Batch) {
         let mut parts = vec![Part::from(batch)];
         while let Some(mut part) = parts.pop() {
-            let lane = self.lane().await;
+            // Whoever holds the lane may hold it for long; the end does not wait for them.
+            let lane = tokio::select! {
+                lane = self.lane() => lane,
+                () = self.stop.notify.notified() => None,
+            };
             if !self.wait_for_turn().await {
                 self.backlog.put_back(&part.batch);
                 continue;
@@ -290,7 +313,7 @@ impl Pipeline {
             // What is gone is not asked again; its events wait for another configuration.
             let wait = match (self.gone.get(), self.turn()) {
                 (Some(_), _) => Duration::MAX,
-                (None, Err(wait)) => wait,
+                (None, Err(wait)) => wait.get(),
                 (None, Ok(())) => return true,
             };
             tokio::select! {
@@ -397,6 +420,13 @@ impl Pipeline {
         self.notify(change);
     }
 
+    /// Tell of what the spool has dropped since the last look.
+    fn watch_drops(&self) {
+        let ledger = self.backlog.ledger().since(&self.backlog.inherited());
+        let change = lock(&self.health).drops(&ledger, Instant::now());
+        self.notify(change);
+    }
+
     /// Tell the observer, on a thread that it may block.
     fn notify(&self, change: Option<Change>) {
         if let (Some(change), Ok(runtime)) = (change, runtime::handle()) {
@@ -427,7 +457,7 @@ impl Pipeline {
     }
 
     /// Take a turn at the gate and the breaker, or see how long to wait.
-    pub(super) fn turn(&self) -> Result<(), Duration> {
+    pub(super) fn turn(&self) -> Result<(), Wait> {
         self.pace.turn(Instant::now())
     }
 
@@ -539,6 +569,7 @@ impl Pipeline {
 
 impl Reports for Pipeline {
     fn report(&self) -> Status {
+        self.watch_drops();
         self.status()
     }
 

@@ -35,7 +35,8 @@
 //! The files describe themselves: `frame` and `segment` the log, `cursor` the positions, `writer` what
 //! happens when the disk fails, `syncer` what waits for it, `recovery` what happens at a start, `squeeze` how little a destination that
 //! is down costs, `storage` what is asked of a filesystem. Beside the spool stand `directory`, who owns
-//! which, and `dead_letters`, what could not be delivered.
+//! which, and `dead_letters`, what could not be delivered, and `handover`, how the counts of
+//! an emptied directory get into another one.
 
 mod codec;
 mod cursor;
@@ -43,6 +44,7 @@ mod dead_letters;
 mod destination;
 mod directory;
 mod frame;
+mod handover;
 mod inspect;
 mod log;
 mod options;
@@ -62,7 +64,7 @@ mod trim;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::path::Path;
@@ -73,6 +75,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
 pub use directory::{Directory, Home, STATUS};
+pub use handover::{HandedOver, clear_handed_over, hand_over, handed_over};
 pub use inspect::{Backlog, inspect};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
@@ -418,6 +421,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn now_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+/// A number that nobody else has.
+fn random_id() -> u128 {
+    let mut random = [0; 10];
+    // Without randomness the time has to do.
+    let _ = getrandom::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(now_micros() / 1000, &random).into_uuid().as_u128()
 }
 
 /// What tells the frames of one file from those of every other.

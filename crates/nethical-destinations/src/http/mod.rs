@@ -15,8 +15,8 @@ use nethical_core::event::{Event, Family, Timestamp};
 
 pub use self::config::{Body, HttpConfig};
 use self::template::Template;
-use self::wire::Shape;
-use crate::support::webhook::{Exchange, Poster};
+pub(crate) use self::wire::Shape;
+use crate::support::webhook::{Common, Exchange, Poster};
 use crate::{Descriptor, Validated};
 
 /// Any web address that takes JSON by POST.
@@ -50,19 +50,19 @@ impl Validated for HttpConfig {
             body: self.body.clone(),
             template,
             headers: self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            native: "http",
             keys: self.keys().map_err(|(key, why)| errors::option(key, why))?,
             sha256_header: self.sha256_header.clone(),
         };
-        let poster = Poster::new("http", &self.common())?;
-        let profile = Profile { max_events: 4 * AT_ONCE, ..self.common().profile() };
-        Ok(Arc::new(Http { poster, shape, profile, shaky: AtomicBool::new(false) }))
+        Ok(Arc::new(Http::new("http", &self.common(), shape)?))
     }
 }
 
 /// Requests that are under way at once.
 const AT_ONCE: usize = 32;
 
-struct Http {
+/// Posts one request for each event.
+pub(crate) struct Http {
     poster: Poster,
     shape: Shape,
     profile: Profile,
@@ -122,6 +122,16 @@ impl Destination for Http {
 }
 
 impl Http {
+    /// For a destination of this type.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(crate) fn new(kind: &'static str, options: &Common<'_>, shape: Shape) -> Result<Self, Error> {
+        let poster = Poster::new(kind, options)?;
+        let profile = Profile { max_events: 4 * AT_ONCE, ..options.profile() };
+        Ok(Self { poster, shape, profile, shaky: AtomicBool::new(false) })
+    }
+
     fn sort(
         &self,
         index: usize,

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use nethical_core::event::{Event, EventId, Message};
 use nethical_destinations::Validated;
+use nethical_destinations::api::ApiConfig;
 use nethical_destinations::cloudwatch::CloudWatchConfig;
 use nethical_destinations::discord::DiscordConfig;
 use nethical_destinations::http::HttpConfig;
 use nethical_destinations::jsonl::JsonlConfig;
 use nethical_destinations::memory::MemoryConfig;
 use nethical_destinations::slack::SlackConfig;
-use nethical_destinations::support::webhook::Seconds;
+use nethical_destinations::support::webhook::{Seconds, SecretText, WebhookUrl};
 use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_receivers::Clock;
 use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
@@ -23,16 +24,23 @@ use nethical_receivers::http::{Answer, HttpPeer};
 use nethical_receivers::slack::Slack;
 use nethical_receivers::syslog::{Receiver, parse};
 
-use crate::{Peer, WebPeer};
+use crate::{Peer, WebPeer, mlflow};
 
 /// Start the peer of this destination.
 pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
     match destination {
+        "api" => Box::new(Hook::new(|hook, timeout, retry_delay| {
+            let config = ApiConfig::new(hook);
+            Arc::new(ApiConfig { api_key: Some(SecretText::new("key")), timeout, retry_delay, ..config })
+        })),
         "cloudwatch" => Box::new(LogStream(CloudWatch::start().unwrap())),
         "discord" => Box::new(Chat::<Discord>::new()),
-        "http" => Box::new(Hook::new()),
+        "http" => Box::new(Hook::new(|hook, timeout, retry_delay| {
+            Arc::new(HttpConfig { timeout, retry_delay, ..HttpConfig::new(hook) })
+        })),
         "jsonl" => Box::new(JsonlFile::new()),
         "memory" => Box::new(InMemory(MemoryConfig::default())),
+        "mlflow" => Box::new(mlflow::Runs::new()),
         "slack" => Box::new(Chat::<Slack>::new()),
         "syslog" => Box::new(SyslogOverTcp::new()),
         other => panic!("no peer for {other}: write one in tests/conformance/peers.rs"),
@@ -181,15 +189,19 @@ fn message(text: &str) -> Event {
 /// Any web address.
 struct Hook {
     peers: RefCell<Vec<HttpPeer>>,
+    /// Options for an address, by timeout and first wait.
+    options: fn(WebhookUrl, Seconds, Seconds) -> Arc<dyn Validated>,
 }
 
 impl Hook {
-    fn new() -> Self {
-        Self { peers: RefCell::new(vec![HttpPeer::start().unwrap()]) }
+    fn new(options: fn(WebhookUrl, Seconds, Seconds) -> Arc<dyn Validated>) -> Self {
+        Self { peers: RefCell::new(vec![HttpPeer::start().unwrap()]), options }
     }
 
-    fn options(&self) -> HttpConfig {
-        HttpConfig::new(format!("{}/hook", self.last().url()).parse().unwrap())
+    fn options(&self, timeout: f64, delay: f64) -> Arc<dyn Validated> {
+        let url = format!("{}/hook", self.last().url()).parse().unwrap();
+        let [timeout, delay] = [timeout, delay].map(|seconds| Seconds::new(seconds).unwrap());
+        (self.options)(url, timeout, delay)
     }
 
     fn last(&self) -> HttpPeer {
@@ -199,7 +211,7 @@ impl Hook {
 
 impl Peer for Hook {
     fn config(&self) -> Arc<dyn Validated> {
-        Arc::new(self.options())
+        self.options(30.0, 1.0)
     }
 
     fn event(&self, text: &str) -> Event {
@@ -233,8 +245,7 @@ impl Peer for Hook {
 
 impl WebPeer for Hook {
     fn impatient(&self, seconds: f64) -> Arc<dyn Validated> {
-        let [timeout, retry_delay] = [seconds, 0.05].map(|seconds| Seconds::new(seconds).unwrap());
-        Arc::new(HttpConfig { timeout, retry_delay, ..self.options() })
+        self.options(seconds, 0.05)
     }
 
     fn answer(&self, answer: Answer) {

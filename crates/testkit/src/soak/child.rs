@@ -10,7 +10,7 @@ use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethical_core::delivery::{Connector, Destination, Settings, SpoolSettings};
+use nethical_core::delivery::{Connector, Destination, Flushed, Settings, SpoolSettings};
 use nethical_core::event::{Level, LogEntry, Rules};
 use nethical_core::spool::{Durability, Options};
 
@@ -85,10 +85,8 @@ fn accept(connector: &Connector, lane: u64, durability: Durability) -> io::Resul
         }
         let at = now();
         let due = (number + 1).is_multiple_of(BETWEEN);
-        if due && durability != Durability::Every {
-            connector.flush(Duration::from_millis(20));
-        }
-        let what = if due || durability == Durability::Every { 'p' } else { 'a' };
+        let kept = || connector.flush_or_keep(Duration::from_millis(20)) != Flushed::AtRisk;
+        let what = if durability == Durability::Every || (due && kept()) { 'p' } else { 'a' };
         tell(&format!("{lane} {what} {number} {at}\n"))?;
         if due {
             tell_ledger(connector, lane)?;

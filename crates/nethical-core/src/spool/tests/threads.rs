@@ -1,13 +1,11 @@
 //! With its own threads, on the real disk.
 
-use std::io;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::cases::{reader, stats};
-use crate::spool::storage::{Held, Listed, Storage, StorageFile};
+use super::slow::Slow;
 use crate::spool::{Disk, Durability, Options, Spool};
 
 #[test]
@@ -27,73 +25,15 @@ fn without_any_call_events_reach_the_kernel_and_the_reader_in_time() {
     }
 }
 
-/// A disk whose fsyncs come to their end when the test says so.
-struct Slow(Arc<(Mutex<bool>, Condvar)>);
-
-struct SlowFile(Box<dyn StorageFile>, Arc<(Mutex<bool>, Condvar)>);
-
-impl Storage for Slow {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        Ok(Box::new(SlowFile(Disk.create(path)?, Arc::clone(&self.0))))
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        Disk.open(path)
-    }
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
-        Disk.open_read(path)
-    }
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        Disk.create_dir(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<Listed>> {
-        Disk.list(dir)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        Disk.unlink(path)
-    }
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_dir(path)
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        Disk.sync_dir(dir)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Held>>> {
-        Disk.lock(path)
-    }
-}
-
-impl StorageFile for SlowFile {
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
-    }
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.truncate(length)
-    }
-    fn sync(&self) -> io::Result<()> {
-        let (free, changed) = &*self.1;
-        drop(changed.wait_while(free.lock().unwrap(), |free| !*free).unwrap());
-        self.0.sync()
-    }
-}
-
 #[test]
 fn events_reach_the_kernel_while_an_fsync_takes_its_time() {
     for durability in [Durability::None, Durability::Interval] {
         let dir = tempfile::tempdir().unwrap();
-        let gate = Arc::new((Mutex::new(true), Condvar::new()));
+        let disk = Slow::default();
         let options = Options { durability, segment_bytes: 1000, ..Options::default() };
-        let (spool, _) = Spool::open(Arc::new(Slow(Arc::clone(&gate))), dir.path(), options).unwrap();
+        let (spool, _) = Spool::open(Arc::new(disk.clone()), dir.path(), options).unwrap();
         let id = spool.destination("a").unwrap();
-        *gate.0.lock().unwrap() = false;
+        disk.hold();
         // Segments fill up meanwhile, which are to be synced as well.
         let (send, woken) = std::sync::mpsc::channel();
         let reader = spool.reader(id, Arc::new(move || send.send(()).unwrap())).unwrap();
@@ -106,8 +46,7 @@ fn events_reach_the_kernel_while_an_fsync_takes_its_time() {
         let (found, _) = crate::spool::inspect(Arc::new(Disk), dir.path()).unwrap();
         assert_eq!(found[0].waiting.events, 30, "what another process finds after a kill");
         assert!(!spool.sync(Duration::from_millis(50)), "nothing is promised that is not on the medium");
-        *gate.0.lock().unwrap() = true;
-        gate.1.notify_all();
+        disk.go_on();
         assert!(spool.sync(Duration::from_secs(10)));
         assert!(spool.close());
     }

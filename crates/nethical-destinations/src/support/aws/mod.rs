@@ -26,6 +26,9 @@ pub(crate) use self::endpoint::{Endpoint, LOGS, STS, is_region, region};
 pub(crate) use self::environment::Environment;
 pub(crate) use self::errors::{Answer, Context, Fault};
 use self::sign::Clock;
+#[cfg(test)]
+pub(crate) use self::sign::sign_at;
+pub(crate) use self::sign::{Signing, sign_now};
 use crate::support::http::{Client, Request, Response};
 
 /// Keys for AWS that a program has at hand.

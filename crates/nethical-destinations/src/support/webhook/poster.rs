@@ -109,6 +109,12 @@ impl Poster {
         Ok(Self { kind, shown: url.to_string(), url, client, guard, dry_run: options.dry_run })
     }
 
+    /// The same, reading so many bytes of an answer.
+    #[must_use]
+    pub(crate) fn reading(self, bytes: usize) -> Self {
+        Self { client: self.client.reading(bytes), ..self }
+    }
+
     /// For texts of errors.
     pub(crate) fn context(&self) -> Context<'_> {
         Context { kind: self.kind, at: &self.shown }
