@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from ._api import APIIntegration, APIResponse, GenericAPIIntegration
 from ._chat import DiscordWebhookDispatcher, SlackWebhookDispatcher
 from ._dispatchers import HTTPWebhookDispatcher, WebhookDispatcher
 from ._payload import WebhookDelivery, WebhookPayload, WebhookStatus
@@ -17,7 +18,10 @@ from ._signatures import WebhookSignatureError, sign_webhook, verify_webhook
 from ._webhook_manager import WebhookManager
 
 __all__ = [
+    "APIIntegration",
+    "APIResponse",
     "DiscordWebhookDispatcher",
+    "GenericAPIIntegration",
     "HTTPWebhookDispatcher",
     "SlackWebhookDispatcher",
     "WebhookDelivery",
