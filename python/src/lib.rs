@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
+//! | `api.rs` | APIs with a key |
 //! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
@@ -21,6 +22,7 @@
 //! | `report.rs` | accounts and dead letters as dicts |
 
 mod aggregator;
+mod api;
 mod config;
 mod connector;
 mod convert;
@@ -49,6 +51,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::api::Api;
     #[pymodule_export]
     use super::config::Config;
     #[pymodule_export]
