@@ -1,6 +1,6 @@
 """Points of a run to a real MLflow server: nethical beside MLflow's own client, in one run.
 
-    python python/benches/mlflow.py [--quick]
+    python python/benches/mlflow_points.py [--quick]
 
 Needs `cargo xtask peers` and the package installed for release. Every case has a fresh process, and every point is
 counted at the server before a figure counts.
