@@ -16,6 +16,7 @@ mod descriptor;
 pub mod http;
 pub mod jsonl;
 pub mod memory;
+pub mod sagemaker;
 pub mod support;
 pub mod syslog;
 
@@ -29,6 +30,7 @@ pub static ALL: &[&Descriptor] = &[
     &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
+    &sagemaker::DESCRIPTOR,
     &syslog::DESCRIPTOR,
 ];
 

@@ -36,6 +36,17 @@ pub(crate) fn region(configured: Option<&str>, environment: &Environment, profil
     found.filter(|region| is_region(region)).unwrap_or_else(|| USUAL.to_owned())
 }
 
+/// What a service is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServiceName<'a> {
+    /// In the names of its hosts: `api.sagemaker`.
+    pub(crate) host: &'static str,
+    /// In signatures: `sagemaker`.
+    pub(crate) signing: &'static str,
+    /// At the end of `AWS_ENDPOINT_URL_`: `SAGEMAKER`.
+    pub(crate) variable: &'a str,
+}
+
 /// Where a service is.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
@@ -55,12 +66,38 @@ impl Endpoint {
         configured: Option<&str>,
         environment: &Environment,
     ) -> Self {
-        let own = || environment.var(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()));
+        let variable = service.to_uppercase();
+        Self::of(
+            ServiceName { host: service, signing: service, variable: &variable },
+            region,
+            configured,
+            environment,
+        )
+    }
+
+    /// The same for a service that is not called the same everywhere.
+    pub(crate) fn of(
+        name: ServiceName<'_>,
+        region: &str,
+        configured: Option<&str>,
+        environment: &Environment,
+    ) -> Self {
+        let ServiceName { host, signing, variable } = name;
+        let own = || environment.var(&format!("AWS_ENDPOINT_URL_{variable}"));
         let custom =
             configured.map(str::to_owned).or_else(own).or_else(|| environment.var("AWS_ENDPOINT_URL"));
-        let url = custom.clone().unwrap_or_else(|| format!("https://{service}.{region}.{}", suffix(region)));
+        let url = custom.clone().unwrap_or_else(|| format!("https://{host}.{region}.{}", suffix(region)));
         let url = format!("{}/", url.trim_end_matches('/'));
-        Self { service, region: region.to_owned(), url, custom: custom.is_some() }
+        Self { service: signing, region: region.to_owned(), url, custom: custom.is_some() }
+    }
+
+    /// The address of a bucket, at the endpoint of S3: a host of its own where that can be.
+    pub(crate) fn bucket(&self, bucket: &str) -> Self {
+        let url = match self.url.strip_prefix("https://").filter(|_| !self.custom && !bucket.contains('.')) {
+            Some(rest) => format!("https://{bucket}.{rest}"),
+            None => format!("{}{bucket}/", self.url),
+        };
+        Self { url, ..self.clone() }
     }
 
     /// What signatures call the service.

@@ -4,37 +4,60 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4::SigningParams;
 use jiff::Timestamp;
 use nethical_core::delivery::Error;
 
-use super::Endpoint;
+/// What a signature is about, beside headers, body and time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signing<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) region: &'a str,
+    /// What signatures call the service.
+    pub(crate) service: &'a str,
+    /// Whether a header says the digest of the body.
+    pub(crate) with_digest: bool,
+}
 
-/// The headers that sign a POST of `body` with `headers`.
-pub(super) fn headers(
-    endpoint: &Endpoint,
+/// The headers that sign a request.
+pub(crate) fn sign_at(
+    signing: &Signing<'_>,
     headers: &[(String, String)],
     body: &[u8],
     credentials: Credentials,
     now: SystemTime,
 ) -> Result<Vec<(String, String)>, Error> {
+    let Signing { method, url, region, service, with_digest } = *signing;
     let failed = |error: &dyn std::fmt::Display| {
-        Error::config("aws.not_signed", format!("cannot sign a request to {}: {error}", endpoint.url()))
-            .with_hint("see whether `endpoint_url` is a whole address, such as `https://logs.example.com`")
+        Error::config("aws.not_signed", format!("cannot sign a request to {url}: {error}"))
+            .with_hint("see whether the address is a whole one, such as `https://logs.example.com`")
     };
     let identity = credentials.into();
+    let mut settings = SigningSettings::default();
+    if with_digest {
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    if service == "s3" {
+        // Every other service signs a path that is encoded twice, and with `a//b` as `a/b`.
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
     let params = SigningParams::builder()
         .identity(&identity)
-        .region(endpoint.region())
-        .name(endpoint.signing_name())
+        .region(region)
+        .name(service)
         .time(now)
-        .settings(SigningSettings::default())
+        .settings(settings)
         .build()
         .map_err(|error| failed(&error))?
         .into();
     let named = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let request = SignableRequest::new("POST", endpoint.url(), named, SignableBody::Bytes(body))
+    let request = SignableRequest::new(method, url, named, SignableBody::Bytes(body))
         .map_err(|error| failed(&error))?;
     let (signed, _) = sign(request, &params).map_err(|error| failed(&error))?.into_parts();
     Ok(signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())

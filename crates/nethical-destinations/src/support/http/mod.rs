@@ -32,7 +32,7 @@ pub(crate) struct Request {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    /// At most [`MAX_ANSWER`] bytes of it.
+    /// At most [`MAX_ANSWER`] bytes of it, or what the client reads.
     pub(crate) body: Bytes,
 }
 
@@ -115,6 +115,8 @@ struct How {
     idle: Option<usize>,
     /// The only addresses of a host.
     pinned: Option<(String, Vec<SocketAddr>)>,
+    /// Bytes of an answer that are read, instead of [`MAX_ANSWER`].
+    max_answer: Option<usize>,
 }
 
 impl Client {
@@ -137,7 +139,7 @@ impl Client {
         no_proxy: bool,
     ) -> Result<Self, Error> {
         let user_agent = user_agent.map(str::to_owned);
-        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), pinned: None })
+        Self::build(How { deadlines, user_agent, no_proxy, idle: Some(64), ..How::default() })
     }
 
     /// A client like this one for which a host has these addresses and no others.
@@ -159,6 +161,13 @@ impl Client {
         Ok(Self { inner, how })
     }
 
+    /// The same, reading up to this many bytes of an answer.
+    #[must_use]
+    pub(crate) const fn reading(mut self, max_answer: usize) -> Self {
+        self.how.max_answer = Some(max_answer);
+        self
+    }
+
     /// Send the request, once, and read the answer.
     ///
     /// # Errors
@@ -178,13 +187,13 @@ impl Client {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers =
             answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        let mut body = Vec::new();
-        while body.len() < MAX_ANSWER
+        let (mut body, most) = (Vec::new(), self.how.max_answer.unwrap_or(MAX_ANSWER));
+        while body.len() < most
             && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
         {
             body.extend_from_slice(&piece);
         }
-        body.truncate(MAX_ANSWER);
+        body.truncate(most);
         Ok(Response { status, headers, body: body.into() })
     }
 
