@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::config::SageMakerConfig;
 use super::errors;
-use crate::support::aws::{self, Call, Context, Endpoint, Environment, Fault, Provider, Service, ServiceName};
+use crate::support::aws::{
+    self, Call, Context, Endpoint, Environment, Fault, Provider, Service, ServiceName,
+};
 use crate::support::http::{Client, Deadlines, Response};
 
 /// Bytes of an answer that are read: a component with all its parameters.
@@ -49,13 +51,16 @@ impl Api {
         let http = Client::new(Deadlines::default())?.reading(MAX_ANSWER);
         let credentials = Arc::new(match &config.credentials {
             Some(credentials) => Provider::given(credentials.clone()),
-            None => Provider::found(environment.clone(), config.profile.clone(), region.clone(), http.clone()),
+            None => {
+                Provider::found(environment.clone(), config.profile.clone(), region.clone(), http.clone())
+            }
         });
         let endpoint = |host, signing, variable| {
             let name = ServiceName { host, signing, variable };
             Endpoint::of(name, &region, config.endpoint_url.as_deref(), &environment)
         };
-        let control = Service::new(http, Arc::clone(&credentials), endpoint("api.sagemaker", "sagemaker", "SAGEMAKER"));
+        let control =
+            Service::new(http, Arc::clone(&credentials), endpoint("api.sagemaker", "sagemaker", "SAGEMAKER"));
         let deadlines = Deadlines { first_byte: TRANSFER, total: TRANSFER, ..Deadlines::default() };
         let bucket = config.bucket.as_deref().map(|bucket| {
             let at = endpoint("s3", "s3", "S3").bucket(bucket);

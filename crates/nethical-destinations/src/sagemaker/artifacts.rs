@@ -31,7 +31,7 @@ pub(super) async fn upload(
 ) -> Result<(), Error> {
     for item in items {
         let RunChange::Artifact(artifact) = &item.update.change else { continue };
-        match bring(sagemaker, run, item.id, artifact, known).await {
+        match bring(sagemaker, run, item.id, artifact, known, outcome).await {
             Ok(output) => drop(outcome.outputs.insert(item.index, output)),
             Err(error) if error.is_endpoint_fault() => return Err(error),
             Err(error) => outcome.refuse(item.index, error),
@@ -64,9 +64,10 @@ async fn bring(
     id: EventId,
     artifact: &RunArtifact,
     known: &Known,
+    outcome: &Outcome,
 ) -> Result<(String, serde_json::Value), Error> {
     if artifact.files.is_empty() && artifact.source.contains("://") {
-        return recorded(artifact, known);
+        return Ok(recorded(artifact, known, outcome));
     }
     let bucket = bucket(sagemaker)?;
     let root = match &*sagemaker.config.prefix {
@@ -90,14 +91,17 @@ async fn bring(
     Ok(output)
 }
 
-fn recorded(artifact: &RunArtifact, known: &Known) -> Result<(String, serde_json::Value), Error> {
+/// An address under its last part, or as a whole where that is another's name.
+fn recorded(artifact: &RunArtifact, known: &Known, outcome: &Outcome) -> (String, serde_json::Value) {
     let address = &artifact.source;
     let last = address.trim_end_matches('/').rsplit('/').next().unwrap_or(address);
-    let name = if artifact.folder.is_empty() { last.to_owned() } else { format!("{}/{last}", artifact.folder) };
+    let name =
+        if artifact.folder.is_empty() { last.to_owned() } else { format!("{}/{last}", artifact.folder) };
     let value = wire::artifact(address);
-    let another = known.component.as_ref().and_then(|component| component.outputs().get(&name).cloned());
-    let name = if another.is_some_and(|another| another != value) { address } else { &name };
-    Ok((wire::artifact_name(name), value))
+    let before = known.component.as_ref().and_then(|component| component.outputs().get(&name).cloned());
+    let now = outcome.outputs.values().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    let is_taken = now.or(before).is_some_and(|another| another != value);
+    (wire::artifact_name(if is_taken { address } else { &name }), value)
 }
 
 fn bucket(sagemaker: &SageMaker) -> Result<Bucket<'_>, Error> {

@@ -51,7 +51,8 @@ impl Listed {
             return self.entries.clone();
         }
         let fit = room.saturating_sub(1);
-        let mut shown: Map<_, _> = self.entries.iter().take(fit).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut shown: Map<_, _> =
+            self.entries.iter().take(fit).map(|(name, value)| (name.clone(), value.clone())).collect();
         let left: Vec<_> = self.entries.iter().skip(fit).collect();
         let mut text = self.said.clone();
         for (name, value) in &left {
@@ -67,7 +68,11 @@ impl Listed {
     /// Take over what a component had.
     fn read(&mut self, mut entries: Map<String, Value>) {
         if let Some(overflow) = entries.shift_remove(OVERFLOW) {
-            let text = overflow.as_object().and_then(|object| object.values().next()).and_then(Value::as_str).unwrap_or_default();
+            let text = overflow
+                .as_object()
+                .and_then(|object| object.values().next())
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let (count, said) = text.split_once(" more: ").unwrap_or_default();
             (self.more, self.said) = (count.parse().unwrap_or(0), said.to_owned());
         }
@@ -104,7 +109,8 @@ impl Component {
 
     /// How many parameters there is no room for.
     pub(super) fn overflow(&self) -> usize {
-        (self.parameters.entries.len() + usize::from(!self.not_finite.is_empty())).saturating_sub(limits::PARAMETERS)
+        (self.parameters.entries.len() + usize::from(!self.not_finite.is_empty()))
+            .saturating_sub(limits::PARAMETERS)
     }
 
     /// The parameters as they are sent: at most 300.
@@ -114,7 +120,10 @@ impl Component {
         let mut shown = self.parameters.within(limits::PARAMETERS - own, mark);
         if own > 0 {
             let text = json!(self.not_finite).to_string();
-            shown.insert(NOT_FINITE.to_owned(), json!({ "StringValue": limits::within(&text, limits::PARAMETER_TEXT) }));
+            shown.insert(
+                NOT_FINITE.to_owned(),
+                json!({ "StringValue": limits::within(&text, limits::PARAMETER_TEXT) }),
+            );
         }
         shown
     }
@@ -171,7 +180,8 @@ pub(super) fn short_name(path: &str) -> String {
     if length <= limits::ARTIFACT_NAME {
         return name.into_owned();
     }
-    let hash: String = Sha256::digest(path.as_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String =
+        Sha256::digest(path.as_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
     let end: String = name.chars().skip(length - (limits::ARTIFACT_NAME - 8)).collect();
     format!("{hash}…/{}", end.trim_start_matches('/'))
 }
@@ -221,7 +231,10 @@ mod tests {
             "Metrics": [{ "MetricName": "loss", "Count": 7 }], "StartTime": 1.5 });
         let mut second = wire::read_component(&answer);
         assert_eq!(second.parameters(), first.parameters());
-        assert_eq!((second.step("loss", None), second.step("loss", Some(20)), second.step("loss", None)), (7, 20, 21));
+        assert_eq!(
+            (second.step("loss", None), second.step("loss", Some(20)), second.step("loss", None)),
+            (7, 20, 21)
+        );
         second.count_not_finite("loss", f64::INFINITY);
         second.set("another", &json!(1));
         let shown = second.parameters();
@@ -234,12 +247,17 @@ mod tests {
     fn sixty_artifacts_fit_and_more_are_told() {
         let with = |count: usize| {
             let mut component = Component::default();
-            (0..count).for_each(|number| component.add_output(format!("a{number}"), wire::artifact(&format!("s3://b/{number}"))));
+            (0..count).for_each(|number| {
+                component.add_output(format!("a{number}"), wire::artifact(&format!("s3://b/{number}")))
+            });
             component
         };
         assert_eq!(with(60).outputs().len(), 60);
         let shown = with(61).outputs();
-        assert_eq!((shown.len(), &shown[OVERFLOW]["Value"]), (60, &json!("2 more: a59=s3://b/59, a60=s3://b/60")));
+        assert_eq!(
+            (shown.len(), &shown[OVERFLOW]["Value"]),
+            (60, &json!("2 more: a59=s3://b/59, a60=s3://b/60"))
+        );
     }
 
     #[test]

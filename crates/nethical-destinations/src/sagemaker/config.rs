@@ -118,7 +118,8 @@ impl SageMakerConfig {
     /// What tells this account and region from others, for destinations that have no name of their own.
     pub fn identity(&self) -> String {
         let Self { region, profile, endpoint_url, bucket, prefix, namespace, .. } = self;
-        let optional = [region, profile, endpoint_url, bucket].map(|option| option.as_deref().unwrap_or_default());
+        let optional =
+            [region, profile, endpoint_url, bucket].map(|option| option.as_deref().unwrap_or_default());
         [&optional, [prefix.as_str(), namespace].as_slice()].concat().join("\n")
     }
 
@@ -143,7 +144,10 @@ impl SageMakerConfig {
             let hint = "use its name alone, without `s3://`, and say in `prefix` where in it";
             return wrong("bucket", format!("`{bucket}` is no bucket"), hint);
         }
-        if self.prefix.len() > 512 || self.prefix.starts_with('/') || self.prefix.chars().any(char::is_control) {
+        if self.prefix.len() > 512
+            || self.prefix.starts_with('/')
+            || self.prefix.chars().any(char::is_control)
+        {
             let hint = "use at most 512 bytes, and no `/` at the start";
             return wrong("prefix", "the prefix cannot be one of keys in S3", hint);
         }
@@ -160,16 +164,22 @@ impl SageMakerConfig {
 
     fn metrics_fault(&self) -> Option<Wrong> {
         let named = |text: &str, most| (1..=most).contains(&text.chars().count()) && text.is_ascii();
-        if !named(&self.namespace, 255) || self.namespace.starts_with([':']) || self.namespace.starts_with("AWS/") {
+        if !named(&self.namespace, 255)
+            || self.namespace.starts_with([':'])
+            || self.namespace.starts_with("AWS/")
+        {
             let hint = "use 1 to 255 characters, not starting with `:` or `AWS/`";
             return wrong("namespace", format!("`{}` is no namespace", self.namespace), hint);
         }
         if self.dimensions.len() + self.extra_dimensions.len() > 30 {
             return wrong("dimensions", "there are more than 30 dimensions", "CloudWatch takes at most 30");
         }
-        let fits = |(name, value): (&String, &String)| named(name, 255) && !name.starts_with(':') && named(value, 1_024);
+        let fits = |(name, value): (&String, &String)| {
+            named(name, 255) && !name.starts_with(':') && named(value, 1_024)
+        };
         if !self.extra_dimensions.iter().all(fits) {
-            let hint = "use names of 1 to 255 and values of 1 to 1024 ASCII characters, no name starting with `:`";
+            let hint =
+                "use names of 1 to 255 and values of 1 to 1024 ASCII characters, no name starting with `:`";
             return wrong("extra_dimensions", "these dimensions cannot be set", hint);
         }
         None
@@ -178,7 +188,11 @@ impl SageMakerConfig {
     fn training_fault(&self) -> Option<Wrong> {
         let training = self.training.as_ref()?;
         if self.role.is_none() {
-            return wrong("role", "training jobs need a role", "set `role` to the ARN of the role that they run as");
+            return wrong(
+                "role",
+                "training jobs need a role",
+                "set `role` to the ARN of the role that they run as",
+            );
         }
         training.fault()
     }
@@ -202,7 +216,10 @@ fn is_bucket(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();
-    (3..=63).contains(&bytes.len()) && bytes.iter().copied().all(known) && ends(bytes.first()) && ends(bytes.last())
+    (3..=63).contains(&bytes.len())
+        && bytes.iter().copied().all(known)
+        && ends(bytes.first())
+        && ends(bytes.last())
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Outcome {
 pub(super) async fn deliver(sagemaker: &Arc<SageMaker>, batch: &Batch) -> Result<Receipt, Error> {
     let events = batch.clone();
     let (runs, mut refused) = runtime::blocking(move || sort(&events)).await?;
-    let served = stream::iter(runs).map(|(run, items)| serve(sagemaker, run, items)).buffer_unordered(AT_ONCE);
+    let served =
+        stream::iter(runs).map(|(run, items)| serve(sagemaker, run, items)).buffer_unordered(AT_ONCE);
     let outcomes: Vec<_> = served.collect().await;
     let (mut left, mut fault, mut measured) = (Vec::new(), None, Vec::new());
     for outcome in outcomes {
@@ -124,7 +125,8 @@ async fn serve(sagemaker: &Arc<SageMaker>, run: String, items: Vec<Item>) -> Out
             left.into_iter().for_each(|index| outcome.refuse(index, error.clone()));
         }
     }
-    let ended = matches!(items.last(), Some(Item { update: RunUpdate { change: RunChange::End { .. }, .. }, .. }));
+    let ended =
+        matches!(items.last(), Some(Item { update: RunUpdate { change: RunChange::End { .. }, .. }, .. }));
     if ended && outcome.unfinished.is_none() {
         sagemaker.let_go(&run);
     }
@@ -204,7 +206,10 @@ async fn update(
     let Some(before) = known.component.clone() else { return Ok(()) };
     let taken = |outcome: &Outcome, item: &&Item| !outcome.is_refused(item.index);
     let mut after = before.clone();
-    items.iter().filter(|item| taken(outcome, item)).for_each(|item| apply(&mut after, item, outcome, known.job.is_some()));
+    items
+        .iter()
+        .filter(|item| taken(outcome, item))
+        .for_each(|item| apply(&mut after, item, outcome, known.job.is_some()));
     match sagemaker.update(run, &known.sent, &after).await {
         Err(error) if !error.is_endpoint_fault() => {}
         done => {
@@ -241,7 +246,9 @@ fn apply(component: &mut Component, item: &Item, outcome: &Outcome, has_job: boo
         component.add_output(name.clone(), artifact.clone());
     }
     match &item.update.change {
-        RunChange::Params(parameters) => parameters.0.iter().for_each(|(name, value)| component.set(name, value)),
+        RunChange::Params(parameters) => {
+            parameters.0.iter().for_each(|(name, value)| component.set(name, value))
+        }
         RunChange::Resume {} if !has_job => component.set_status(RunStatus::Running),
         RunChange::End { status } if !has_job => {
             component.set_status(*status);

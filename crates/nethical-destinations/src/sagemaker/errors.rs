@@ -12,12 +12,20 @@ pub(super) fn sort(fault: Fault, context: &Context<'_>) -> Error {
     match &*answer.code {
         // "The input fails to satisfy the constraints specified by an AWS service." "The value of an input parameter is bad
         // or out-of-range." "Parameters that cannot be used together were used together."
-        "ValidationException" | "ValidationError" | "SerializationException" | "InvalidParameterValue"
-        | "InvalidParameterValueException" | "InvalidParameterCombination" | "InvalidParameterCombinationException"
-        | "MissingParameter" | "MissingRequiredParameterException" => Error::refused("sagemaker.invalid", text)
+        "ValidationException"
+        | "ValidationError"
+        | "SerializationException"
+        | "InvalidParameterValue"
+        | "InvalidParameterValueException"
+        | "InvalidParameterCombination"
+        | "InvalidParameterCombinationException"
+        | "MissingParameter"
+        | "MissingRequiredParameterException" => Error::refused("sagemaker.invalid", text)
             .with_hint("see what the update has that AWS does not take"),
         // "There was a conflict when you attempted to modify a SageMaker entity such as an Experiment or Artifact."
-        "ConflictException" => Error::unavailable("sagemaker.conflict", text).with_hint("nothing to do: it is tried again"),
+        "ConflictException" => {
+            Error::unavailable("sagemaker.conflict", text).with_hint("nothing to do: it is tried again")
+        }
         // "You have exceeded an SageMaker resource limit. For example, you might have too many training jobs created."
         "ResourceLimitExceeded" => Error::unavailable("sagemaker.limit", text)
             .with_hint("delete what nobody needs, or ask for a higher quota in Service Quotas"),
@@ -25,21 +33,30 @@ pub(super) fn sort(fault: Fault, context: &Context<'_>) -> Error {
         "ResourceNotFound" | "ResourceNotFoundException" => Error::refused("sagemaker.not_found", text)
             .with_hint("see whether the start of the run is among the dead letters, and replay both"),
         // "The specified bucket does not exist."
-        "NoSuchBucket" => Error::config("sagemaker.no_bucket", text).with_hint("create the bucket, or correct `bucket`"),
+        "NoSuchBucket" => {
+            Error::config("sagemaker.no_bucket", text).with_hint("create the bucket, or correct `bucket`")
+        }
         // "The bucket you are attempting to access must be addressed using the specified endpoint." "The authorization
         // header that you provided is not valid": signed for another region.
-        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" | "TemporaryRedirect" => {
-            Error::config("sagemaker.bucket_region", text).with_hint("set `region` to that of the bucket, or use a bucket of this region")
-        }
+        "PermanentRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException"
+        | "TemporaryRedirect" => Error::config("sagemaker.bucket_region", text)
+            .with_hint("set `region` to that of the bucket, or use a bucket of this region"),
         // "Your proposed upload exceeds the maximum allowed object size."
-        "EntityTooLarge" | "EntityTooSmall" | "InvalidPartOrder" | "KeyTooLongError" | "InvalidArgument" | "InvalidRequest" => {
+        "EntityTooLarge" | "EntityTooSmall" | "InvalidPartOrder" | "KeyTooLongError" | "InvalidArgument"
+        | "InvalidRequest" => {
             Error::refused("sagemaker.upload", text).with_hint("see the name and the size of the file")
         }
         // "The Content-MD5 or checksum value that you specified did not match what the server received." "Your socket
         // connection to the server was not read from or written to within the timeout period."
-        "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" | "RequestTimeout" | "IncompleteBody" | "OperationAborted" => {
-            Error::unavailable("sagemaker.upload_broken", text).with_hint("nothing to do: the part is sent again")
-        }
+        "BadDigest"
+        | "XAmzContentSHA256Mismatch"
+        | "XAmzContentChecksumMismatch"
+        | "RequestTimeout"
+        | "IncompleteBody"
+        | "OperationAborted" => Error::unavailable("sagemaker.upload_broken", text)
+            .with_hint("nothing to do: the part is sent again"),
         _ => fault.sorted(context),
     }
 }
@@ -57,14 +74,17 @@ pub(super) fn is_passing(fault: &Fault, context: &Context<'_>) -> bool {
 }
 
 fn is_broken(answer: &Answer) -> bool {
-    ["BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody", "OperationAborted"].contains(&&*answer.code)
+    ["BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody", "OperationAborted"]
+        .contains(&&*answer.code)
 }
 
 /// Whether something is there already that was to be created: "Experiment names must be unique within an AWS account and
 /// region. Experiment with name (e) already exists."
 pub(super) fn is_there(fault: &Fault) -> bool {
     let Fault::Answer(answer) = fault else { return false };
-    let said = ["already exist", "must be unique", "already associated"].iter().any(|text| answer.message.contains(text));
+    let said = ["already exist", "must be unique", "already associated"]
+        .iter()
+        .any(|text| answer.message.contains(text));
     answer.code == "ResourceInUse" || answer.code == "ValidationException" && said
 }
 
@@ -104,12 +124,15 @@ pub(super) fn of_point(code: &str, metric: &str, run: &str) -> Error {
     let text = format!("sagemaker:BatchPutMetrics on `{run}`: the metric `{metric}`: {code}");
     match code {
         // "The metric data failed validation."
-        "VALIDATION_ERROR" => Error::refused("sagemaker.metric", text).with_hint("see the name of the metric and its time"),
+        "VALIDATION_ERROR" => {
+            Error::refused("sagemaker.metric", text).with_hint("see the name of the metric and its time")
+        }
         // "The maximum amount of metrics per resource is exceeded."
         "METRIC_LIMIT_EXCEEDED" => Error::refused("sagemaker.metric_limit", text)
             .with_hint("log fewer different metrics in one run, or set `experiment_metrics = false`"),
         // "An internal error occured." "Multiple requests attempted to modify the same data simultaneously."
-        _ => Error::unavailable("sagemaker.metric_unfinished", text).with_hint("nothing to do: it is sent again"),
+        _ => Error::unavailable("sagemaker.metric_unfinished", text)
+            .with_hint("nothing to do: it is sent again"),
     }
 }
 

@@ -43,7 +43,8 @@ impl Seen {
                 name: metric.get("MetricName")?.as_str()?.to_owned(),
                 value: metric.get("Value")?.as_f64().filter(|value| value.is_finite())?,
                 step: 0,
-                time: seconds.map_or_else(|| Timestamp::now().as_millisecond(), |seconds| (seconds * 1_000.0) as i64),
+                time: seconds
+                    .map_or_else(|| Timestamp::now().as_millisecond(), |seconds| (seconds * 1_000.0) as i64),
             })
         };
         let metrics = answer.get("FinalMetricDataList").and_then(Value::as_array).into_iter().flatten();
@@ -93,7 +94,12 @@ pub(super) async fn follow_up(
     if let Some(job) = known.job.as_mut().filter(|job| !job.followed && !job.ended) {
         job.followed = true;
         let wait = Duration::from_secs(u64::from(training.poll_seconds));
-        runtime::handle()?.spawn(follow(Arc::downgrade(sagemaker), run.to_owned(), sagemaker.known(run), wait));
+        runtime::handle()?.spawn(follow(
+            Arc::downgrade(sagemaker),
+            run.to_owned(),
+            sagemaker.known(run),
+            wait,
+        ));
     }
     Ok(())
 }
@@ -182,7 +188,8 @@ async fn describe(sagemaker: &SageMaker, run: &str) -> Result<Option<Seen>, Erro
     match sagemaker.api.ask(&context, &json!({ "TrainingJobName": run })).await {
         Ok(answer) => {
             let seen = Seen::read(&answer);
-            seen.map(Some).ok_or_else(|| errors::not_an_answer(context.action, sagemaker.api.control.endpoint().url()))
+            seen.map(Some)
+                .ok_or_else(|| errors::not_an_answer(context.action, sagemaker.api.control.endpoint().url()))
         }
         Err(fault) if errors::is_missing(&fault) => Ok(None),
         Err(fault) => Err(errors::sort(fault, &context)),

@@ -85,7 +85,9 @@ pub(super) fn check_tag(name: &str, value: &str) -> Result<(), Error> {
         return error(format!("the tag `{shown}` starts with `aws:`, which AWS keeps for itself"));
     }
     if value.chars().count() > 256 || !value.chars().all(is_of_tag) {
-        return error(format!("the value of the tag `{shown}` is too long for AWS, or holds what it does not take"));
+        return error(format!(
+            "the value of the tag `{shown}` is too long for AWS, or holds what it does not take"
+        ));
     }
     Ok(())
 }
@@ -123,7 +125,11 @@ fn is_exact(number: &serde_json::Number, float: f64) -> bool {
     const EXACT: u64 = 1 << 53;
     float.is_finite()
         && (number.is_f64()
-            || number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64()).is_some_and(|whole| whole <= EXACT))
+            || number
+                .as_i64()
+                .map(i64::unsigned_abs)
+                .or_else(|| number.as_u64())
+                .is_some_and(|whole| whole <= EXACT))
 }
 
 fn text(string: &str) -> Value {
@@ -148,7 +154,10 @@ fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(breaks) {
         return text.into();
     }
-    text.chars().map(|char| if breaks(char) { char.escape_default().to_string() } else { char.to_string() }).collect::<String>().into()
+    text.chars()
+        .map(|char| if breaks(char) { char.escape_default().to_string() } else { char.to_string() })
+        .collect::<String>()
+        .into()
 }
 
 #[cfg(test)]
@@ -173,7 +182,13 @@ mod tests {
         assert_eq!(code(check_metric("m", Some(STEP + 1))), "sagemaker.step");
         assert_eq!(code(check_tag(&"k".repeat(128), &"é".repeat(256))), "fine");
         assert_eq!(code(check_tag("team", "a b_c.d:e/f=g+h-i@j")), "fine");
-        for (name, value) in [("k".repeat(129), String::new()), (String::new(), String::new()), ("aws:x".into(), String::new()), ("a".into(), "v".repeat(257)), ("a".into(), "a,b".into())] {
+        for (name, value) in [
+            ("k".repeat(129), String::new()),
+            (String::new(), String::new()),
+            ("aws:x".into(), String::new()),
+            ("a".into(), "v".repeat(257)),
+            ("a".into(), "a,b".into()),
+        ] {
             assert_eq!(code(check_tag(&name, &value)), "sagemaker.tag", "{name}={value}");
         }
         assert_eq!(tag_value("a,b é"), "a_b é");

@@ -133,7 +133,8 @@ fn outgoing(sagemaker: &SageMaker, measured: &[(usize, EventId)]) -> Vec<Outgoin
         let known = progress.get(&id);
         let points = known.into_iter().flat_map(|known| known.points.iter().zip(&known.put).enumerate());
         let left = points.filter(|(_, (_, put))| !**put);
-        left.map(move |(place, (point, _))| Outgoing { index, id, place, point: point.clone() }).collect::<Vec<_>>()
+        left.map(move |(place, (point, _))| Outgoing { index, id, place, point: point.clone() })
+            .collect::<Vec<_>>()
     };
     measured.iter().flat_map(of).collect()
 }
@@ -189,7 +190,8 @@ async fn put(sagemaker: &SageMaker, run: &str, points: Vec<Outgoing>) -> Result<
         match sagemaker.api.put_points(&context, &body).await {
             Ok(answer) => {
                 let url = sagemaker.api.metrics_url();
-                let errors = wire::point_errors(&answer).ok_or_else(|| errors::not_an_answer(context.action, url))?;
+                let errors =
+                    wire::point_errors(&answer).ok_or_else(|| errors::not_an_answer(context.action, url))?;
                 settle(sagemaker, run, part, &errors, &mut refused, &mut again);
             }
             Err(error) if error.is_endpoint_fault() => return Err(error),
@@ -227,8 +229,9 @@ fn settle(
         if error.is_endpoint_fault() && known.conflicts < CONFLICTS {
             again.push((outgoing, error));
         } else {
-            let error = Error::refused("sagemaker.metric", error.message())
-                .with_hint("see the name of the metric and its time; others of the same update may have arrived");
+            let error = Error::refused("sagemaker.metric", error.message()).with_hint(
+                "see the name of the metric and its time; others of the same update may have arrived",
+            );
             refused.push((outgoing, error));
         }
     }
@@ -282,7 +285,8 @@ fn data(sagemaker: &SageMaker, measured: &[Measured]) -> Vec<Vec<Datum>> {
             let datum =
                 Datum { index: *index, id: *id, place, json: wire::datum(point, dimensions).to_string() };
             let size = datum.json.len() + 1;
-            let fits = |part: &&mut Vec<Datum>| part.len() < limits::DATA && bytes + size <= limits::DATA_BYTES;
+            let fits =
+                |part: &&mut Vec<Datum>| part.len() < limits::DATA && bytes + size <= limits::DATA_BYTES;
             match parts.last_mut().filter(fits) {
                 Some(part) => {
                     bytes += size;

@@ -136,7 +136,8 @@ impl Backend for Runs {
         // Two are ours.
         if start.tags.len() + self.config.tags.len() > limits::TAGS - 2 {
             let text = format!("{} are too many tags for a run", start.tags.len());
-            return Err(Error::refused("sagemaker.tag", text).with_hint("use at most 48, with those of the configuration"));
+            return Err(Error::refused("sagemaker.tag", text)
+                .with_hint("use at most 48, with those of the configuration"));
         }
         Ok(())
     }
@@ -172,8 +173,11 @@ impl Backend for Runs {
         }
         // "The key name is a sequence of Unicode characters with UTF-8 encoding of up to 1,024 bytes long."
         if self.config.prefix.len() + names::JOB + path.len() + 2 > 1_024 {
-            return Err(Error::refused("sagemaker.key", format!("the path `{path}` is too long for a key in S3"))
-                .with_hint("use shorter names, or a shorter `prefix`"));
+            return Err(Error::refused(
+                "sagemaker.key",
+                format!("the path `{path}` is too long for a key in S3"),
+            )
+            .with_hint("use shorter names, or a shorter `prefix`"));
         }
         Ok(())
     }

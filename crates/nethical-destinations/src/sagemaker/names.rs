@@ -57,8 +57,7 @@ pub(super) fn run(called: &str, at: Timestamp) -> String {
     let stamp: String =
         at.to_string().chars().map(|char| if char.is_ascii_digit() { char } else { '-' }).take(19).collect();
     let chance = EventId::new();
-    let chance: String =
-        chance.as_bytes().iter().rev().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let chance: String = chance.as_bytes().iter().rev().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{start}-{stamp}-{:03}-{chance}", at.as_millisecond().rem_euclid(1_000))
 }
 

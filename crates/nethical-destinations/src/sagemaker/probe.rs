@@ -35,11 +35,15 @@ pub(super) async fn probe(sagemaker: &SageMaker) -> Result<String, Error> {
     }
     let who = identity.map(|arn| format!(", as {arn}")).unwrap_or_default();
     if denied.is_empty() {
-        let bucket = sagemaker.config.bucket.as_ref().map(|bucket| format!(", bucket {bucket}")).unwrap_or_default();
+        let bucket =
+            sagemaker.config.bucket.as_ref().map(|bucket| format!(", bucket {bucket}")).unwrap_or_default();
         return Ok(format!("SageMaker in {}{bucket}{who}", sagemaker.api.region()));
     }
     let text = format!("not allowed in {}{who}: {}", sagemaker.api.region(), denied.join(", "));
-    let hint = format!("allow {} in the IAM policy of this identity", denied.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", "));
+    let hint = format!(
+        "allow {} in the IAM policy of this identity",
+        denied.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(", ")
+    );
     Err(Error::new(Kind::Unauthorized, "aws.access_denied", text).with_hint(hint))
 }
 
@@ -77,7 +81,11 @@ fn note(tried: Result<(), Error>, action: &'static str, denied: &mut Vec<&'stati
 async fn try_points(sagemaker: &SageMaker) -> Result<(), Error> {
     let context = Context { action: "sagemaker:BatchPutMetrics", resource: "*" };
     let point = super::wire::Point { name: "check".to_owned(), value: 0.0, step: 0, time: 0 };
-    sagemaker.api.put_points(&context, &super::wire::put_points(NOBODY, std::iter::once(&point))).await.map(drop)
+    sagemaker
+        .api
+        .put_points(&context, &super::wire::put_points(NOBODY, std::iter::once(&point)))
+        .await
+        .map(drop)
 }
 
 /// A datum that has a value and values, which cannot be.
@@ -89,7 +97,11 @@ async fn try_data(sagemaker: &SageMaker) -> Result<(), Error> {
 }
 
 /// An upload in parts that is given up at once leaves nothing.
-async fn try_bucket(bucket: Bucket<'_>, sagemaker: &SageMaker, denied: &mut Vec<&'static str>) -> Result<(), Error> {
+async fn try_bucket(
+    bucket: Bucket<'_>,
+    sagemaker: &SageMaker,
+    denied: &mut Vec<&'static str>,
+) -> Result<(), Error> {
     // Without the right to list it a bucket may still take objects.
     match bucket.look().await {
         Err(error) if error.code() != "aws.access_denied" => return Err(error),

@@ -83,17 +83,28 @@ impl SageMaker {
     }
 
     /// Create what a run needs, each only if it is not there: a start that comes again changes nothing.
-    pub(super) async fn create(&self, run: &str, start: &RunStart, time: i64, known: &mut Known) -> Result<(), Error> {
+    pub(super) async fn create(
+        &self,
+        run: &str,
+        start: &RunStart,
+        time: i64,
+        known: &mut Known,
+    ) -> Result<(), Error> {
         let component = deliver::fresh(start, time);
         self.create_experiment(&start.experiment).await?;
         let resource = format!("trial `{run}`");
-        self.create_one(&about("sagemaker:CreateTrial", &resource), &wire::create_trial(&self.config, run, start)).await?;
+        self.create_one(
+            &about("sagemaker:CreateTrial", &resource),
+            &wire::create_trial(&self.config, run, start),
+        )
+        .await?;
         let resource = format!("component `{run}`");
         let body = wire::create_component(&self.config, run, start, &component);
         let created = self.create_one(&about("sagemaker:CreateTrialComponent", &resource), &body).await?;
         let body = json!({ "TrialComponentName": run, "TrialName": run });
         self.create_one(&about("sagemaker:AssociateTrialComponent", &resource), &body).await?;
-        let arn = created.as_ref().and_then(|answer| answer.get("TrialComponentArn")?.as_str()).map(str::to_owned);
+        let arn =
+            created.as_ref().and_then(|answer| answer.get("TrialComponentArn")?.as_str()).map(str::to_owned);
         let component = match arn {
             Some(arn) => Component { arn, ..component },
             // It was there: it may have got something since.
@@ -179,7 +190,12 @@ impl SageMaker {
     }
 
     /// Bring the component up to date, if it is not.
-    pub(super) async fn update(&self, run: &str, sent: &Component, component: &Component) -> Result<(), Error> {
+    pub(super) async fn update(
+        &self,
+        run: &str,
+        sent: &Component,
+        component: &Component,
+    ) -> Result<(), Error> {
         let body = wire::update_component(run, component, Some(sent));
         if body == wire::update_component(run, sent, Some(sent)) {
             return Ok(());

@@ -94,7 +94,13 @@ impl Bucket<'_> {
     }
 
     /// Put a part. `None`: S3 does not know the upload any more.
-    pub(super) async fn part(&self, key: &str, id: &str, number: u32, body: Bytes) -> Result<Option<Part>, Error> {
+    pub(super) async fn part(
+        &self,
+        key: &str,
+        id: &str,
+        number: u32,
+        body: Bytes,
+    ) -> Result<Option<Part>, Error> {
         const ACTION: &str = "s3:PutObject";
         let crc = crc(&body);
         let path = format!("{}?partNumber={number}&uploadId={}", encoded(key, true), encoded(id, false));
@@ -113,7 +119,8 @@ impl Bucket<'_> {
     /// Make an object of the parts.
     pub(super) async fn complete(&self, key: &str, upload: &Multipart) -> Result<Completed, Error> {
         const ACTION: &str = "s3:PutObject";
-        let mut body = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">".to_owned();
+        let mut body =
+            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">".to_owned();
         for (number, Part { etag, crc }) in &upload.parts {
             let etag = etag.replace('&', "&amp;").replace('<', "&lt;");
             let part = "<Part><PartNumber>{}</PartNumber>";
@@ -126,7 +133,9 @@ impl Bucket<'_> {
         let completed = self.call(ACTION, "POST", path, headers, body.into()).await;
         match completed {
             Ok(answer) => self.is_whole(ACTION, &answer).map(|()| Completed::Whole),
-            Err(fault) if matches!(fault.code(), Some("NoSuchUpload" | "InvalidPart")) => Ok(Completed::Forgotten),
+            Err(fault) if matches!(fault.code(), Some("NoSuchUpload" | "InvalidPart")) => {
+                Ok(Completed::Forgotten)
+            }
             Err(fault) => Err(self.sort(ACTION, fault)),
         }
     }
@@ -141,7 +150,8 @@ impl Bucket<'_> {
             Some(code) => {
                 let said = element(&text, "Message").unwrap_or_default();
                 let text = format!("{action} on {}: {code}: {said}", self.resource());
-                Err(Error::unavailable("sagemaker.upload_broken", text).with_hint("nothing to do: it is tried again"))
+                Err(Error::unavailable("sagemaker.upload_broken", text)
+                    .with_hint("nothing to do: it is tried again"))
             }
             None => Err(errors::not_an_answer(action, self.service.endpoint().url())),
         }
@@ -160,7 +170,8 @@ impl Bucket<'_> {
     /// Whether the bucket is there, in this region and for this identity.
     pub(super) async fn look(&self) -> Result<(), Error> {
         const ACTION: &str = "s3:ListBucket";
-        let looked = self.call(ACTION, "GET", "?list-type=2&max-keys=1".to_owned(), Vec::new(), Bytes::new()).await;
+        let looked =
+            self.call(ACTION, "GET", "?list-type=2&max-keys=1".to_owned(), Vec::new(), Bytes::new()).await;
         looked.map(drop).map_err(|fault| self.sort(ACTION, fault))
     }
 }

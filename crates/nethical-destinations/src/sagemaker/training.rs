@@ -101,31 +101,78 @@ impl TrainingConfig {
     /// The first option that cannot work.
     pub(super) fn fault(&self) -> Option<Wrong> {
         const KEY: &str = "training";
-        let is_s3 = |address: &str| address.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty()) && address.len() <= 1_024;
+        let is_s3 = |address: &str| {
+            address.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty()) && address.len() <= 1_024
+        };
         if self.image.is_some() == self.algorithm.is_some() {
-            return wrong(KEY, "a training job has either an image or an algorithm", "set `image` or `algorithm`");
+            return wrong(
+                KEY,
+                "a training job has either an image or an algorithm",
+                "set `image` or `algorithm`",
+            );
         }
-        if self.image.as_ref().is_some_and(|image| image.is_empty() || image.len() > 255) || self.algorithm.as_ref().is_some_and(|name| name.is_empty() || name.len() > 170) {
-            return wrong(KEY, "this is no image or algorithm", "use 1 to 255 characters for an image, 1 to 170 for an algorithm");
+        if self.image.as_ref().is_some_and(|image| image.is_empty() || image.len() > 255)
+            || self.algorithm.as_ref().is_some_and(|name| name.is_empty() || name.len() > 170)
+        {
+            return wrong(
+                KEY,
+                "this is no image or algorithm",
+                "use 1 to 255 characters for an image, 1 to 170 for an algorithm",
+            );
         }
         if !is_s3(&self.output_path) {
-            return wrong(KEY, format!("`{}` is no place in S3", self.output_path), "use `s3://bucket/prefix` for `output_path`");
+            return wrong(
+                KEY,
+                format!("`{}` is no place in S3", self.output_path),
+                "use `s3://bucket/prefix` for `output_path`",
+            );
         }
-        let ranges = [(self.instance_count, 1_000), (self.volume_gb, 16_384), (self.max_runtime_seconds, 2_419_200), (self.poll_seconds, 3_600)];
+        let ranges = [
+            (self.instance_count, 1_000),
+            (self.volume_gb, 16_384),
+            (self.max_runtime_seconds, 2_419_200),
+            (self.poll_seconds, 3_600),
+        ];
         if ranges.iter().any(|(value, most)| !(1..=*most).contains(value)) {
             let hint = "1 to 1000 machines, 1 to 16384 GB, 1 to 2419200 seconds of work, a look every 1 to 3600 seconds";
             return wrong(KEY, "a number is out of its range", hint);
         }
-        let is_channel = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
-        if self.inputs.len() > 20 || !self.inputs.iter().all(|(name, address)| is_channel(name) && is_s3(address)) {
-            return wrong(KEY, "these inputs cannot be channels", "use at most 20, each `name = \"s3://bucket/prefix\"`");
+        let is_channel = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        };
+        if self.inputs.len() > 20
+            || !self.inputs.iter().all(|(name, address)| is_channel(name) && is_s3(address))
+        {
+            return wrong(
+                KEY,
+                "these inputs cannot be channels",
+                "use at most 20, each `name = \"s3://bucket/prefix\"`",
+            );
         }
-        let fits = |name: &str, value: &str| !name.is_empty() && name.chars().count() <= 256 && value.chars().count() <= 2_500 && !value.contains('\n');
-        if self.hyperparameters.len() > 100 || !self.hyperparameters.iter().all(|(name, value)| fits(name, &value.text())) {
-            return wrong(KEY, "these hyperparameters cannot be set", "use at most 100, with names of at most 256 and values of at most 2500 characters on one line");
+        let fits = |name: &str, value: &str| {
+            !name.is_empty()
+                && name.chars().count() <= 256
+                && value.chars().count() <= 2_500
+                && !value.contains('\n')
+        };
+        if self.hyperparameters.len() > 100
+            || !self.hyperparameters.iter().all(|(name, value)| fits(name, &value.text()))
+        {
+            return wrong(
+                KEY,
+                "these hyperparameters cannot be set",
+                "use at most 100, with names of at most 256 and values of at most 2500 characters on one line",
+            );
         }
-        if self.environment.len() > 100 || !self.environment.iter().all(|(name, value)| is_variable(name) && value.chars().count() <= 512) {
-            return wrong(KEY, "this environment cannot be set", "use at most 100 variables of letters, digits and `_`, with at most 512 characters");
+        if self.environment.len() > 100
+            || !self.environment.iter().all(|(name, value)| is_variable(name) && value.chars().count() <= 512)
+        {
+            return wrong(
+                KEY,
+                "this environment cannot be set",
+                "use at most 100 variables of letters, digits and `_`, with at most 512 characters",
+            );
         }
         None
     }
@@ -133,11 +180,19 @@ impl TrainingConfig {
 
 fn is_variable(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (1..=512).contains(&name.len()) && name.bytes().all(known) && !name.starts_with(|first: char| first.is_ascii_digit())
+    (1..=512).contains(&name.len())
+        && name.bytes().all(known)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// The body of `CreateTrainingJob`. The job is called like the run.
-pub(super) fn create(config: &SageMakerConfig, training: &TrainingConfig, run: &str, experiment: &str, shown: &str) -> Value {
+pub(super) fn create(
+    config: &SageMakerConfig,
+    training: &TrainingConfig,
+    run: &str,
+    experiment: &str,
+    shown: &str,
+) -> Value {
     let mut algorithm = json!({ "TrainingInputMode": "File" });
     if let Some(object) = algorithm.as_object_mut() {
         object.extend(training.image.iter().map(|image| ("TrainingImage".to_owned(), json!(image))));
@@ -178,6 +233,7 @@ pub(super) fn create(config: &SageMakerConfig, training: &TrainingConfig, run: &
 }
 
 fn channel((name, address): (&String, &String)) -> Value {
-    let source = json!({ "S3DataType": "S3Prefix", "S3Uri": address, "S3DataDistributionType": "FullyReplicated" });
+    let source =
+        json!({ "S3DataType": "S3Prefix", "S3Uri": address, "S3DataDistributionType": "FullyReplicated" });
     json!({ "ChannelName": name, "DataSource": { "S3DataSource": source } })
 }

@@ -49,7 +49,12 @@ pub(super) fn called(start: &RunStart) -> &str {
 }
 
 /// The body of `CreateTrialComponent`. A tag says what the run is called in its own words.
-pub(super) fn create_component(config: &SageMakerConfig, run: &str, start: &RunStart, component: &Component) -> Value {
+pub(super) fn create_component(
+    config: &SageMakerConfig,
+    run: &str,
+    start: &RunStart,
+    component: &Component,
+) -> Value {
     let mut body = update_component(run, component, None);
     let mut tags = config.tags.clone();
     tags.extend(start.tags.0.iter().cloned());
@@ -89,7 +94,12 @@ pub(super) fn update_component(run: &str, component: &Component, before: Option<
     let (parameters, outputs) = (component.parameters(), component.outputs());
     if let Some(before) = before {
         let gone = |now: &Map<String, Value>, before: Map<String, Value>| -> Vec<Value> {
-            before.into_iter().map(|(name, _)| name).filter(|name| !now.contains_key(name)).map(Value::from).collect()
+            before
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|name| !now.contains_key(name))
+                .map(Value::from)
+                .collect()
         };
         for (key, gone) in [
             ("ParametersToRemove", gone(&parameters, before.parameters())),
@@ -100,7 +110,11 @@ pub(super) fn update_component(run: &str, component: &Component, before: Option<
             }
         }
     }
-    for (key, map) in [("Parameters", parameters), ("InputArtifacts", component.inputs.clone()), ("OutputArtifacts", outputs)] {
+    for (key, map) in [
+        ("Parameters", parameters),
+        ("InputArtifacts", component.inputs.clone()),
+        ("OutputArtifacts", outputs),
+    ] {
         if !map.is_empty() {
             set(key, map.into());
         }
@@ -114,7 +128,9 @@ pub(super) fn read_component(answer: &Value) -> Component {
     let map = |name: &str| answer.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
     let status = |name: &str| answer.get("Status")?.get(name)?.as_str().map(str::to_owned);
     let counts = answer.get("Metrics").and_then(Value::as_array).into_iter().flatten();
-    let count = |metric: &Value| Some((metric.get("MetricName")?.as_str()?.to_owned(), metric.get("Count")?.as_i64()?));
+    let count = |metric: &Value| {
+        Some((metric.get("MetricName")?.as_str()?.to_owned(), metric.get("Count")?.as_i64()?))
+    };
     let mut component = Component {
         arn: text("TrialComponentArn"),
         shown: text("DisplayName"),
@@ -143,9 +159,7 @@ pub(super) struct Point {
 
 /// The body of `BatchPutMetrics`.
 pub(super) fn put_points<'p>(run: &str, points: impl Iterator<Item = &'p Point>) -> Value {
-    let point = |point: &Point| {
-        json!({ "MetricName": point.name, "Timestamp": seconds(point.time), "Step": point.step, "Value": point.value })
-    };
+    let point = |point: &Point| json!({ "MetricName": point.name, "Timestamp": seconds(point.time), "Step": point.step, "Value": point.value });
     json!({ "TrialComponentName": run, "MetricData": points.map(point).collect::<Vec<_>>() })
 }
 

@@ -30,7 +30,9 @@ fn addresses_are_recorded_and_files_and_folders_uploaded() {
     let usual = ArtifactOptions::default();
     platform.log_artifact(&run, "s3://other/model.tar.gz".as_ref(), &usual).unwrap();
     platform.log_artifact(&run, "s3://another/model.tar.gz".as_ref(), &usual).unwrap();
-    platform.log_artifact(&run, &data.join("a+b.txt"), &ArtifactOptions { folder: Some("in"), copy: false }).unwrap();
+    platform
+        .log_artifact(&run, &data.join("a+b.txt"), &ArtifactOptions { folder: Some("in"), copy: false })
+        .unwrap();
     platform.log_artifact(&run, &data, &usual).unwrap();
     fs::write(data.join("sub dir/ü.txt"), "changed after the call").unwrap();
     all_delivered(&*platform);
@@ -59,7 +61,10 @@ fn a_file_goes_in_parts_and_only_the_part_that_failed_is_sent_again() {
     all_delivered(&*platform);
     assert!(fake.object("models", &format!("nethical/{run}/model.bin")).unwrap() == content(20 * MIB));
     let calls = fake.calls();
-    assert_eq!((calls["UploadPart"], calls["CreateMultipartUpload"], calls["CompleteMultipartUpload"]), (3 + 8, 1, 1));
+    assert_eq!(
+        (calls["UploadPart"], calls["CreateMultipartUpload"], calls["CompleteMultipartUpload"]),
+        (3 + 8, 1, 1)
+    );
     assert_eq!((fake.open_uploads(), fake.violations()), (0, Vec::new()));
 }
 

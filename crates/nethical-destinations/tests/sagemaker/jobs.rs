@@ -38,7 +38,10 @@ fn a_run_starts_a_job_and_shows_how_it_stands() {
         fake.components()[&run].status.as_ref().is_some_and(|status| status["PrimaryStatus"] == "Completed")
     });
     let component = fake.components().remove(&run).unwrap();
-    assert_eq!(component.outputs["model"], json!({ "Value": format!("s3://models/{run}/output/model.tar.gz") }));
+    assert_eq!(
+        component.outputs["model"],
+        json!({ "Value": format!("s3://models/{run}/output/model.tar.gz") })
+    );
     assert_eq!((&*component.points[0].name, component.points[0].value), ("train:loss", 0.25));
     assert!(component.end.is_some());
     platform.end_run(&run, RunStatus::Completed, None).unwrap();

@@ -16,7 +16,9 @@ fn a_run_is_one_trial_with_one_component_and_shows_how_it_stands() {
         .start_run(&StartRun { experiment: "Fraud detection_v2", name: Some("BERT base"), tags: &tags })
         .unwrap();
     assert!(run.starts_with("bert-base-2"), "{run}");
-    platform.log_parameters(&run, &Metadata::new().with("depth", 5).with("eta", 0.2).with("api_key", "s")).unwrap();
+    platform
+        .log_parameters(&run, &Metadata::new().with("depth", 5).with("eta", 0.2).with("api_key", "s"))
+        .unwrap();
     platform.set_tags(&run, &[("stage", "dev")]).unwrap();
     assert!(platform.flush(PATIENCE));
     let before = fake.components()[&run].clone();
@@ -29,7 +31,10 @@ fn a_run_is_one_trial_with_one_component_and_shows_how_it_stands() {
     assert!(experiment.starts_with("fraud-detection-v2-"), "{experiment}");
     assert_eq!((experiments.len(), trials.len()), (1, 1));
     let about = fake.experiment(experiment).unwrap();
-    assert_eq!((&about["DisplayName"], &about["Description"]), (&json!("Fraud-detection-v2"), &json!("Fraud detection_v2")));
+    assert_eq!(
+        (&about["DisplayName"], &about["Description"]),
+        (&json!("Fraud-detection-v2"), &json!("Fraud detection_v2"))
+    );
     let component = fake.components().remove(&run).unwrap();
     assert_eq!(component.display_name.as_deref(), Some("BERT-base"));
     assert_eq!(component.trials.iter().collect::<Vec<_>>(), [&run]);
@@ -37,9 +42,12 @@ fn a_run_is_one_trial_with_one_component_and_shows_how_it_stands() {
     assert_eq!(component.parameters["depth"], json!({ "NumberValue": 5.0 }));
     assert_eq!(component.parameters["api_key"], json!({ "StringValue": "[REDACTED]" }));
     assert!(component.end.unwrap().as_f64() >= component.start.unwrap().as_f64());
-    for (name, value) in
-        [("team", "ml"), ("stage", "dev"), ("nethical:name", "BERT base"), ("nethical:experiment", "Fraud detection_v2")]
-    {
+    for (name, value) in [
+        ("team", "ml"),
+        ("stage", "dev"),
+        ("nethical:name", "BERT base"),
+        ("nethical:experiment", "Fraud detection_v2"),
+    ] {
         assert_eq!(component.tags[name], value);
     }
     assert_eq!(fake.violations(), Vec::<String>::new());
@@ -118,7 +126,10 @@ fn what_cannot_be_right_fails_at_the_call_and_costs_nothing_else() {
     let platform = open(config(&fake));
     let run = start(&*platform, &"é".repeat(400), Some(&"x".repeat(400)));
     let code = |result: Result<(), nethical_core::delivery::Error>| result.unwrap_err().code();
-    assert_eq!(code(platform.log_parameters(&run, &Metadata::new().with("k".repeat(321), 1))), "sagemaker.name");
+    assert_eq!(
+        code(platform.log_parameters(&run, &Metadata::new().with("k".repeat(321), 1))),
+        "sagemaker.name"
+    );
     assert_eq!(code(platform.log_metrics(&run, &[(&"m".repeat(256), 1.0)], None)), "sagemaker.name");
     assert_eq!(code(platform.log_metrics(&run, &[("m", 1.0)], Some(-1))), "sagemaker.step");
     assert_eq!(code(platform.set_tags(&run, &[("a", "x,y")])), "sagemaker.tag");

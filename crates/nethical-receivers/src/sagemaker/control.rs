@@ -28,7 +28,9 @@ pub(super) fn operate(state: &mut State, operation: &str, body: &[u8]) -> Result
 fn there(what: &str, name: &str) -> Refused {
     refused(
         "ValidationException",
-        &format!("{what} names must be unique within an AWS account and region. {what} with name ({name}) already exists."),
+        &format!(
+            "{what} names must be unique within an AWS account and region. {what} with name ({name}) already exists."
+        ),
     )
 }
 
@@ -160,7 +162,10 @@ fn update_component(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
     let Behaviour { replaces, .. } = state.behaviour;
     let component = state.components.get_mut(&name).ok_or_else(|| missing("Trial Component", &name))?;
     if conflict {
-        return Err(refused("ConflictException", "There was a conflict when you attempted to modify the entity."));
+        return Err(refused(
+            "ConflictException",
+            "There was a conflict when you attempted to modify the entity.",
+        ));
     }
     let mut after = component.clone();
     let maps = [
@@ -169,7 +174,8 @@ fn update_component(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         (&mut after.outputs, new.outputs, 60),
     ];
     for ((old, new, most), removed) in maps.into_iter().zip(removed) {
-        let gone = body.get(removed).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let gone =
+            body.get(removed).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         gone.for_each(|key| drop(old.remove(key)));
         if replaces {
             *old = new;
@@ -194,7 +200,8 @@ fn update_component(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
 
 fn associate(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
     let body = object(body, &["TrialComponentName", "TrialName"])?;
-    let (name, trial) = (limits::name(&body, "TrialComponentName", 120)?, limits::name(&body, "TrialName", 120)?);
+    let (name, trial) =
+        (limits::name(&body, "TrialComponentName", 120)?, limits::name(&body, "TrialName", 120)?);
     if !state.trials.contains_key(&trial) {
         return Err(missing("Trial", &trial));
     }

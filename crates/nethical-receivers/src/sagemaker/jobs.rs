@@ -30,7 +30,10 @@ pub(super) fn create(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         return Err(refused("ResourceLimitExceeded", text));
     }
     if state.jobs.contains_key(&name) {
-        return Err(refused("ResourceInUse", "Training job names must be unique within an AWS account and region."));
+        return Err(refused(
+            "ResourceInUse",
+            "Training job names must be unique within an AWS account and region.",
+        ));
     }
     state.jobs.insert(name.clone(), Job { request: body.into(), ..Job::default() });
     Ok(json!({ "TrainingJobArn": format!("arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}") }))
@@ -43,24 +46,48 @@ fn violation(body: &Map<String, Value>) -> Option<&'static str> {
         body.get(key).is_none_or(|map| {
             map.as_object().is_some_and(|map| {
                 map.len() <= most
-                    && map.iter().all(|(name, value)| limits::is_line(name, most_key) && text(value, most_value))
+                    && map
+                        .iter()
+                        .all(|(name, value)| limits::is_line(name, most_key) && text(value, most_value))
             })
         })
     };
-    let at = |pointer: &str| body.get(pointer.split('/').next()?)?.pointer(pointer.find('/').and_then(|at| pointer.get(at..))?);
-    let is_s3 = |value: &Value| value.as_str().is_some_and(|text| text.starts_with("s3://") && text.len() <= 1_024);
+    let at = |pointer: &str| {
+        body.get(pointer.split('/').next()?)?.pointer(pointer.find('/').and_then(|at| pointer.get(at..))?)
+    };
+    let is_s3 =
+        |value: &Value| value.as_str().is_some_and(|text| text.starts_with("s3://") && text.len() <= 1_024);
     let algorithm = [at("AlgorithmSpecification/TrainingImage"), at("AlgorithmSpecification/AlgorithmName")];
     let checks = [
-        (body.get("RoleArn").is_some_and(|role| text(role, 2_048) && role.as_str().is_some_and(|role| role.len() >= 20)), "roleArn"),
+        (
+            body.get("RoleArn")
+                .is_some_and(|role| text(role, 2_048) && role.as_str().is_some_and(|role| role.len() >= 20)),
+            "roleArn",
+        ),
         (at("OutputDataConfig/S3OutputPath").is_some_and(is_s3), "outputDataConfig.s3OutputPath"),
         (algorithm.iter().flatten().count() == 1, "algorithmSpecification"),
-        (at("AlgorithmSpecification/TrainingInputMode").is_some(), "algorithmSpecification.trainingInputMode"),
+        (
+            at("AlgorithmSpecification/TrainingInputMode").is_some(),
+            "algorithmSpecification.trainingInputMode",
+        ),
         (at("ResourceConfig/InstanceType").is_some_and(Value::is_string), "resourceConfig.instanceType"),
-        (at("ResourceConfig/InstanceCount").and_then(Value::as_u64).is_some_and(|count| count >= 1), "resourceConfig.instanceCount"),
-        (at("StoppingCondition/MaxRuntimeInSeconds").and_then(Value::as_u64).is_some_and(|seconds| seconds >= 1), "stoppingCondition"),
+        (
+            at("ResourceConfig/InstanceCount").and_then(Value::as_u64).is_some_and(|count| count >= 1),
+            "resourceConfig.instanceCount",
+        ),
+        (
+            at("StoppingCondition/MaxRuntimeInSeconds")
+                .and_then(Value::as_u64)
+                .is_some_and(|seconds| seconds >= 1),
+            "stoppingCondition",
+        ),
         (map("HyperParameters", 100, 256, 2_500), "hyperParameters"),
         (map("Environment", 100, 512, 512), "environment"),
-        (body.get("InputDataConfig").is_none_or(|some| some.as_array().is_some_and(|some| (1..=20).contains(&some.len()))), "inputDataConfig"),
+        (
+            body.get("InputDataConfig")
+                .is_none_or(|some| some.as_array().is_some_and(|some| (1..=20).contains(&some.len()))),
+            "inputDataConfig",
+        ),
     ];
     checks.iter().find(|(good, _)| !good).map(|(_, what)| *what)
 }
@@ -80,8 +107,11 @@ pub(super) fn describe(state: &mut State, body: &[u8]) -> Result<Value, Refused>
     let said = statuses.get(job.looks).or(statuses.last()).map_or("InProgress", String::as_str);
     job.looks += 1;
     let status = if job.stopped && said == "InProgress" { "Stopped" } else { said };
-    let mut answer = json!({ "TrainingJobName": name, "TrainingJobStatus": status, "SecondaryStatus": status });
-    if let Some(object) = answer.as_object_mut().filter(|_| ["Completed", "Failed", "Stopped"].contains(&status)) {
+    let mut answer =
+        json!({ "TrainingJobName": name, "TrainingJobStatus": status, "SecondaryStatus": status });
+    if let Some(object) =
+        answer.as_object_mut().filter(|_| ["Completed", "Failed", "Stopped"].contains(&status))
+    {
         let now = Timestamp::now().as_second();
         object.insert("TrainingEndTime".to_owned(), json!(now));
         let model = json!({ "S3ModelArtifacts": format!("s3://models/{name}/output/model.tar.gz") });

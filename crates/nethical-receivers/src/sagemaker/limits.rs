@@ -12,7 +12,10 @@ pub(super) fn refused(code: &'static str, message: &str) -> Refused {
 
 /// A request that is outside a limit.
 pub(super) fn invalid(what: &str) -> Refused {
-    ("ValidationException", format!("1 validation error detected: Value at '{what}' failed to satisfy constraint"))
+    (
+        "ValidationException",
+        format!("1 validation error detected: Value at '{what}' failed to satisfy constraint"),
+    )
 }
 
 /// `[a-zA-Z0-9](-*[a-zA-Z0-9]){0,n}`: between hyphens there is always something, and at most `most` of it.
@@ -27,8 +30,11 @@ pub(super) fn is_name(text: &str, most: usize) -> bool {
 
 /// The JSON object of a request, in which nothing unknown may stand.
 pub(super) fn object(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, Refused> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| ("SerializationException", error.to_string()))?;
-    let Value::Object(body) = body else { return Err(refused("SerializationException", "this is no object")) };
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| ("SerializationException", error.to_string()))?;
+    let Value::Object(body) = body else {
+        return Err(refused("SerializationException", "this is no object"));
+    };
     match body.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(refused("SerializationException", &format!("unknown member {key}"))),
         None => Ok(body),
@@ -83,7 +89,8 @@ pub(super) fn entries(
 ) -> Result<Map<String, Value>, Refused> {
     let Some(map) = body.get(key) else { return Ok(Map::new()) };
     let map = map.as_object().filter(|map| map.len() <= most).ok_or_else(|| invalid(key))?;
-    let good = |(name, value): (&String, &Value)| is_line(name, most_key) && value.as_object().is_some_and(&fits);
+    let good =
+        |(name, value): (&String, &Value)| is_line(name, most_key) && value.as_object().is_some_and(&fits);
     if map.iter().all(good) { Ok(map.clone()) } else { Err(invalid(key)) }
 }
 
@@ -96,6 +103,7 @@ pub(super) fn is_parameter(value: &Map<String, Value>) -> bool {
 
 pub(super) fn is_artifact(value: &Map<String, Value>) -> bool {
     let known = value.keys().all(|key| ["Value", "MediaType"].contains(&key.as_str()));
-    let media = value.get("MediaType").is_none_or(|media| media.as_str().is_some_and(|text| is_line(text, 64)));
+    let media =
+        value.get("MediaType").is_none_or(|media| media.as_str().is_some_and(|text| is_line(text, 64)));
     known && media && value.get("Value").and_then(Value::as_str).is_some_and(|text| is_line(text, 2_048))
 }

@@ -34,7 +34,10 @@ pub(super) fn put_points(state: &mut State, body: &[u8]) -> Result<Value, Refuse
     let points: Option<Vec<_>> = points.iter().map(point).collect();
     let points = points.ok_or_else(|| bad("a member of metricData is outside its constraints"))?;
     if !state.components.contains_key(&name) {
-        return Err(refused("ResourceNotFoundException", &format!("Trial Component '{name}' does not exist.")));
+        return Err(refused(
+            "ResourceNotFoundException",
+            &format!("Trial Component '{name}' does not exist."),
+        ));
     }
     let mut errors = Vec::new();
     for (index, point) in points.into_iter().enumerate() {
@@ -59,7 +62,8 @@ fn point(value: &Value) -> Option<Point> {
     let value = value.as_object()?;
     let known = ["MetricName", "Timestamp", "Step", "Value"];
     let name = value.get("MetricName")?.as_str()?.to_owned();
-    let fits = (1..=255).contains(&name.chars().count()) && value.keys().all(|key| known.contains(&key.as_str()));
+    let fits =
+        (1..=255).contains(&name.chars().count()) && value.keys().all(|key| known.contains(&key.as_str()));
     let step = value.get("Step")?.as_i64().filter(|step| (0..=i64::from(i32::MAX)).contains(step))?;
     let (time, number) = (number(value, "Timestamp")?, number(value, "Value")?);
     fits.then_some(Point { name, value: number, step, time })
@@ -84,8 +88,10 @@ pub(super) fn put_data(state: &mut State, body: &[u8], compressed: bool) -> Resu
     if !(1..=255).contains(&namespace.len()) || namespace.starts_with(':') {
         return Err(bad("The value for parameter Namespace is invalid."));
     }
-    let data = body.get("MetricData").and_then(Value::as_array).filter(|data| (1..=1_000).contains(&data.len()));
-    let data = data.ok_or_else(|| bad("The collection MetricData must not have a size greater than 1000."))?;
+    let data =
+        body.get("MetricData").and_then(Value::as_array).filter(|data| (1..=1_000).contains(&data.len()));
+    let data =
+        data.ok_or_else(|| bad("The collection MetricData must not have a size greater than 1000."))?;
     let poison = state.behaviour.poison.clone();
     let mut taken = Vec::with_capacity(data.len());
     for (index, datum) in data.iter().enumerate() {
@@ -104,7 +110,11 @@ fn datum(value: &Value, namespace: &str, compressed: bool) -> Option<Datum> {
     if !value.keys().all(|key| known.contains(&key.as_str())) {
         return None;
     }
-    let name = value.get("MetricName")?.as_str().filter(|name| (1..=255).contains(&name.chars().count()))?.to_owned();
+    let name = value
+        .get("MetricName")?
+        .as_str()
+        .filter(|name| (1..=255).contains(&name.chars().count()))?
+        .to_owned();
     let number = number(value, "Value").filter(|number| number.abs() <= 2_f64.powi(360))?;
     let time = self::number(value, "Timestamp").filter(|time| is_of_now(*time))?;
     let dimensions = value.get("Dimensions")?.as_array().filter(|some| some.len() <= 30)?;

@@ -71,7 +71,8 @@ pub(super) fn operate(state: &mut State, operation: &str, request: &Request) -> 
         return Err(refused("NoSuchBucket", "The specified bucket does not exist"));
     }
     if state.behaviour.bucket_elsewhere {
-        let text = "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'";
+        let text =
+            "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'";
         return Err(refused("AuthorizationHeaderMalformed", text));
     }
     is_whole(request)?;
@@ -168,12 +169,22 @@ fn complete(state: &mut State, at: At, request: &Request) -> Result<Done, Refuse
     let mut whole = Vec::new();
     let last = upload.parts.len();
     for (place, (text, (number, (bytes, etag, sum)))) in named.iter().zip(&upload.parts).enumerate() {
-        let said = [format!("<PartNumber>{number}</PartNumber>"), format!("<ETag>{etag}</ETag>"), format!("<ChecksumCRC32>{sum}</ChecksumCRC32>")];
+        let said = [
+            format!("<PartNumber>{number}</PartNumber>"),
+            format!("<ETag>{etag}</ETag>"),
+            format!("<ChecksumCRC32>{sum}</ChecksumCRC32>"),
+        ];
         if !said.iter().all(|said| text.contains(said)) {
-            return Err(refused("InvalidPart", "The part may not have been uploaded, or its tag does not match."));
+            return Err(refused(
+                "InvalidPart",
+                "The part may not have been uploaded, or its tag does not match.",
+            ));
         }
         if bytes.len() < PART && place + 1 < last {
-            return Err(refused("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"));
+            return Err(refused(
+                "EntityTooSmall",
+                "Your proposed upload is smaller than the minimum allowed size",
+            ));
         }
         whole.extend_from_slice(bytes);
     }

@@ -83,12 +83,15 @@ impl Handler for Mutex<State> {
         let Call { operation, service, form, operate } = call(&request);
         let trouble = state.trouble(operation);
         match trouble {
-            Some(Trouble::Throttle) => return error(form, &("ThrottlingException", "Rate exceeded".to_owned())),
+            Some(Trouble::Throttle) => {
+                return error(form, &("ThrottlingException", "Rate exceeded".to_owned()));
+            }
             Some(Trouble::Unavailable) => return error(form, &("ServiceUnavailable", String::new())),
             Some(Trouble::DropRequest) => return Answer::close(),
             Some(Trouble::DropAnswer) | None => {}
         }
-        let done = auth::identified(&request, service).and_then(|()| operate(&mut state, operation, &request));
+        let done =
+            auth::identified(&request, service).and_then(|()| operate(&mut state, operation, &request));
         match done {
             Ok(_) if trouble.is_some() => Answer::close(),
             Ok(Done(answer)) => answer,
@@ -104,9 +107,22 @@ impl Handler for Mutex<State> {
 
 /// Whether the request was outside a limit, rather than early, late, forbidden or unlucky.
 fn is_violation((code, message): &Refused) -> bool {
-    let of_limits = ["ValidationException", "SerializationException", "InvalidParameterValue", "InvalidArgument", "InvalidRequest",
-        "EntityTooSmall", "BadDigest", "XAmzContentSHA256Mismatch", "RequestEntityTooLargeException", "UnknownOperationException",
-        "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "KeyTooLongError"];
+    let of_limits = [
+        "ValidationException",
+        "SerializationException",
+        "InvalidParameterValue",
+        "InvalidArgument",
+        "InvalidRequest",
+        "EntityTooSmall",
+        "BadDigest",
+        "XAmzContentSHA256Mismatch",
+        "RequestEntityTooLargeException",
+        "UnknownOperationException",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+        "KeyTooLongError",
+    ];
     of_limits.contains(code) && !message.contains("already exists") && !message.contains("not found")
 }
 
