@@ -79,6 +79,15 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let mut files = self.0.lock().unwrap();
+        let mut take = |path: &Path| files.remove(path).ok_or(ErrorKind::NotFound);
+        let (first, second) = (take(one)?, take(other)?);
+        files.insert(one.to_owned(), second);
+        files.insert(other.to_owned(), first);
+        Ok(())
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         let removed = self.0.lock().unwrap().remove(path);
         Ok(removed.map(drop).ok_or(ErrorKind::NotFound)?)

@@ -26,6 +26,7 @@ class Event:
     """What to do next, if that is known."""
 
 
+_Told = TypeVar("_Told")
 _Callback = TypeVar("_Callback", bound=Callable[[Event], object])
 _callbacks: list[Callable[[Event], object]] = []
 
@@ -52,16 +53,27 @@ def warn(message: str, hint: str | None) -> None:
         _log.warning("%s", message)
 
 
+def shielded(callback: Callable[[_Told], object], told: _Told) -> None:
+    """Call somebody's function. What it raises is logged."""
+    try:
+        callback(told)
+    except Exception:
+        _log.exception("a callback of nethical failed")
+
+
 def tell_all() -> None:
     """Tell what there is to tell; runs on a thread that ends with it."""
-    while (notice := _core.next_notice()) is not None:
-        event = Event(*notice)
-        try:
-            warn(event.message, event.hint)
-        except Exception:  # A handler's fault is not to keep the callbacks from it.
-            pass
-        for callback in tuple(_callbacks):
-            try:
-                callback(event)
-            except Exception:
-                _log.exception("a callback of nethical.on_event failed")
+    while (told := _core.next_notice()) is not None:
+        if len(told) == 2:
+            shielded(*told)
+        else:
+            _tell(Event(*told))
+
+
+def _tell(event: Event) -> None:
+    try:
+        warn(event.message, event.hint)
+    except Exception:  # A handler's fault is not to keep the callbacks from it.
+        pass
+    for callback in tuple(_callbacks):
+        shielded(callback, event)

@@ -13,6 +13,18 @@ _handles: dict[int, tuple[Any, _core.Connector]] = {}
 _QUEUE: _core._Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
 
 
+class Stand:
+    """Stands for an object that takes something else than log entries."""
+
+    name: str
+    what: str
+    """Its method, for messages."""
+
+    def take(self, id: str, line: bytes) -> str | None:
+        """Have the object take an event. Why it did not, if so."""
+        raise NotImplementedError
+
+
 def handle(connector: Any) -> _core.Connector:
     """What feeds this connector."""
     known = _handles.get(id(connector))
@@ -72,9 +84,9 @@ def work(feed: _core.Feed, connector: Any) -> None:
     """Call the connector's methods, one at a time, until it is closed."""
     _thread.feeding = True
     while (task := feed.next()) is not None:
-        kind, lines = task
+        kind, events = task
         if kind == "deliver":
-            feed.done(_deliver(connector, lines))
+            feed.done(_deliver(connector, events))
         elif kind == "flush":
             feed.done(_call(connector, "flush"))
         else:
@@ -82,17 +94,23 @@ def work(feed: _core.Feed, connector: Any) -> None:
             feed.done(failed + _call(connector, "close"))
 
 
-def _deliver(connector: Any, lines: list[bytes]) -> list[tuple[int, str]]:
+def _deliver(connector: Any, events: list[tuple[str, bytes]]) -> list[tuple[int, str]]:
     from .integrations.logging_connectors import LogEntry
 
     refused = []
-    for index, line in enumerate(lines):
+    for index, (id, line) in enumerate(events):
         try:
-            taken = connector.send(LogEntry.from_json(line))
-            if taken is not None and not taken:
-                refused.append((index, f"{_name(connector)}.send() returned {taken!r}"))
+            if isinstance(connector, Stand):
+                failure = connector.take(id, line)
+            else:
+                taken = connector.send(LogEntry.from_json(line))
+                is_taken = taken is None or taken
+                failure = None if is_taken else f"{_name(connector)}.send() returned {taken!r}"
         except BaseException as error:  # Nothing that it raises may end the thread.
-            refused.append((index, f"{_name(connector)}.send() raised {_describe(error)}"))
+            method = f"{connector.what}()" if isinstance(connector, Stand) else f"{_name(connector)}.send()"
+            failure = f"{method} raised {_describe(error)}"
+        if failure is not None:
+            refused.append((index, failure))
     return refused
 
 

@@ -206,6 +206,18 @@ impl Connector {
         self.handle(py)?.core.dead_letters().iter().map(|letter| report::dead_letter(py, letter)).collect()
     }
 
+    /// The latest deliveries that came to their end, oldest first.
+    fn recent_deliveries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let recent = self.handle(py)?.core.recent_deliveries();
+        recent.iter().map(|delivery| report::delivery(py, delivery)).collect()
+    }
+
+    /// See whether a delivery would work, without delivering anything. Returns what was found, for people.
+    fn probe(&self, py: Python<'_>) -> PyResult<String> {
+        let core = Arc::clone(&self.handle(py)?.core);
+        wait::interruptibly(py, move || core.probe())?.map_err(|error| errors::exception(py, &error))
+    }
+
     /// The lines that memory got, oldest first.
     fn lines<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let events = self.kept(py)?.map(|memory| memory.events()).unwrap_or_default();

@@ -13,6 +13,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use nethical::Error;
 use nethical::delivery::{Batch, Destination, Profile, Receipt, Refusal, runtime};
+use nethical::event::Event;
 use nethical::fork::PerProcess;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -178,7 +179,7 @@ impl Destination for ToPython {
         let refused = self.ask(Task::Deliver(batch.clone())).await?;
         let refusal = |(index, why): Refused| {
             let error = Error::refused("python.send_failed", why)
-                .with_hint("see the `send` method of the connector, which is not Nethical's");
+                .with_hint("see the method that is named, which is not Nethical's");
             Refusal { index, error }
         };
         Ok(Receipt { refused: refused.into_iter().map(refusal).collect(), ..Receipt::all() })
@@ -194,18 +195,22 @@ impl Destination for ToPython {
     }
 }
 
+/// What to do, and the events that it is about: their ids and their bytes.
+type Next<'py> = (&'static str, Vec<(String, Bound<'py, PyBytes>)>);
+
 /// The object's thread's side.
 #[pyclass(frozen, module = "nethical._core")]
 pub(crate) struct Feed(Arc<Channel>);
 
 #[pymethods]
 impl Feed {
-    /// Wait for something to do: `("deliver", lines)`, `("flush", [])` or `("close", [])`; None at the end.
-    fn next<'py>(&self, py: Python<'py>) -> Option<(&'static str, Vec<Bound<'py, PyBytes>>)> {
+    /// Wait for something to do: `("deliver", [(id, line), ...])`, `("flush", [])` or `("close", [])`; None at the end.
+    fn next<'py>(&self, py: Python<'py>) -> Option<Next<'py>> {
         let task = py.detach(|| self.0.take())?;
         Some(match task {
             Task::Deliver(batch) => {
-                ("deliver", batch.iter().map(|event| PyBytes::new(py, event.json())).collect())
+                let item = |event: &Event| (event.id().to_string(), PyBytes::new(py, event.json()));
+                ("deliver", batch.iter().map(item).collect())
             }
             Task::Flush => ("flush", Vec::new()),
             Task::Close => ("close", Vec::new()),

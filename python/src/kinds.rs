@@ -3,17 +3,26 @@
 use nethical::Error;
 use nethical::delivery::Settings;
 use nethical::destinations::find;
-use nethical::destinations::support::options::{Options, Value};
+use nethical::destinations::support::options::{Node, Options, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::connector::{Connector, QueueOptions};
-use crate::errors;
 use crate::spool::SpoolOptions;
+use crate::{errors, notices};
+
+/// What only webhooks have.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct WebhookOptions {
+    on_delivery: Option<Py<PyAny>>,
+    rate_limit_per_sec: Option<f64>,
+}
 
 /// Open a destination of this kind.
 #[pyfunction]
+#[pyo3(signature = (kind, name, options, queue, spool, webhook=None))]
 pub(crate) fn connect(
     py: Python<'_>,
     kind: &str,
@@ -21,6 +30,7 @@ pub(crate) fn connect(
     options: &Bound<'_, PyDict>,
     queue: QueueOptions,
     spool: SpoolOptions,
+    webhook: Option<WebhookOptions>,
 ) -> PyResult<Connector> {
     let kind = find(kind)
         .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
@@ -28,7 +38,11 @@ pub(crate) fn connect(
         let wrong = Error::config("options.wrong", error.to_string());
         errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
     })?;
-    let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+    let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+    if let Some(webhook) = webhook {
+        settings.on_delivery = webhook.on_delivery.map(notices::delivery_observer);
+        settings.rate_limit_per_sec = webhook.rate_limit_per_sec.or(settings.rate_limit_per_sec);
+    }
     Connector::open(py, name, config, settings)
 }
 
@@ -55,8 +69,14 @@ fn value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         Ok(Value::String(text.extract()?))
     } else if let Ok(options) = value.cast::<PyDict>() {
         Ok(Value::Table(table(options)?))
+    } else if let Ok(items) = value.cast::<PyList>() {
+        items.iter().map(|item| self::value(&item).map(Node::new)).collect::<PyResult<_>>().map(Value::Array)
+    } else if let Ok(items) = value.cast::<PyTuple>() {
+        items.iter().map(|item| self::value(&item).map(Node::new)).collect::<PyResult<_>>().map(Value::Array)
     } else {
         let kind = value.get_type();
-        Err(PyTypeError::new_err(format!("expected text, a number, a truth value or a dict, not {kind}")))
+        Err(PyTypeError::new_err(format!(
+            "expected text, a number, a truth value, a list or a dict, not {kind}"
+        )))
     }
 }

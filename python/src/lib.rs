@@ -13,6 +13,8 @@
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
 //! | `syslog.rs` | syslog receivers |
+//! | `wandb.rs` | runs of W&B |
+//! | `webhook.rs` | messages to webhooks |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -35,6 +37,8 @@ mod spool;
 mod syslog;
 mod values;
 mod wait;
+mod wandb;
+mod webhook;
 
 use pyo3::prelude::*;
 
@@ -67,6 +71,10 @@ mod _core {
     use super::syslog::syslog;
     #[pymodule_export]
     use super::wait::{close, flush};
+    #[pymodule_export]
+    use super::wandb::Wandb;
+    #[pymodule_export]
+    use super::webhook::{deliver, payload_to_json, sign, verify};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

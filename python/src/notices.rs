@@ -6,9 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nethical::delivery::{Change, Notice, Observer};
+use nethical::delivery::{Change, Delivery, DeliveryObserver, Notice, Observer};
 use nethical::fork::PerProcess;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::report;
 
 /// What there is to tell.
 pub(crate) struct Told {
@@ -18,9 +21,13 @@ pub(crate) struct Told {
     hint: Option<String>,
 }
 
+/// A delivery and the function that is to know of it.
+type Ended = (Arc<Py<PyAny>>, Delivery);
+
 #[derive(Default)]
 struct Inbox {
     told: VecDeque<Told>,
+    ended: VecDeque<Ended>,
     /// A thread is at it.
     in_hand: bool,
 }
@@ -67,13 +74,29 @@ pub(crate) fn late_entry() {
     });
 }
 
+/// Who has `function` called with each queued delivery that came to its end.
+pub(crate) fn delivery_observer(function: Py<PyAny>) -> DeliveryObserver {
+    let function = Arc::new(function);
+    Arc::new(move |delivery: &Delivery| {
+        put_down(|inbox| push(&mut inbox.ended, (Arc::clone(&function), delivery.clone())));
+    })
+}
+
 fn tell(told: Told) {
+    put_down(|inbox| push(&mut inbox.told, told));
+}
+
+fn push<T>(list: &mut VecDeque<T>, item: T) {
+    list.push_back(item);
+    if list.len() > KEPT {
+        list.pop_front();
+    }
+}
+
+fn put_down(put: impl FnOnce(&mut Inbox)) {
     let start = {
         let mut inbox = inbox();
-        inbox.told.push_back(told);
-        if inbox.told.len() > KEPT {
-            inbox.told.pop_front();
-        }
+        put(&mut inbox);
         !std::mem::replace(&mut inbox.in_hand, true)
     };
     if start && !start_telling() {
@@ -90,11 +113,30 @@ fn start_telling() -> bool {
     matches!(started, Some(Ok(_)))
 }
 
-/// The next thing to tell: destination, kind, message and hint; None at the end of them.
+/// What there is to tell next.
+#[derive(IntoPyObject)]
+pub(crate) enum Next<'py> {
+    /// A function, and the delivery that it is to know of.
+    Delivery(Py<PyAny>, Bound<'py, PyDict>),
+    /// Destination, kind, message and hint of a change.
+    Change(String, &'static str, String, Option<String>),
+}
+
+/// The next thing to tell; None at the end of them.
 #[pyfunction]
-pub(crate) fn next_notice() -> Option<(String, &'static str, String, Option<String>)> {
-    let mut inbox = inbox();
-    let told = inbox.told.pop_front();
-    inbox.in_hand = told.is_some();
-    told.map(|told| (told.destination, told.kind, told.message, told.hint))
+pub(crate) fn next_notice(py: Python<'_>) -> PyResult<Option<Next<'_>>> {
+    let (told, ended) = {
+        let mut inbox = inbox();
+        let told = inbox.told.pop_front();
+        let ended = if told.is_none() { inbox.ended.pop_front() } else { None };
+        inbox.in_hand = told.is_some() || ended.is_some();
+        (told, ended)
+    };
+    Ok(match (told, ended) {
+        (Some(told), _) => Some(Next::Change(told.destination, told.kind, told.message, told.hint)),
+        (None, Some((function, delivery))) => {
+            Some(Next::Delivery(function.clone_ref(py), report::delivery(py, &delivery)?))
+        }
+        (None, None) => None,
+    })
 }

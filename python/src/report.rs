@@ -1,7 +1,9 @@
 //! Accounts and dead letters as dicts.
 
 use nethical::Error;
-use nethical::delivery::{DeadLetter, DestinationReport, DropReason, Ledger, ProcessReport, Status};
+use nethical::delivery::{
+    DeadLetter, Delivery, DestinationReport, DropReason, Ledger, ProcessReport, Status,
+};
 use nethical::event::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -77,6 +79,31 @@ pub(crate) fn at_micros(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny
 /// A line of JSON as a dict.
 pub(crate) fn dict_of<'py>(py: Python<'py>, line: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     py.import("json")?.call_method1("loads", (PyBytes::new(py, line),))
+}
+
+/// One delivery, by the names of `WebhookDelivery`.
+pub(crate) fn delivery<'py>(py: Python<'py>, delivery: &Delivery) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let last = delivery.last_attempt.map(|at| at_micros(py, at.as_microsecond())).transpose()?;
+    let headers = PyDict::new(py);
+    for (name, value) in &delivery.response_headers {
+        headers.set_item(name, value)?;
+    }
+    dict.set_item("delivery_id", &delivery.delivery_id)?;
+    dict.set_item("url", delivery.url.as_deref().unwrap_or_default())?;
+    dict.set_item("status", delivery.status.as_str())?;
+    dict.set_item("attempt_count", delivery.attempt_count)?;
+    dict.set_item("last_attempt", last)?;
+    dict.set_item("response_code", delivery.response_code)?;
+    dict.set_item("duration_ms", delivery.duration_ms)?;
+    dict.set_item("error_message", delivery.error_message.as_deref())?;
+    dict.set_item("response_headers", headers)?;
+    dict.set_item("response_body_excerpt", delivery.response_body_excerpt.as_deref())?;
+    dict.set_item("error_code", delivery.error_code.as_deref())?;
+    dict.set_item("hint", delivery.hint.as_deref())?;
+    dict.set_item("destination", &delivery.destination)?;
+    dict.set_item("queued", delivery.queued)?;
+    Ok(dict)
 }
 
 /// One dead letter.

@@ -52,7 +52,8 @@ pub(crate) fn interruptibly<T: Send + 'static>(
     }
 }
 
-fn handles(py: Python<'_>, connectors: Vec<Py<Connector>>) -> PyResult<Vec<Arc<Handle>>> {
+/// What these hold.
+pub(crate) fn handles(py: Python<'_>, connectors: Vec<Py<Connector>>) -> PyResult<Vec<Arc<Handle>>> {
     connectors.into_iter().map(|connector| connector.get().handle(py).cloned()).collect()
 }
 

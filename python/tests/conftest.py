@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from webhook_server import Server
 
 from nethical.integrations.logging_connectors import LogAggregator, MemoryConnector
 
@@ -116,3 +117,11 @@ def eventually() -> Callable[[Callable[[], Any]], Any]:
         return found
 
     return wait
+
+
+@pytest.fixture
+def hooks() -> Iterator[Server]:
+    """A receiver of webhooks."""
+    server = Server()
+    yield server
+    server.close()

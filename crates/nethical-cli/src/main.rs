@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use self::commands::{check, completions, dead, demo, destinations, init, log, status, sync};
+use self::commands::{
+    check, completions, dead, deliveries, demo, destinations, init, log, status, sync, webhook,
+};
 use self::failure::Failure;
 
 /// One delivery layer for logs, ML runs and alerts.
@@ -33,6 +35,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Log(log::Args),
+    Webhook(webhook::Args),
+    Deliveries(deliveries::Args),
     Status(status::Args),
     Sync(sync::Args),
     Dead(dead::Args),
@@ -51,6 +55,8 @@ impl Cli {
         let config = self.config.as_deref();
         let exit = match self.command {
             Command::Log(args) => log::run(&args, config),
+            Command::Webhook(args) => webhook::run(&args, config),
+            Command::Deliveries(args) => deliveries::run(&args, config),
             Command::Status(args) => status::run(&args, config),
             Command::Sync(args) => sync::run(&args, config),
             Command::Dead(args) => dead::run(&args, config),

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use nethical_core::delivery::{
-    Batch, Connector, Destination, Error, Ledger, Profile, Receipt, Refusal, Rejected, Settings,
-    SpoolSettings, adopt, survey, sync,
+    Batch, Change, Connector, Destination, DropReason, Error, Flushed, Ledger, Notice, Profile, Receipt,
+    Refusal, Rejected, Settings, SpoolSettings, adopt, survey, sync,
 };
 use nethical_core::event::{Event, Level, LogEntry, Rules};
-use nethical_core::spool::{DeadLetterLog, Disk, Durability, Filter, Home, Options, Retention, Spool};
+use nethical_core::spool::{
+    DeadLetterLog, Disk, Durability, Filter, Full, Home, Options, Retention, Spool, hand_over, handed_over,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -243,6 +245,58 @@ fn the_counts_of_an_emptied_directory_outlive_it() {
 }
 
 #[test]
+fn counts_on_their_way_when_a_process_is_killed_are_counted_once() {
+    let home = tempfile::tempdir().unwrap();
+    let (old, heir) =
+        (leave_counts(home.path(), "a", &numbers(0..3)), leave_counts(home.path(), "a", &numbers(0..4)));
+    let confirmed = || {
+        let reports = survey(home.path()).unwrap();
+        let all = reports.iter().flat_map(|process| &process.destinations);
+        all.map(|report| report.ledger.confirmed).sum::<u64>()
+    };
+    assert_eq!(confirmed(), 7);
+    let id = {
+        let (spool, _) = Spool::open(Arc::new(Disk), &old, Options::default()).unwrap();
+        spool.destination("a").unwrap()
+    };
+    // The process is killed when the counts have left the one directory and are not part of the other's.
+    let handed = hand_over(&Disk, &old, id, &heir).unwrap().unwrap();
+    assert_eq!(handed_over(&Disk, &heir).unwrap(), std::slice::from_ref(&handed));
+    assert_eq!(confirmed(), 7);
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    assert_eq!((ledger(&connector).confirmed, confirmed()), (7, 7));
+    assert!(handed_over(&Disk, &heir).unwrap_or_default().is_empty());
+    adopt();
+    assert_eq!((ledger(&connector).confirmed, confirmed()), (7, 7));
+    assert_eq!(Home::new(Arc::new(Disk), home.path()).list().unwrap().len(), 1);
+}
+
+#[test]
+fn a_directory_that_others_still_need_keeps_no_counts_of_ours() {
+    let home = tempfile::tempdir().unwrap();
+    let left = leave_behind(home.path(), "a", &numbers(0..3));
+    {
+        let home = Home::new(Arc::new(Disk), home.path());
+        let _directory = home.adopt().unwrap();
+        let (spool, _) = Spool::open(Arc::new(Disk), &left, Options::default()).unwrap();
+        spool.append(&event("lonely").to_stored(), &[spool.destination("b").unwrap()]).unwrap();
+        assert!(spool.close());
+    }
+    let receiver = Receiver::default();
+    let connector = receiver.connect(home.path(), "a");
+    assert!(connector.flush(PATIENCE));
+    adopt();
+    assert_eq!(ledger(&connector).confirmed, 3);
+    let reports = survey(home.path()).unwrap();
+    let rows = reports.iter().flat_map(|process| &process.destinations);
+    let mut rows: Vec<_> =
+        rows.map(|row| (row.key.as_str(), row.ledger.confirmed, row.ledger.waiting)).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [("a", 0, 0), ("a", 3, 0), ("b", 0, 1)]);
+}
+
+#[test]
 fn a_report_names_what_waits_for_destinations_that_are_not_open() {
     let home = tempfile::tempdir().unwrap();
     let receiver = Receiver::default();
@@ -322,6 +376,29 @@ fn what_another_process_left_does_not_end_a_flush() {
     receiver.is_down(false);
     assert!(connector.flush(PATIENCE));
     assert_eq!(receiver.got(), numbers(0..10));
+}
+
+#[test]
+fn what_the_spool_drops_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::default();
+    receiver.is_down(true);
+    let (told, notices) = std::sync::mpsc::channel();
+    let options = Options { destination_bytes: 2_000, full: Full::DropNewest, ..Options::default() };
+    let spool = SpoolSettings { home: Some(home.path().to_owned()), options, ..SpoolSettings::default() };
+    let observer = Arc::new(move |notice: &Notice| drop(told.send(notice.change.clone())));
+    let settings = Settings { spool, observer, ..Settings::default() };
+    let connector = Connector::open("a", settings, move || Ok(Arc::new(receiver.clone()))).unwrap();
+    for number in numbers(0..50) {
+        Connector::send_to_all(&event(&number), std::iter::once(&connector));
+    }
+    let dropping =
+        std::iter::from_fn(|| notices.recv_timeout(PATIENCE).ok()).find_map(|change| match change {
+            Change::Dropping { reason, total } => Some((reason, total)),
+            _ => None,
+        });
+    assert_eq!(dropping, Some((DropReason::QueueFull, ledger(&connector).dropped())));
+    assert_eq!(connector.flush_or_keep(Duration::ZERO), Flushed::Kept);
 }
 
 #[test]

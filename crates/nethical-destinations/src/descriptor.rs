@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use nethical_core::delivery::{Connector, Destination, Error, Settings};
+use nethical_core::delivery::{Connector, Destination, Error, Observer, Settings, SpoolSettings};
 use nethical_core::event::{Family, Redaction};
 use nethical_core::tracking::Platform;
 
 use crate::support::options::{Options, OptionsError};
+use crate::wandb::Syncer;
 
 /// A kind of destination.
 pub struct Descriptor {
@@ -44,6 +45,11 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
     /// What these options say about how the destination is fed; the rest stays as in `usual`.
     fn settings(&self, usual: Settings) -> Settings {
         usual
+    }
+
+    /// What uploads runs that wait in directories of their own; `None` if there are no such.
+    fn syncer(&self, _spool: &SpoolSettings, _observer: Observer) -> Option<Result<Syncer, Error>> {
+        None
     }
 
     /// Open it as a platform for runs, fed as `settings` say; `None` if it is none.

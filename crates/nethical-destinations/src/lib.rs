@@ -11,14 +11,19 @@
 //!
 //! [`ALL`] is the one list. Configuration, command line, documents and the conformance suite read it.
 
+pub mod api;
 pub mod cloudwatch;
 mod descriptor;
+pub mod discord;
 pub mod http;
 pub mod jsonl;
 pub mod memory;
+pub mod mlflow;
 pub mod sagemaker;
+pub mod slack;
 pub mod support;
 pub mod syslog;
+pub mod wandb;
 
 pub use support::webhook::signature as webhook;
 
@@ -26,12 +31,17 @@ pub use descriptor::{Descriptor, Validated, connect};
 
 /// Every destination, by name.
 pub static ALL: &[&Descriptor] = &[
+    &api::DESCRIPTOR,
     &cloudwatch::DESCRIPTOR,
+    &discord::DESCRIPTOR,
     &http::DESCRIPTOR,
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
+    &mlflow::DESCRIPTOR,
     &sagemaker::DESCRIPTOR,
+    &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
+    &wandb::DESCRIPTOR,
 ];
 
 /// The destination of this name.

@@ -19,23 +19,31 @@ use nethical_receivers::cloudwatch::CloudWatch;
 
 const CHILD: &str = "NETHICAL_TEST_CHILD";
 
-/// The other process: checks, and prints what it found.
+/// The other process: checks as often as it is told to, and prints what it found last.
 #[test]
 fn child() {
-    if std::env::var_os(CHILD).is_none() {
-        return;
-    }
+    let Some(times) = std::env::var(CHILD).ok().and_then(|times| times.parse().ok()) else { return };
     let mut config = CloudWatchConfig::new("app", "prod");
     config.profile = std::env::var("NETHICAL_TEST_PROFILE").ok();
     let settings = Settings { spool: SpoolSettings::off(), ..Settings::default() };
-    let found = connect(Arc::new(config), "cloudwatch", settings).unwrap().probe();
-    println!("found: {found:?}");
+    let connector = connect(Arc::new(config), "cloudwatch", settings).unwrap();
+    let found: Vec<_> = (0..times).map(|_| connector.probe()).collect();
+    println!("found: {:?}", found.last().unwrap());
 }
 
-/// What the check of a process with this environment finds. The key `AKIDGOOD` is the only one that is known.
-fn check(folder: &Path, vars: &[(&str, &str)]) -> String {
+/// A CloudWatch that knows the key `AKIDGOOD` and no other.
+fn cloudwatch() -> CloudWatch {
     let fake = CloudWatch::start().unwrap();
-    fake.behave(|behaviour| _ = behaviour.known_keys.insert("AKIDGOOD".to_owned()));
+    fake.behave(|behaviour| behaviour.access.keys = [("AKIDGOOD".to_owned(), "s".to_owned())].into());
+    fake
+}
+
+/// What the check of a process with this environment finds.
+fn check(folder: &Path, vars: &[(&str, &str)]) -> String {
+    check_at(&cloudwatch(), folder, vars)
+}
+
+fn check_at(fake: &CloudWatch, folder: &Path, vars: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "child", "--nocapture"]).env_clear().env(CHILD, "1").env("HOME", folder);
     child
@@ -45,6 +53,47 @@ fn check(folder: &Path, vars: &[(&str, &str)]) -> String {
     let output = child.envs(vars.iter().copied()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().find(|line| line.contains("found: ")).unwrap_or_else(|| panic!("{output:?}")).to_owned()
+}
+
+/// Prints keys that are good for `first`, after that others that are good for `then`, and notes how often.
+fn rotating(folder: &Path, first: (&str, &str), then: (&str, &str)) {
+    let keys = |(key, end): (&str, &str)| {
+        format!(
+            "{{\"Version\":1,\"AccessKeyId\":\"{key}\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":\"{end}\"}}"
+        )
+    };
+    let (script, asked) = (folder.join("keys.sh"), folder.join("asked"));
+    let text = format!(
+        "#!/bin/sh\necho x >> {asked}\nif [ $(wc -l < {asked}) = 1 ]; then echo '{}'; else echo '{}'; fi\n",
+        keys(first),
+        keys(then),
+        asked = asked.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    config_file(folder, &format!("[default]\ncredential_process = {}\n", script.display()));
+}
+
+fn in_seconds(seconds: i64) -> String {
+    let at = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + seconds).unwrap();
+    at.to_string()
+}
+
+#[test]
+fn credentials_are_replaced_before_they_expire_and_not_sooner() {
+    let fake = cloudwatch();
+    fake.behave(|behaviour| _ = behaviour.access.keys.insert("AKIDFIRST".to_owned(), "s".to_owned()));
+    let (soon, later) = (in_seconds(120), in_seconds(3_600));
+    let folder = tempfile::tempdir().unwrap();
+    rotating(folder.path(), ("AKIDFIRST", &soon), ("AKIDGOOD", &later));
+    assert_found(&check_at(&fake, folder.path(), &[(CHILD, "4")]));
+    let asked = fs::read_to_string(folder.path().join("asked")).unwrap().lines().count();
+    assert_eq!(asked, 2, "once at the start, once because the end was near, and then they are good");
+    let keys = fake.counts().keys;
+    assert!(keys["AKIDFIRST"] > 0 && keys["AKIDGOOD"] > keys["AKIDFIRST"], "{keys:?}");
+    let still_good = tempfile::tempdir().unwrap();
+    rotating(still_good.path(), ("AKIDGOOD", &soon), ("broken", "never"));
+    assert_found(&check(still_good.path(), &[(CHILD, "3")]));
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nethical_core::delivery::{Connector, Error, Kind, Settings, SpoolSettings};
@@ -201,23 +201,65 @@ fn mixed_entries_through_throttles_and_dropped_answers_are_all_accounted_for() {
 #[test]
 fn a_wrong_clock_is_corrected_by_the_servers() {
     let fake = CloudWatch::start().unwrap();
-    fake.behave(|behaviour| behaviour.clock_ahead = 3_600);
-    let connector = open(config(&fake));
-    connector.send(event("late")).unwrap();
-    assert!(connector.flush(PATIENCE), "{:?}", connector.status());
-    assert_eq!(ids(&fake, "prod").len(), 1);
+    for ahead in [3_600, -3_600] {
+        fake.behave(|behaviour| behaviour.access.clock_ahead = ahead);
+        let connector = open(config(&fake));
+        connector.send(event("now")).unwrap();
+        assert!(connector.flush(PATIENCE), "{:?}", connector.status());
+        assert!(connector.status().unwrap().last_error.is_none(), "corrected at once");
+        assert!(probe(config(&fake)).is_ok());
+    }
+    assert_eq!(ids(&fake, "prod").len(), 2);
+}
+
+#[test]
+fn what_only_people_can_mend_holds_everything_and_is_told_once() {
+    let fake = CloudWatch::start().unwrap();
+    fake.behave(|behaviour| {
+        behaviour.access.expired_tokens.insert("old".to_owned());
+        behaviour.access.denied.insert("logs:PutLogEvents".to_owned());
+    });
+    let with = |secret: &str, token: Option<&str>| {
+        config(&fake).with_keys("AKIDTEST", secret, token.map(str::to_owned))
+    };
+    for (config, code) in [
+        (with("secret", None), "aws.access_denied"),
+        (with("secret", Some("old")), "aws.expired"),
+        (with("guess", None), "aws.wrong_secret"),
+        (with("secret", None).with_keys("AKIDGONE", "secret", None), "aws.unknown_key"),
+    ] {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let observer = Arc::clone(&told);
+        let settings = Settings {
+            observer: Arc::new(move |notice| observer.lock().unwrap().push(notice.to_string())),
+            spool: SpoolSettings::off(),
+            batch_age: Duration::from_millis(1),
+            ..Settings::default()
+        };
+        let connector = connect(Arc::new(config), "cloudwatch", settings).unwrap();
+        let puts = || fake.counts().calls.get("PutLogEvents").copied().unwrap_or(0);
+        let before = puts();
+        connector.send(event("held")).unwrap();
+        until("it is tried several times", || puts() >= before + 3);
+        let status = connector.status().unwrap();
+        assert_eq!(status.last_error.unwrap().code(), code);
+        assert_eq!((status.ledger.waiting, status.ledger.dead_lettered), (1, 0), "{code}");
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("its events are held"), "{told:?}");
+    }
 }
 
 #[test]
 fn an_outage_of_permission_holds_everything_and_ends_by_itself() {
     let fake = CloudWatch::start().unwrap();
-    fake.behave(|behaviour| _ = behaviour.denied.insert("logs:PutLogEvents".to_owned()));
+    fake.behave(|behaviour| _ = behaviour.access.denied.insert("logs:PutLogEvents".to_owned()));
     let connector = open(config(&fake));
     events(10).into_iter().for_each(|event| connector.send(event).unwrap());
     connector.request_flush();
     until("it is down", || connector.status().unwrap().down_for.is_some());
     assert_eq!(connector.status().unwrap().last_error.unwrap().code(), "aws.access_denied");
-    fake.behave(|behaviour| behaviour.denied.clear());
+    fake.behave(|behaviour| behaviour.access.denied.clear());
     assert!(connector.flush(PATIENCE));
     assert_eq!(ids(&fake, "prod").len(), 10);
     assert_eq!(connector.dead_letters().len(), 0);
@@ -239,7 +281,7 @@ fn check_says_where_entries_go_and_as_whom_and_stores_nothing() {
 fn check_names_each_missing_permission() {
     for action in ["logs:PutLogEvents", "logs:CreateLogStream", "logs:CreateLogGroup"] {
         let fake = CloudWatch::start().unwrap();
-        fake.behave(|behaviour| _ = behaviour.denied.insert(action.to_owned()));
+        fake.behave(|behaviour| _ = behaviour.access.denied.insert(action.to_owned()));
         let text = checked(config(&fake));
         assert!(text.contains(&format!("hint: allow `{action}` on log group `app`")), "{text}");
         assert!(text.contains("user/tester"), "{text}");
@@ -249,10 +291,7 @@ fn check_names_each_missing_permission() {
 #[test]
 fn check_tells_unknown_keys_expired_tokens_and_missing_groups_apart() {
     let fake = CloudWatch::start().unwrap();
-    fake.behave(|behaviour| {
-        behaviour.known_keys.insert("AKIDTEST".to_owned());
-        behaviour.expired_tokens.insert("old".to_owned());
-    });
+    fake.behave(|behaviour| _ = behaviour.access.expired_tokens.insert("old".to_owned()));
     let text = checked(config(&fake).with_keys("AKIDOTHER", "secret", None));
     assert!(
         text.contains("UnrecognizedClientException") && text.contains("does not know this access key"),
@@ -260,14 +299,22 @@ fn check_tells_unknown_keys_expired_tokens_and_missing_groups_apart() {
     );
     let text = checked(config(&fake).with_keys("AKIDTEST", "secret", Some("old".to_owned())));
     assert!(text.contains("ExpiredTokenException") && text.contains("`aws sso login`"), "{text}");
-    let mut existing = config(&fake);
-    existing.create = false;
-    let text = checked(existing);
+    let text = checked(config(&fake).with_keys("AKIDTEST", "guess", None));
     assert!(
-        text.starts_with("there is no log group `app`, log stream `prod` in us-east-1\nhint: create it"),
+        text.contains("does not match the signature") && text.contains("`AWS_SECRET_ACCESS_KEY`"),
         "{text}"
     );
+    let mut existing = config(&fake);
+    existing.create = false;
+    let text = checked(existing.clone());
+    assert!(text.starts_with("there is no log group `app` in us-east-1\nhint: create it"), "{text}");
     assert!(fake.group("app").is_none());
+    fake.create("app", "other");
+    let text = checked(existing);
+    assert!(
+        text.starts_with("log group `app` in us-east-1 has no log stream `prod`\nhint: create it"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -2,14 +2,15 @@
 //! things out. They listen on the loopback interface only, and are stricter than real ones where a real
 //! one would quietly lose something.
 
+pub mod aws;
 mod clock;
 pub mod cloudwatch;
-
 pub mod discord;
 pub mod http;
 mod kept;
 pub mod sagemaker;
 pub mod slack;
 pub mod syslog;
+pub mod wandb;
 
 pub use self::clock::Clock;

@@ -1,8 +1,10 @@
 //! What the tests of several crates share.
 
-#![allow(clippy::panic, reason = "tests")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+pub mod mlflow;
 pub mod peers;
+pub mod proxy;
 pub mod soak;
 
 use std::time::{Duration, Instant};

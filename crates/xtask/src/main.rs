@@ -7,6 +7,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod fuzz;
+mod npm;
 mod peers;
 mod process;
 mod release;

@@ -1,7 +1,7 @@
 //! `cargo xtask peers`: the real receivers that tests send to, without installing anything.
 //!
 //! The packages of rsyslog and syslog-ng conflict with each other, so they are unpacked under
-//! `target/peers` and run from there.
+//! `target/peers` and run from there. The clients of W&B and MLflow, and its server, are installed into virtual environments there.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 use crate::terminal::{self, Hinted};
+use crate::venv::Venv;
 use crate::workspace::Workspace;
 
 /// The receivers themselves.
@@ -36,8 +37,20 @@ const LIBRARIES: [&str; 13] = [
 /// What must be there afterwards.
 const PROGRAMS: [&str; 2] = ["usr/sbin/rsyslogd", "usr/sbin/syslog-ng"];
 
-/// Unpack the receivers, unless they are there.
+/// What the official client of W&B is installed from.
+const WANDB: &str = "python/requirements-wandb.txt";
+
+/// What MLflow is installed from, with what it keeps artifacts in and what signs for SageMaker.
+const MLFLOW: &str = "python/requirements-mlflow.txt";
+
+/// Unpack the receivers, and install the clients that tests put beside ours, unless they are there.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    Venv::prepare_peer(workspace, "wandb", WANDB)?;
+    Venv::prepare_peer(workspace, "mlflow", MLFLOW)?;
+    unpack(workspace)
+}
+
+fn unpack(workspace: &Workspace) -> Result<()> {
     let peers = workspace.peers();
     if PROGRAMS.iter().all(|program| peers.join(program).is_file()) {
         terminal::note(&format!("rsyslog and syslog-ng are in `{}`", peers.display()));

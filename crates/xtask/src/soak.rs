@@ -41,6 +41,7 @@ struct Report {
     loss_age_median: u64,
     loss_age_worst: u64,
     beyond_20_ms: u64,
+    beyond_and_awake: u64,
     invented: u64,
     out_of_balance: u64,
     gone_down: u64,
@@ -49,7 +50,7 @@ struct Report {
 /// One row of the table: what it says, and the figure for one report.
 type Row = (&'static str, fn(&Report) -> String);
 
-const ROWS: [Row; 15] = [
+const ROWS: [Row; 16] = [
     ("processes killed", |r| r.kills.to_string()),
     ("events accepted", |r| r.accepted.to_string()),
     ("of these promised", |r| r.promised.to_string()),
@@ -62,6 +63,7 @@ const ROWS: [Row; 15] = [
     ("oldest loss, median ms before", |r| milliseconds(r.loss_age_median)),
     ("oldest loss, worst ms before", |r| milliseconds(r.loss_age_worst)),
     ("processes beyond 20 ms", |r| r.beyond_20_ms.to_string()),
+    ("BEYOND, AND GOT TO RUN", |r| r.beyond_and_awake.to_string()),
     ("INVENTED", |r| r.invented.to_string()),
     ("ACCOUNTS OUT OF BALANCE", |r| r.out_of_balance.to_string()),
     ("CONFIRMED WENT DOWN", |r| r.gone_down.to_string()),
@@ -69,7 +71,7 @@ const ROWS: [Row; 15] = [
 
 impl Report {
     const fn is_whole(&self) -> bool {
-        self.lost_promised + self.invented + self.out_of_balance + self.gone_down == 0
+        self.lost_promised + self.beyond_and_awake + self.invented + self.out_of_balance + self.gone_down == 0
     }
 
     fn title(&self) -> String {

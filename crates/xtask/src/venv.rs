@@ -17,26 +17,42 @@ const OLDEST: (u32, u32) = (3, 10);
 /// Everything the tests import, and the build backend, at exact versions.
 const REQUIREMENTS: &str = "python/requirements-test.txt";
 
-/// The virtual environment of the repository.
+/// A virtual environment of the repository.
 pub(crate) struct Venv {
     root: PathBuf,
     home: PathBuf,
+    requirements: &'static str,
 }
 
 impl Venv {
     /// The environment of this workspace, whether or not it has been made yet.
     pub(crate) fn at(workspace: &Workspace) -> Self {
-        Self { root: workspace.root().to_path_buf(), home: workspace.venv() }
+        Self { root: workspace.root().to_path_buf(), home: workspace.venv(), requirements: REQUIREMENTS }
+    }
+
+    /// Makes the environment of a client that tests put beside ours, or brings it up to date.
+    pub(crate) fn prepare_peer(
+        workspace: &Workspace,
+        name: &str,
+        requirements: &'static str,
+    ) -> Result<Self> {
+        let venv = Self { home: workspace.peers().join(name), requirements, ..Self::at(workspace) };
+        venv.make()?;
+        Ok(venv)
     }
 
     /// Makes the environment, or brings it up to date when the requirements changed.
     pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
         let venv = Self::at(workspace);
-        if process::probe(venv.python().arg("--version"))?.is_none() {
-            venv.create()?;
-        }
-        venv.install_requirements()?;
+        venv.make()?;
         Ok(venv)
+    }
+
+    fn make(&self) -> Result<()> {
+        if process::probe(self.python().arg("--version"))?.is_none() {
+            self.create()?;
+        }
+        self.install_requirements()
     }
 
     /// Builds and installs the package as a user would with `pip install .`.
@@ -81,13 +97,14 @@ impl Venv {
 
     /// Installs the requirements unless the ones installed last are the same.
     fn install_requirements(&self) -> Result<()> {
-        let wanted = fs::read_to_string(self.root.join(REQUIREMENTS))
-            .with_context(|| format!("could not read `{REQUIREMENTS}`"))?;
+        let requirements = self.requirements;
+        let wanted = fs::read_to_string(self.root.join(requirements))
+            .with_context(|| format!("could not read `{requirements}`"))?;
         let stamp = self.home.join("requirements-installed.txt");
         if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(());
         }
-        process::run(self.python().args(["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS]))?;
+        process::run(self.python().args(["-m", "pip", "install", "--quiet", "--requirement", requirements]))?;
         fs::write(&stamp, wanted).with_context(|| format!("could not write `{}`", stamp.display()))
     }
 }

@@ -62,6 +62,11 @@ impl Workspace {
         self.target.join("venv")
     }
 
+    /// The JavaScript packages of the tests.
+    pub(crate) fn npm(&self) -> PathBuf {
+        self.target.join("npm")
+    }
+
     /// Results of benches.
     #[cfg(feature = "bench")]
     pub(crate) fn bench(&self) -> PathBuf {

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::thread;
 
-use nethical::Config;
-use nethical::config::{ConfigError, Configured};
-use nethical::delivery::{Error, Settings, SpoolSettings};
+use nethical::config::{ConfigError, Configured, Section};
+use nethical::delivery::{Error, Policy, Settings, SpoolSettings};
+use nethical::event::Message;
+use nethical::{Config, Connector};
 use serde_json::{Value, json};
 
 use super::load_config;
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// Only read the configuration; open and reach nothing.
     #[arg(long)]
     offline: bool,
+    /// Also send a message to each webhook: whether Slack and others take one shows only that.
+    #[arg(long, conflicts_with = "offline")]
+    send: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -39,7 +43,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
         }
         loaded => loaded?,
     };
-    let findings = if args.offline { read_only(&config) } else { reach(&config) };
+    let findings = if args.offline { read_only(&config) } else { reach(&config, args.send) };
     let failed = findings.iter().filter_map(|finding| finding.found.as_ref().err());
     let exit = failed.map(exit_of).max().unwrap_or(Exit::Success);
     let mut out = anstream::stdout();
@@ -59,13 +63,13 @@ fn read_only(config: &Config) -> Vec<Finding<'_>> {
 }
 
 /// Open and probe all destinations, at the same time.
-fn reach(config: &Config) -> Vec<Finding<'_>> {
+fn reach(config: &Config, send: bool) -> Vec<Finding<'_>> {
     let panicked = || Error::unavailable("check.panicked", "the check itself failed");
     thread::scope(|scope| {
         let checks: Vec<_> = config
             .destinations()
             .iter()
-            .map(|destination| (destination, scope.spawn(|| probe(destination))))
+            .map(|destination| (destination, scope.spawn(move || probe(destination, send))))
             .collect();
         checks
             .into_iter()
@@ -77,9 +81,29 @@ fn reach(config: &Config) -> Vec<Finding<'_>> {
     })
 }
 
-fn probe(destination: &Configured) -> Result<String, Error> {
+fn probe(destination: &Configured, send: bool) -> Result<String, Error> {
     // What waits for it on disk is not delivered by a look.
-    destination.connect(&|settings| Settings { spool: SpoolSettings::off(), ..settings })?.probe()
+    let connector = destination.connect(&|settings| Settings { spool: SpoolSettings::off(), ..settings })?;
+    if send && destination.section() == Section::Alerts { try_out(&connector) } else { connector.probe() }
+}
+
+/// Have a webhook take a message, once.
+fn try_out(connector: &Connector) -> Result<String, Error> {
+    let text = "This is a test of `nethical check --send`.";
+    let message = Message::new("nethical_check", json!({ "message": text }));
+    let once = Policy { max_attempts: 1, ..Policy::default() };
+    let failed = |why: String, hint: Option<&str>| {
+        let error = Error::unavailable("check.not_taken", why);
+        hint.into_iter().fold(error, |error, hint| error.with_hint(hint))
+    };
+    let delivery = connector
+        .deliver_now(message.encode().event, Some(once))
+        .map_err(|_| failed("cannot be opened".to_owned(), None))?;
+    let address = delivery.url.clone().unwrap_or_default();
+    match delivery.error_message {
+        None => Ok(format!("{address} took a message")),
+        Some(why) => Err(failed(why, delivery.hint.as_deref())),
+    }
 }
 
 fn show(out: &mut impl Write, config: &Config, findings: &[Finding<'_>]) -> Result<(), Failure> {

@@ -3,13 +3,16 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dead;
+pub(crate) mod deliveries;
 pub(crate) mod demo;
 pub(crate) mod destinations;
+mod fields;
 pub(crate) mod init;
 pub(crate) mod log;
 mod place;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod webhook;
 
 use std::path::Path;
 

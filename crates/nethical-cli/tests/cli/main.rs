@@ -3,13 +3,16 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod check;
+mod check_services;
 mod dead;
 mod demo;
 mod interrupt;
 mod log;
 mod readme;
+mod runs;
 mod spool;
 mod stdin;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -31,6 +31,18 @@ pub enum Rejected {
     Full,
 }
 
+/// What came of a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Everything came to its end: it is delivered, a dead letter or dropped.
+    Settled,
+    /// Not everything in time. What is left is on the disk, whatever happens to this process and this machine.
+    Kept,
+    /// Not everything in time, and what is left is in memory only: it was never meant for the disk, or the disk does
+    /// not take it now.
+    AtRisk,
+}
+
 /// What a flush waits for: for each source of events by its number, how many of them are to be settled.
 ///
 /// Not one number for all: what another source brings in, or settles, must not end somebody's flush.
@@ -78,8 +90,10 @@ pub(crate) trait Backlog: Send + Sync {
     /// Wait for the worker's end; `false` if the deadline comes first.
     fn wait_finished(&self, deadline: Instant) -> bool;
 
-    /// Make what waits survive the loss of power, where it waits on disk.
-    fn make_durable(&self) {}
+    /// Make what waits survive the loss of power, where it waits on disk. `false` if it does not now.
+    fn make_durable(&self) -> bool {
+        false
+    }
 
     /// The accounts, exact at one moment.
     fn ledger(&self) -> Ledger;

@@ -1,16 +1,16 @@
 //! The handle by which a program feeds one destination.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::delivery::backlog::Rejected;
+use crate::delivery::backlog::{Flushed, Rejected};
 use crate::delivery::dead_letters::DeadLetter;
 use crate::delivery::pipeline::Pipeline;
 use crate::delivery::settings::Settings;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{Status, without_former};
-use crate::delivery::{Delivery, Destination, Error, Policy, direct, runtime};
+use crate::delivery::{Attended, Delivery, Destination, Error, Policy, attended, direct, runtime};
 use crate::event::Event;
 use crate::fork::PerProcess;
 
@@ -30,9 +30,6 @@ pub struct Connector {
     build: Build,
     pipeline: PerProcess<Result<Arc<Pipeline>, Error>>,
 }
-
-/// Every pipeline of this process, for the end of the program.
-static OPEN: PerProcess<Mutex<Vec<Weak<Pipeline>>>> = PerProcess::new();
 
 impl Connector {
     /// Open a destination. `build` is called now, and again in each forked child that uses the connector.
@@ -61,9 +58,7 @@ impl Connector {
 
     fn start(&self) -> Result<Arc<Pipeline>, Error> {
         let pipeline = Pipeline::start(Arc::clone(&self.name), (self.build)()?, self.settings.clone())?;
-        let mut open = OPEN.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|other| other.strong_count() > 0);
-        open.push(Arc::downgrade(&pipeline));
+        attended::add(Arc::downgrade(&(Arc::<Pipeline>::clone(&pipeline) as Arc<dyn Attended>)));
         Ok(pipeline)
     }
 
@@ -159,8 +154,14 @@ impl Connector {
     /// its end within `patience`; see [`status`](Self::status) for which end. In a forked child that
     /// has sent nothing there is nothing to do.
     pub fn flush(&self, patience: Duration) -> bool {
-        let Some(pipeline) = self.pipeline.existing() else { return true };
-        pipeline.as_ref().is_ok_and(|pipeline| pipeline.flush(Instant::now() + patience))
+        self.flush_or_keep(patience) == Flushed::Settled
+    }
+
+    /// The same, telling where the rest is if not everything came to its end. Making it durable may take a second
+    /// beyond `patience`.
+    pub fn flush_or_keep(&self, patience: Duration) -> Flushed {
+        let Some(pipeline) = self.pipeline.existing() else { return Flushed::Settled };
+        pipeline.as_ref().map_or(Flushed::AtRisk, |pipeline| pipeline.flush(Instant::now() + patience))
     }
 
     /// Take no more, deliver what waits, and let go of the destination. `true` if everything was
@@ -207,25 +208,18 @@ impl Drop for Connector {
     }
 }
 
-/// The destinations of this process.
-fn pipelines() -> Vec<Arc<Pipeline>> {
-    let Some(open) = OPEN.existing() else { return Vec::new() };
-    let open = open.lock().unwrap_or_else(PoisonError::into_inner);
-    open.iter().filter_map(Weak::upgrade).collect()
-}
-
 /// What every destination of this process is doing.
 pub fn statuses() -> Vec<Status> {
-    without_former(pipelines().iter().map(|pipeline| pipeline.status()).collect())
+    without_former(attended::all().iter().map(|one| one.status()).collect())
 }
 
 /// Deliver what waits now in every destination of this process that is open, all within `patience` together. Returns
 /// those that had something left.
 pub fn flush_all(patience: Duration) -> Vec<Status> {
     let deadline = Instant::now() + patience;
-    let open: Vec<_> = pipelines().into_iter().filter(|pipeline| !pipeline.is_closed()).collect();
+    let open: Vec<_> = attended::all().into_iter().filter(|one| !one.is_closed()).collect();
     open.iter().for_each(|pipeline| pipeline.request_flush());
-    let left = open.iter().filter(|pipeline| !pipeline.flush(deadline));
+    let left = open.iter().filter(|pipeline| pipeline.flush(deadline) != Flushed::Settled);
     left.map(|pipeline| pipeline.status()).collect()
 }
 
@@ -233,11 +227,7 @@ pub fn flush_all(patience: Duration) -> Vec<Status> {
 /// Returns those that had something left.
 pub fn close_all(patience: Duration) -> Vec<Status> {
     let deadline = Instant::now() + patience;
-    let Some(open) = OPEN.existing() else { return Vec::new() };
-    let open: Vec<_> = {
-        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *open).iter().filter_map(Weak::upgrade).collect()
-    };
+    let open = attended::take_all();
     // There is no use in waiting for one that was closed before, unlike for one that is still open.
     let mut left = without_former(open.iter().map(|pipeline| pipeline.status()).collect());
     left.retain(|status| status.closed && status.ledger.waiting > 0);

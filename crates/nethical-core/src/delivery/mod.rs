@@ -35,6 +35,7 @@
 //! ```
 
 mod answer;
+mod attended;
 mod backlog;
 mod breaker;
 mod connector;
@@ -55,9 +56,11 @@ mod settings;
 mod spooled;
 mod status;
 mod store;
+mod turns;
 
 pub use self::answer::{Answer, Delivery, DeliveryStatus, Policy};
-pub use self::backlog::Rejected;
+pub use self::attended::{Attendance, Attended, attend};
+pub use self::backlog::{Flushed, Rejected};
 pub use self::breaker::BreakerSettings;
 pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, flush_all, statuses};
 pub use self::dead_letters::DeadLetter;
@@ -71,3 +74,4 @@ pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
 pub use self::settings::{DeliveryObserver, Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
 pub use self::store::{adopt, homes, orphans, sync};
+pub use self::turns::{Condition, Turns};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::delivery::{DropReason, Error};
+use crate::delivery::{DropReason, Error, Ledger};
 
 /// What a destination's state changed to.
 #[derive(Debug, Clone)]
@@ -25,6 +25,11 @@ pub enum Change {
     },
     /// An event was refused and is among the dead letters.
     DeadLetter(Error),
+    /// The disk does not take events that are to wait on it.
+    AtRisk {
+        /// How many wait, on the disk or not.
+        waiting: u64,
+    },
 }
 
 /// One change of state of one destination.
@@ -44,6 +49,9 @@ impl Notice {
             Change::Dropping { reason: DropReason::QueueFull | DropReason::Oldest, .. } => {
                 Some("see whether the destination keeps up, or give its queue more room")
             }
+            Change::AtRisk { .. } | Change::Dropping { reason: DropReason::Storage, .. } => {
+                Some("see whether the disk with $NETHICAL_HOME is full or failing")
+            }
             _ => None,
         }
     }
@@ -56,6 +64,10 @@ impl fmt::Display for Notice {
             Change::Down(error) => write!(f, "{name} is down, its events are held: {error}"),
             Change::Up => write!(f, "{name} is up again"),
             Change::Dropping { reason, total } => write!(f, "{name} drops events ({reason}), {total} so far"),
+            Change::AtRisk { waiting } => write!(
+                f,
+                "{name} has {waiting} events waiting, and the disk did not take all of them: those are lost if the process ends"
+            ),
             Change::DeadLetter(error) => {
                 write!(f, "{name} refused an event, it is a dead letter now: {error}")
             }
@@ -85,6 +97,9 @@ pub(crate) struct Health {
     thought_down: bool,
     dropping_told: Option<Instant>,
     dead_letter_told: Option<Instant>,
+    risk_told: Option<Instant>,
+    /// Drops that were seen, by reason.
+    drops_seen: [u64; DropReason::ALL.len()],
 }
 
 impl Health {
@@ -109,6 +124,23 @@ impl Health {
     /// An event was given up.
     pub(crate) fn dropped(&mut self, reason: DropReason, total: u64, now: Instant) -> Option<Change> {
         is_time(&mut self.dropping_told, now).then_some(Change::Dropping { reason, total })
+    }
+
+    /// How many events have been given up by now.
+    pub(crate) fn drops(&mut self, ledger: &Ledger, now: Instant) -> Option<Change> {
+        let mut grown = None;
+        for (reason, seen) in DropReason::ALL.into_iter().zip(&mut self.drops_seen) {
+            let total = ledger.dropped_because(reason);
+            if std::mem::replace(seen, total) < total {
+                grown = Some((reason, total));
+            }
+        }
+        grown.and_then(|(reason, total)| self.dropped(reason, total, now))
+    }
+
+    /// The disk does not take what waits.
+    pub(crate) fn at_risk(&mut self, waiting: u64, now: Instant) -> Option<Change> {
+        is_time(&mut self.risk_told, now).then_some(Change::AtRisk { waiting })
     }
 
     /// An event was refused.

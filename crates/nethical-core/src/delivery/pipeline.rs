@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::delivery::backlog::{Backlog, BatchLimits, Rejected};
+use crate::delivery::backlog::{Backlog, BatchLimits, Flushed, Rejected};
 use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
 use crate::delivery::notice::{Change, Health, Notice};
 use crate::delivery::pace::Pace;
@@ -169,10 +169,24 @@ impl Pipeline {
         self.backlog.would_block()
     }
 
-    /// Deliver what waits now, at once. `true` if all of it was settled by the deadline.
-    pub(crate) fn flush(&self, deadline: std::time::Instant) -> bool {
+    /// Deliver what waits now, at once. What is not settled by the deadline is at least made durable.
+    pub(crate) fn flush(&self, deadline: std::time::Instant) -> Flushed {
         let mark = self.backlog.request_flush();
-        self.backlog.wait_settled(&mark, deadline)
+        if self.backlog.wait_settled(&mark, deadline) {
+            return Flushed::Settled;
+        }
+        if self.keep() { Flushed::Kept } else { Flushed::AtRisk }
+    }
+
+    /// Make what waits durable, and say so where the disk that was to take it does not.
+    fn keep(&self) -> bool {
+        let kept = self.backlog.make_durable();
+        if !kept && self.spooled.is_some() {
+            let waiting = self.backlog.ledger().waiting;
+            let change = lock(&self.health).at_risk(waiting, Instant::now());
+            self.notify(change);
+        }
+        kept
     }
 
     /// Take no more, flush until the deadline, then end the worker. `true` if everything was settled.
@@ -184,11 +198,14 @@ impl Pipeline {
             return self.backlog.ledger().waiting == 0;
         }
         self.backlog.close();
-        let all_settled = self.flush(deadline);
+        let all_settled = self.flush(deadline) == Flushed::Settled;
         self.stop.now();
         self.backlog.end();
         let finished = self.backlog.wait_finished(deadline + GRACE);
-        self.backlog.make_durable();
+        if self.spooled.is_some() {
+            self.keep();
+            self.watch_drops();
+        }
         self.records.iter().for_each(|records| records.write());
         finished && all_settled
     }
@@ -397,6 +414,13 @@ impl Pipeline {
         self.notify(change);
     }
 
+    /// Tell of what the spool has dropped since the last look.
+    fn watch_drops(&self) {
+        let ledger = self.backlog.ledger().since(&self.backlog.inherited());
+        let change = lock(&self.health).drops(&ledger, Instant::now());
+        self.notify(change);
+    }
+
     /// Tell the observer, on a thread that it may block.
     fn notify(&self, change: Option<Change>) {
         if let (Some(change), Ok(runtime)) = (change, runtime::handle()) {
@@ -539,6 +563,7 @@ impl Pipeline {
 
 impl Reports for Pipeline {
     fn report(&self) -> Status {
+        self.watch_drops();
         self.status()
     }
 

@@ -6,10 +6,13 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 
 use super::*;
+use crate::delivery::notice::Observer;
 use crate::delivery::queue::{Full, QueueLimits};
 use crate::delivery::settings::SpoolSettings;
 use crate::delivery::{Kind, Ledger, Refusal, Unfinished};
-use crate::event::{EventId, Family, Level};
+use crate::event::{EventId, Family, Level, LogEntry, Rules};
+use crate::spool::tests::slow::Slow;
+use crate::spool::{Options, Spool};
 
 /// What the endpoint does at one attempt.
 #[derive(Debug, Clone)]
@@ -429,4 +432,27 @@ proptest! {
             assert_eq!(ended, texts.iter().map(number).collect::<Vec<_>>());
         });
     }
+}
+
+#[test]
+fn what_the_disk_does_not_take_is_told_as_being_at_risk() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Slow::default();
+    let (spool, _) = Spool::open(Arc::new(disk.clone()), dir.path(), Options::default()).unwrap();
+    let spooled = Arc::new(Spooled::new(spool, "a".into()).unwrap());
+    let (told, notices) = std::sync::mpsc::channel();
+    let observer: Observer = Arc::new(move |notice: &Notice| told.send(notice.to_string()).unwrap());
+    let settings = Settings { observer, ..Settings::default() };
+    let pipeline = Pipeline::new("a".into(), Arc::new(Scripted::new([])), settings, Some(spooled));
+    let event = LogEntry::new(Level::Info, "x", "tests").encode(&Rules::default()).event;
+    // There is no worker, so nothing is delivered.
+    pipeline.offer(event.clone()).unwrap();
+    let now = std::time::Instant::now;
+    assert_eq!(pipeline.flush(now()), Flushed::Kept);
+    disk.hold();
+    pipeline.offer(event).unwrap();
+    assert_eq!(pipeline.flush(now()), Flushed::AtRisk);
+    let notice = notices.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(notice.starts_with("a has 2 events waiting, and the disk did not take all of them"), "{notice}");
+    disk.go_on();
 }

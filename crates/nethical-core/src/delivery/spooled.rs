@@ -6,6 +6,7 @@
 //! position, so after a kill either both show an event as settled or neither does.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,8 @@ use crate::delivery::backlog::{Backlog, BatchLimits, FlushMark, Rejected};
 use crate::delivery::{Batch, DropReason, Ledger, Outcome, runtime};
 use crate::event::{Event, Place, Timestamp};
 use crate::spool::{
-    AppendError, DestinationId, DestinationStats, Durability, Entry, Full, Reader, Seq, Spool, SpoolError,
+    AppendError, DestinationId, DestinationStats, Durability, Entry, Full, HandedOver, Reader, Seq, Spool,
+    SpoolError,
 };
 
 /// How long the worker waits for events that are accepted and not on disk yet.
@@ -198,41 +200,40 @@ impl Spooled {
         Ok(number)
     }
 
-    /// Let go of an adopted source in which nothing waits any more. `false` while something does.
-    pub(crate) fn release_source(&self, number: u32) -> bool {
-        let mut state = self.lock();
-        let Some(source) = state.sources.get(&number) else { return true };
-        if source.ledger().waiting > 0 {
-            return false;
-        }
-        let absorbed = state.absorb(number);
-        drop(state);
-        self.forget(absorbed);
-        true
+    /// Whether nothing waits in a source any more.
+    pub(crate) fn is_drained(&self, number: u32) -> bool {
+        self.lock().sources.get(&number).is_none_or(|source| source.ledger().waiting == 0)
     }
 
-    /// Go on with counts of an earlier process, of whose events nothing is left.
-    pub(crate) fn inherit(&self, counts: &Ledger) {
+    /// Let go of an adopted source. Its counts stand on disk where it is, and are still counted here.
+    pub(crate) fn release_source(&self, number: u32) {
         let mut state = self.lock();
-        state.inherited.add(counts);
-        match state.sources.get_mut(&0) {
-            Some(own) => {
-                own.settled.add(counts);
-                own.note();
+        if let Some(source) = state.sources.remove(&number) {
+            source.note();
+            state.gone.add(&source.ledger());
+        }
+    }
+
+    /// Go on with counts that were handed over to our spool; `counted` says that they are those of a source of
+    /// ours that was released. False when they are to be kept without us, because we are finished.
+    pub(crate) fn take_in(&self, handed: &HandedOver, counted: bool) -> io::Result<bool> {
+        let counts = Ledger::from_stored(&handed.note);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(own) = state.sources.get_mut(&0) else { return Ok(false) };
+        let before = own.settled;
+        own.settled.add(&counts);
+        match own.reader.take_in(handed, own.ledger().to_stored()) {
+            Ok(true) if counted => state.gone = state.gone.since(&counts),
+            Ok(true) => state.inherited.add(&counts),
+            // They are in the note that the source began with.
+            Ok(false) => own.settled = before,
+            Err(error) => {
+                own.settled = before;
+                return Err(error);
             }
-            None => state.gone.add(counts),
         }
-    }
-
-    /// The counts of these sources stand with our own now. Not in both, once that is durable: a kill in
-    /// between counts them twice, rather than never.
-    fn forget(&self, absorbed: impl IntoIterator<Item = Source>) {
-        let mut absorbed = absorbed.into_iter().peekable();
-        if absorbed.peek().is_some() && self.spool.sync(SYNC_GRACE) {
-            absorbed.for_each(|source| {
-                source.reader.ack_noting(&[], Vec::new());
-            });
-        }
+        Ok(true)
     }
 
     /// Take an event for several destinations, stored once in each of their spools. `true` if all took it.
@@ -320,26 +321,6 @@ impl Spooled {
 }
 
 impl State {
-    /// Take a source out, and its counts to the own one, where they outlive its directory.
-    fn absorb(&mut self, number: u32) -> Option<Source> {
-        let source = self.sources.remove(&number)?;
-        match self.sources.get_mut(&0) {
-            Some(own) => {
-                own.settled.add(&source.ledger());
-                own.note();
-            }
-            None => self.gone.add(&source.ledger()),
-        }
-        Some(source)
-    }
-
-    /// Sources other than the own one in which nothing waits.
-    fn emptied(&self) -> Vec<u32> {
-        let adopted =
-            self.sources.iter().filter(|(number, source)| **number > 0 && source.ledger().waiting == 0);
-        adopted.map(|(number, _)| *number).collect()
-    }
-
     /// Settle events of one source, on disk together with the accounts that show it.
     fn acknowledge(&mut self, source: u32, seqs: &[Seq], outcome: Outcome) {
         let Some(source) = self.sources.get_mut(&source).filter(|_| !seqs.is_empty()) else { return };
@@ -424,12 +405,7 @@ impl Backlog for Spooled {
         let is_settled = |state: &State| state.left_of(mark) == 0;
         // Without a worker nothing more comes.
         self.wait(deadline, |state| state.finished || is_settled(state));
-        let settled = is_settled(&self.lock());
-        if !settled {
-            // What is not delivered is at least promised.
-            self.make_durable();
-        }
-        settled
+        is_settled(&self.lock())
     }
 
     fn close(&self) {
@@ -449,20 +425,17 @@ impl Backlog for Spooled {
 
     fn finish(&self) {
         let mut state = self.lock();
-        let absorbed: Vec<_> =
-            state.emptied().into_iter().filter_map(|number| state.absorb(number)).collect();
         state.sources.values().for_each(Source::note);
         state.gone = state.ledger();
         // Lets go of the readers: the destination may be opened again in this process.
         state.sources.clear();
         state.finished = true;
         drop(state);
-        self.forget(absorbed);
         self.progress.notify_all();
     }
 
-    fn make_durable(&self) {
-        self.spool.sync(SYNC_GRACE);
+    fn make_durable(&self) -> bool {
+        self.spool.sync(SYNC_GRACE)
     }
 
     fn wait_finished(&self, deadline: Instant) -> bool {

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::{Error, Ledger, spooled, store};
 use crate::event::Timestamp;
 use crate::spool::storage::Disk;
-use crate::spool::{Backlog, DestinationStats, Directory, Home, STATUS, Spool, Waiting, inspect};
+use crate::spool::{
+    Backlog, DestinationStats, Directory, HandedOver, Home, STATUS, Spool, Waiting, handed_over, inspect,
+};
 
 /// What one destination is doing.
 #[derive(Debug, Clone)]
@@ -217,7 +219,10 @@ pub fn survey(home: &Path) -> io::Result<Vec<ProcessReport>> {
 fn left_behind(directory: &Directory) -> Option<ProcessReport> {
     let path = directory.path();
     let last = read(path);
-    let (backlogs, _) = inspect(Arc::new(Disk), path).ok()?;
+    let (mut backlogs, _) = inspect(Arc::new(Disk), path).ok()?;
+    for handed in handed_over(&Disk, path).unwrap_or_default() {
+        take_in(&mut backlogs, handed);
+    }
     let destination = |backlog: Backlog| {
         let reported =
             last.iter().flat_map(|last| &last.destinations).find(|report| report.key == backlog.key);
@@ -226,4 +231,16 @@ fn left_behind(directory: &Directory) -> Option<ProcessReport> {
     let destinations = backlogs.into_iter().map(destination).collect();
     let (pid, written) = last.as_ref().map_or((0, Timestamp::UNIX_EPOCH), |last| (last.pid, last.written));
     Some(ProcessReport { directory: path.to_owned(), running: false, pid, written, destinations })
+}
+
+/// Counts that were handed over to a process that ended before it had added them to its own.
+fn take_in(backlogs: &mut Vec<Backlog>, handed: HandedOver) {
+    match backlogs.iter_mut().find(|backlog| backlog.key == handed.key) {
+        Some(backlog) => {
+            let mut sum = Ledger::from_stored(&backlog.note);
+            sum.add(&Ledger::from_stored(&handed.note));
+            backlog.note = sum.to_stored();
+        }
+        None => backlogs.push(Backlog { key: handed.key, note: handed.note, ..Backlog::default() }),
+    }
 }

@@ -6,10 +6,11 @@
 //! ```text
 //! slot   magic u32, crc u32, length u32, version u16, id u16, generation u64, low-water seq u64,
 //!        key length u16, key, note length u16, note, window entries u32, then per entry
-//!        seq minus low-water u32
+//!        seq minus low-water u32; last hand-over taken in u128
 //! ```
 //!
-//! The note is whatever the reader wants to be true exactly when the position is: its accounts.
+//! The note is whatever the reader wants to be true exactly when the position is: its accounts. With it stands
+//! whose note went into it last, see `handover`.
 //!
 //! Everything up to the low-water mark is settled; the window lists what is settled above it. A file has
 //! three slots. Settling writes one of them without an fsync, which is enough to outlive the process; the
@@ -61,6 +62,8 @@ pub(super) struct Position {
     pub(super) window: Vec<Seq>,
     /// The reader's own words.
     pub(super) note: Vec<u8>,
+    /// The last hand-over that the note has taken in.
+    pub(super) taken_in: u128,
 }
 
 impl Position {
@@ -85,6 +88,7 @@ impl Position {
         for delta in deltas.iter().take(WINDOW) {
             bytes.extend_from_slice(&delta.to_le_bytes());
         }
+        bytes.extend_from_slice(&self.taken_in.to_le_bytes());
         let length = bytes.len() as u32;
         put(&mut bytes, 0, &MAGIC.to_le_bytes());
         put(&mut bytes, 8, &length.to_le_bytes());
@@ -94,8 +98,9 @@ impl Position {
     }
 
     fn decode(bytes: &[u8]) -> Option<(u64, Self)> {
-        let mut fields = Fields::new(bytes);
-        let (magic, crc, length) = (fields.u32()?, fields.u32()?, fields.u32()? as usize);
+        let length = Fields::new(bytes.get(8..)?).u32()? as usize;
+        let mut fields = Fields::new(bytes.get(..length)?);
+        let (magic, crc, _) = (fields.u32()?, fields.u32()?, fields.u32()?);
         if magic != MAGIC || crc != crc32fast::hash(bytes.get(8..length)?) || fields.u16()? != VERSION {
             return None;
         }
@@ -111,7 +116,8 @@ impl Position {
         let count = fields.u32()?;
         let window = (0..count).map(|_| Some(Seq(low.0.saturating_add(fields.u32()?.into()))));
         let window = window.collect::<Option<Vec<_>>>()?;
-        Some((generation, Self { id, key, low, window, note }))
+        let taken_in = fields.u128().unwrap_or_default();
+        Some((generation, Self { id, key, low, window, note, taken_in }))
     }
 }
 
@@ -129,8 +135,17 @@ impl CursorFile {
     /// Creates the file and makes it durable, name included, before anything can be addressed to the
     /// destination.
     pub(super) fn create(storage: &dyn Storage, dir: &Path, position: &Position) -> io::Result<Self> {
-        let path = path(dir, position.id);
-        let file: Arc<dyn StorageFile> = Arc::from(storage.create(&path)?);
+        Self::create_at(storage, dir, &path(dir, position.id), position)
+    }
+
+    /// The same at any path in the directory.
+    pub(super) fn create_at(
+        storage: &dyn Storage,
+        dir: &Path,
+        path: &Path,
+        position: &Position,
+    ) -> io::Result<Self> {
+        let file: Arc<dyn StorageFile> = Arc::from(storage.create(path)?);
         let mut cursor = Self { file, generation: 0, durable: SLOTS, newest: SLOTS - 1 };
         // Every slot is written once, so that their blocks exist should the disk be full later.
         let made = (0..SLOTS)
@@ -138,7 +153,7 @@ impl CursorFile {
             .and_then(|()| cursor.file.sync())
             .and_then(|()| storage.sync_dir(dir));
         if let Err(error) = made {
-            let _ = storage.unlink(&path);
+            let _ = storage.unlink(path);
             return Err(error);
         }
         cursor.durable = cursor.newest;
@@ -201,6 +216,7 @@ mod tests {
             low: Seq(low),
             window,
             note: low.to_string().into(),
+            taken_in: u128::from(low) << 70,
         }
     }
 

@@ -101,7 +101,7 @@ pub(super) struct Destination {
 
 impl Destination {
     pub(super) fn new(position: Position, file: CursorFile) -> Self {
-        let Position { id, key, low, window, note } = position;
+        let Position { id, key, low, window, note, taken_in } = position;
         let state = State {
             low,
             last_read: low,
@@ -111,6 +111,7 @@ impl Destination {
             place: None,
             failing_since: None,
             note,
+            taken_in,
             file,
             dirty: false,
         };
@@ -179,6 +180,8 @@ pub(super) struct State {
     pub(super) failing_since: Option<Instant>,
     /// The reader's own words, kept with the position.
     pub(super) note: Vec<u8>,
+    /// The last hand-over that the note has taken in.
+    pub(super) taken_in: u128,
     pub(super) file: CursorFile,
     pub(super) dirty: bool,
 }
@@ -255,6 +258,7 @@ impl State {
         let met = self.flights.iter().filter(|flight| flight.settled).map(|flight| flight.seq);
         let window = met.chain(self.ahead.iter().copied().filter(|seq| *seq > self.low));
         let window = window.take(WINDOW).collect();
-        Position { id, key: key.to_owned(), low: self.low, window, note: self.note.clone() }
+        let (note, taken_in) = (self.note.clone(), self.taken_in);
+        Position { id, key: key.to_owned(), low: self.low, window, note, taken_in }
     }
 }

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::storage::{Held, Storage};
-use super::{cursor, lock, now_micros, segment};
+use super::{cursor, handover, lock, random_id, segment};
 use crate::fork::PerProcess;
 
 const LOCK: &str = "lock";
@@ -175,7 +175,10 @@ impl Directory {
     pub fn remove(self) -> io::Result<()> {
         let names: Vec<String> = self.storage.list(&self.path)?.into_iter().map(|entry| entry.name).collect();
         let part = |name: &&String| {
-            segment::ordinal_of(name).is_some() || cursor::id_of(name).is_some() || *name == STATUS
+            segment::ordinal_of(name).is_some()
+                || cursor::id_of(name).is_some()
+                || handover::is_name(name)
+                || *name == STATUS
         };
         for name in names.iter().filter(part) {
             self.storage.unlink(&self.path.join(name))?;
@@ -199,10 +202,7 @@ impl Drop for Directory {
 
 /// A uuid that sorts by time.
 fn fresh_name() -> String {
-    let mut random = [0; 10];
-    // Without randomness a clash is still met by the lock.
-    let _ = getrandom::fill(&mut random);
-    uuid::Builder::from_unix_timestamp_millis(now_micros() / 1000, &random).into_uuid().to_string()
+    Uuid::from_u128(random_id()).to_string()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::tally::Tally;
 use super::{DestinationId, Options, Recovery, SpoolError, Waiting, recovery};
 
 /// What waits for one destination of a spool that is not ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Its id in that spool.
     pub id: DestinationId,
@@ -100,6 +100,10 @@ impl Storage for ReadOnly {
     }
 
     fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        refused()
+    }
+
+    fn exchange(&self, _one: &Path, _other: &Path) -> io::Result<()> {
         refused()
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Segment {
     pub(super) size: u64,
     /// Nothing more will be written to it.
     pub(super) sealed: bool,
+    /// And an fsync has covered it.
+    pub(super) durable: bool,
     /// Grows when the file is replaced by a smaller one.
     pub(super) generation: u32,
     pub(super) remaining: Tallies,
@@ -66,6 +68,11 @@ impl Log {
     /// Bytes of all files.
     pub(super) fn size(&self) -> u64 {
         self.segments.values().map(|segment| segment.size).sum()
+    }
+
+    /// The same without the free ones at the front, which are about to go.
+    pub(super) fn wanted_size(&self) -> u64 {
+        self.segments.values().skip_while(|segment| segment.is_free()).map(|segment| segment.size).sum()
     }
 
     /// The first segment behind `ordinal` that a destination standing at `low` has a reason to read.

@@ -7,6 +7,7 @@
 //! ```text
 //! append -> queue -> writer -> 0000000000000007.seg -> reader of "slack"      -> ack -> 00000.cursor
 //!                              0000000000000008.seg -> reader of "cloudwatch" -> ack -> 00001.cursor
+//!                    syncer    fsync, unlink
 //! ```
 //!
 //! # Promises
@@ -17,7 +18,8 @@
 //! | `Interval` | at most 20 ms | at most 20 ms |
 //! | `Every` | nothing | nothing |
 //!
-//! as far as the disk keeps its own promise in that time. What [`Spool::sync`] has confirmed is durable in
+//! The left column is kept by writing, which never waits for the disk; the right one as far as the disk keeps its
+//! own promise in that time. What [`Spool::sync`] has confirmed is durable in
 //! every mode. Events reach each destination in the order of their sequence numbers, at least once: after a
 //! kill, what was settled stays settled; after a power cut, settlements that were not yet durable are
 //! handed out again.
@@ -31,9 +33,10 @@
 //!   child must forget its handles and open a directory of its own.
 //!
 //! The files describe themselves: `frame` and `segment` the log, `cursor` the positions, `writer` what
-//! happens when the disk fails, `recovery` what happens at a start, `squeeze` how little a destination that
+//! happens when the disk fails, `syncer` what waits for it, `recovery` what happens at a start, `squeeze` how little a destination that
 //! is down costs, `storage` what is asked of a filesystem. Beside the spool stand `directory`, who owns
-//! which, and `dead_letters`, what could not be delivered.
+//! which, and `dead_letters`, what could not be delivered, and `handover`, how the counts of
+//! an emptied directory get into another one.
 
 mod codec;
 mod cursor;
@@ -41,6 +44,7 @@ mod dead_letters;
 mod destination;
 mod directory;
 mod frame;
+mod handover;
 mod inspect;
 mod log;
 mod options;
@@ -54,11 +58,13 @@ mod shared;
 mod squeeze;
 mod stats;
 pub mod storage;
+mod syncer;
 mod tally;
+mod trim;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::path::Path;
@@ -69,6 +75,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
 pub use directory::{Directory, Home, STATUS};
+pub use handover::{HandedOver, clear_handed_over, hand_over, handed_over};
 pub use inspect::{Backlog, inspect};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
@@ -82,6 +89,7 @@ use destination::Destination;
 use frame::Payload;
 use queue::Queue;
 use shared::Shared;
+use syncer::Syncer;
 use writer::Writer;
 
 /// Called when something new can be read; it must return at once.
@@ -173,7 +181,11 @@ impl Spool {
         dir: &Path,
         options: Options,
     ) -> Result<(Self, Recovery), SpoolError> {
-        let (shared, writer, report) = Self::prepare(storage, dir, options)?;
+        let syncer = |shared: &Arc<Shared>| match shared.options.durability {
+            Durability::Every => Ok(Syncer::here(shared)),
+            Durability::None | Durability::Interval => Syncer::thread(shared),
+        };
+        let (shared, writer, report) = Self::prepare(storage, dir, options, syncer)?;
         let thread = std::thread::Builder::new().name("nethical-spool".into()).spawn(move || writer.run());
         let thread = thread.map_err(SpoolError::io("start a thread for", dir))?;
         let driver = Mutex::new(Driver::Thread(Some(thread)));
@@ -184,6 +196,7 @@ impl Spool {
         storage: Arc<dyn Storage>,
         dir: &Path,
         options: Options,
+        syncer: impl FnOnce(&Arc<Shared>) -> Result<Syncer, SpoolError>,
     ) -> Result<(Arc<Shared>, Writer, Recovery), SpoolError> {
         let options = options.sane();
         storage.create_dir(dir).map_err(SpoolError::io("create", dir))?;
@@ -192,7 +205,8 @@ impl Spool {
         let queue = Queue::new(Seq(last.0 + 1), opened.log.size());
         let shared = Shared::new(storage, dir.to_owned(), options, queue, opened.log, opened.destinations);
         let shared = Arc::new(shared);
-        let writer = Writer::new(Arc::clone(&shared), opened.active, opened.next_ordinal, last);
+        let syncer = syncer(&shared)?;
+        let writer = Writer::new(Arc::clone(&shared), syncer, opened.active, opened.next_ordinal, last);
         Ok((shared, writer, opened.report))
     }
 
@@ -316,12 +330,13 @@ impl Spool {
         self.owner.shared.complete.load(Ordering::Acquire)
     }
 
-    /// In tests with a writer that is turned by hand, turns it: once for what it may still be holding, once
-    /// for what came since.
+    /// In tests with a writer that is turned by hand, turns it: for what it may still be holding, for what came
+    /// since, and for what the disk says.
     fn nudge(&self) {
         #[cfg(test)]
-        for _ in 0..2 {
+        for _ in 0..3 {
             self.turn();
+            while self.work_on_the_side() {}
         }
     }
 }
@@ -354,13 +369,16 @@ impl Drop for Owner {
 
 #[cfg(test)]
 impl Spool {
-    /// Opens a spool whose writer works only when it is turned.
+    /// Opens a spool whose writer works only when it is turned. What waits for the disk is done at once, or
+    /// `later`, by hand.
     fn open_manual(
         storage: Arc<dyn Storage>,
         dir: &Path,
         options: Options,
+        later: bool,
     ) -> Result<(Self, Recovery), SpoolError> {
-        let (shared, writer, report) = Self::prepare(storage, dir, options)?;
+        let syncer = |shared: &_| Ok(if later { Syncer::later(shared) } else { Syncer::here(shared) });
+        let (shared, writer, report) = Self::prepare(storage, dir, options, syncer)?;
         let driver = Mutex::new(Driver::Manual(Some(Box::new(writer))));
         Ok((Self { owner: Arc::new(Owner { shared, driver }) }, report))
     }
@@ -370,6 +388,14 @@ impl Spool {
         if let Driver::Manual(Some(writer)) = &mut *lock(&self.owner.driver) {
             let order = self.owner.shared.queue.take_now(writer.is_holding());
             writer.turn(order);
+        }
+    }
+
+    /// Does one thing that waits for the disk; false when nothing does.
+    fn work_on_the_side(&self) -> bool {
+        match &mut *lock(&self.owner.driver) {
+            Driver::Manual(Some(writer)) => writer.work_on_the_side(),
+            _ => false,
         }
     }
 
@@ -395,6 +421,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn now_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+/// A number that nobody else has.
+fn random_id() -> u128 {
+    let mut random = [0; 10];
+    // Without randomness the time has to do.
+    let _ = getrandom::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(now_micros() / 1000, &random).into_uuid().as_u128()
 }
 
 /// What tells the frames of one file from those of every other.

@@ -4,10 +4,14 @@
 //! the writer only when the buffer was empty, so a burst costs one wake-up. The writer lets a little time
 //! pass to collect more, unless somebody waits for a ticket or much has come together already.
 //!
+//! The buffer is a list of chunks that stay warm: each is filled, written, kept until an fsync has covered it
+//! and then filled again, so a burst neither moves what is there already nor asks the system for fresh pages.
+//!
 //! A ticket is the group commit: everybody who waits for durability holds the ticket of the batch that was
 //! being filled when they came, and the writer answers it once, for all of them. While it is in `fsync` the
 //! next batch fills itself; no timer is involved.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,17 +19,19 @@ use std::time::{Duration, Instant};
 
 use super::destination::Destination;
 use super::frame::Payload;
+use super::syncer::Done;
 use super::tally::Tally;
 use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, now_micros};
 
-/// The writer starts at once when so much has come together.
-const PLENTY: usize = 256 * 1024;
+/// Bytes of a chunk, unless one event is larger. When so much has come together the writer starts at once.
+const CHUNK: usize = 256 * 1024;
 
-/// The memory of a batch larger than this is not kept for a later one.
-const KEEP: usize = 1024 * 1024;
+/// Chunks that are kept for later.
+const SPARES: usize = 16;
 
-/// Buffers that are kept: in a burst that many wait for one fsync.
-const SPARES: usize = 4;
+/// Bytes that the writer takes at once, and those that a caller lets come together who agreed to wait for room:
+/// more only gets cold.
+const TAKE: usize = 4 * 1024 * 1024;
 
 /// A promise to answer when everything in a batch, and before it, is durable.
 #[derive(Debug, Default)]
@@ -69,7 +75,8 @@ fn wait<'a, T>(
 /// Frames that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) bytes: Vec<u8>,
+    /// Whole frames in each.
+    pub(super) chunks: VecDeque<Vec<u8>>,
     /// When the first of them came.
     pub(super) since: Option<Instant>,
     pub(super) ticket: Option<Arc<Ticket>>,
@@ -79,6 +86,8 @@ pub(super) struct Batch {
 #[derive(Debug, Default)]
 pub(super) struct Order {
     pub(super) batch: Option<Batch>,
+    /// What has been done for the writer on the side.
+    pub(super) done: Vec<Done>,
     pub(super) trim: bool,
     pub(super) stop: bool,
 }
@@ -104,12 +113,18 @@ enum Shortage {
 #[derive(Default)]
 struct Inner {
     batch: Batch,
+    /// Bytes in it.
+    held: usize,
     spares: Vec<Vec<u8>>,
+    done: Vec<Done>,
+    /// Callers who wait for room.
+    waiting: usize,
     next: Seq,
     destinations: Vec<Option<Arc<Destination>>>,
     disk_bytes: u64,
     /// Why the writer cannot write, while it cannot.
     stalled: Option<io::ErrorKind>,
+    /// The writer sleeps, and nobody has woken it yet.
     asleep: bool,
     trim: bool,
     closed: bool,
@@ -169,16 +184,20 @@ impl Queue {
                 Some(shortage) => {
                     let deadline =
                         *patience.get_or_insert_with(|| Instant::now() + inner.patience(options, &shortage));
-                    match wait(&self.space, inner, Some(deadline)) {
-                        Some(guard) => inner = guard,
-                        None => return lock(&self.inner).refuse(payload.len(), to),
+                    inner.waiting += 1;
+                    let waited = wait(&self.space, inner, Some(deadline));
+                    let late = waited.is_none();
+                    inner = waited.unwrap_or_else(|| lock(&self.inner));
+                    inner.waiting -= 1;
+                    if late {
+                        return inner.refuse(payload.len(), to);
                     }
                 }
             }
         }
         inner.accept(options, payload, to).map(|seq| {
             let ticket = want_ticket.then(|| Arc::clone(inner.batch.ticket.get_or_insert_default()));
-            self.rouse(&inner, length);
+            self.rouse(&mut inner, length);
             (seq, ticket)
         })
     }
@@ -190,17 +209,28 @@ impl Queue {
         if inner.closed {
             ticket.answer(Err(io::ErrorKind::BrokenPipe));
         }
-        self.work.notify_one();
+        self.wake(&mut inner);
         ticket
     }
 
     /// Wakes the writer if this event, of `length` bytes, is a reason to.
-    fn rouse(&self, inner: &Inner, length: usize) {
-        let held = inner.batch.bytes.len();
-        let first = held == length;
-        let plenty = held >= PLENTY && held - length < PLENTY;
-        if inner.asleep && (first || plenty || inner.batch.ticket.is_some()) {
+    fn rouse(&self, inner: &mut Inner, length: usize) {
+        let first = inner.held == length;
+        let plenty = inner.held >= CHUNK && inner.held - length < CHUNK;
+        if first || plenty || inner.batch.ticket.is_some() {
+            self.wake(inner);
+        }
+    }
+
+    fn wake(&self, inner: &mut Inner) {
+        if std::mem::take(&mut inner.asleep) {
             self.work.notify_one();
+        }
+    }
+
+    fn let_callers_look(&self, inner: &Inner) {
+        if inner.waiting > 0 {
+            self.space.notify_all();
         }
     }
 
@@ -221,8 +251,27 @@ impl Queue {
             inner = guard;
         }
         let batch = if patience.holding { None } else { Some(inner.take_batch()) };
-        self.space.notify_all();
-        Order { batch, trim: std::mem::take(&mut inner.trim), stop: inner.closed }
+        self.let_callers_look(&inner);
+        let done = std::mem::take(&mut inner.done);
+        Order { batch, done, trim: std::mem::take(&mut inner.trim), stop: inner.closed }
+    }
+
+    /// Tells the writer that something has been done for it.
+    pub(super) fn finished(&self, done: Done) {
+        let mut inner = lock(&self.inner);
+        inner.done.push(done);
+        self.wake(&mut inner);
+    }
+
+    /// Waits until something has been done.
+    pub(super) fn take_done(&self) -> Vec<Done> {
+        let mut inner = lock(&self.inner);
+        while inner.done.is_empty() {
+            inner.asleep = true;
+            inner = self.work.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.asleep = false;
+        }
+        std::mem::take(&mut inner.done)
     }
 
     /// Takes what there is without waiting.
@@ -231,23 +280,29 @@ impl Queue {
         self.take(&Patience { until: Some(Instant::now()), linger: Duration::ZERO, holding })
     }
 
-    /// Gives the memory of a written batch back.
-    pub(super) fn recycle(&self, mut bytes: Vec<u8>) {
-        if bytes.capacity() <= KEEP {
-            bytes.clear();
-            let mut inner = lock(&self.inner);
-            if inner.spares.len() < SPARES {
-                inner.spares.push(bytes);
-            }
+    /// Gives the memory of written chunks back.
+    pub(super) fn recycle(&self, chunks: impl IntoIterator<Item = Vec<u8>>) {
+        let mut chunks = chunks.into_iter().filter(|chunk| chunk.capacity() == CHUNK).peekable();
+        if chunks.peek().is_none() {
+            return;
         }
+        let mut inner = lock(&self.inner);
+        let room = SPARES.saturating_sub(inner.spares.len());
+        inner.spares.extend(chunks.by_ref().take(room).map(|mut chunk| {
+            chunk.clear();
+            chunk
+        }));
+        drop(inner);
+        // The others are freed here, without the lock.
+        chunks.for_each(drop);
     }
 
     /// Asks the writer to remove what is free, and lets waiting callers look again.
     pub(super) fn request_trim(&self) {
         let mut inner = lock(&self.inner);
         inner.trim = true;
-        self.work.notify_one();
-        self.space.notify_all();
+        self.wake(&mut inner);
+        self.let_callers_look(&inner);
     }
 
     /// Tells callers how things stand on disk.
@@ -255,14 +310,15 @@ impl Queue {
         let mut inner = lock(&self.inner);
         inner.disk_bytes = disk_bytes;
         inner.stalled = stalled;
-        self.space.notify_all();
+        self.let_callers_look(&inner);
     }
 
     /// Refuses whatever comes from now on.
     pub(super) fn close(&self) {
-        lock(&self.inner).closed = true;
-        self.work.notify_one();
-        self.space.notify_all();
+        let mut inner = lock(&self.inner);
+        inner.closed = true;
+        self.wake(&mut inner);
+        self.let_callers_look(&inner);
     }
 
     /// The last sequence number given away.
@@ -273,19 +329,40 @@ impl Queue {
     /// Bytes that wait here, and what keeps the writer from writing.
     pub(super) fn pending(&self) -> (usize, Option<io::ErrorKind>) {
         let inner = lock(&self.inner);
-        (inner.batch.bytes.len(), inner.stalled)
+        (inner.held, inner.stalled)
     }
 }
 
 impl Inner {
     fn is_urgent(&self, holding: bool) -> bool {
-        let batch = !holding && (self.batch.ticket.is_some() || self.batch.bytes.len() >= PLENTY);
-        batch || self.trim || self.closed
+        let batch = !holding && (self.batch.ticket.is_some() || self.held >= CHUNK);
+        batch || self.trim || self.closed || !self.done.is_empty()
     }
 
+    /// All there is, but not too much at once; who waits for the last of it gets the answer then.
     fn take_batch(&mut self) -> Batch {
-        let bytes = self.spares.pop().unwrap_or_default();
-        std::mem::replace(&mut self.batch, Batch { bytes, ..Batch::default() })
+        if self.held <= TAKE {
+            self.held = 0;
+            return std::mem::take(&mut self.batch);
+        }
+        let mut taken = Batch { since: self.batch.since, ..Batch::default() };
+        let mut bytes = 0;
+        while bytes < TAKE
+            && let Some(chunk) = self.batch.chunks.pop_front()
+        {
+            bytes += chunk.len();
+            taken.chunks.push_back(chunk);
+        }
+        self.held -= bytes;
+        taken
+    }
+
+    /// A chunk with room for so much.
+    fn chunk(&mut self, length: usize) -> &mut Vec<u8> {
+        let last = self.batch.chunks.pop_back_if(|last| last.len() + length <= last.capacity());
+        let spare = || if length > CHUNK { None } else { self.spares.pop() };
+        let chunk = last.or_else(spare).unwrap_or_else(|| Vec::with_capacity(CHUNK.max(length)));
+        self.batch.chunks.push_back_mut(chunk)
     }
 
     /// Whether something is missing to take this event in.
@@ -303,8 +380,9 @@ impl Inner {
             let destination = self.destination(*id).ok_or(AppendError::UnknownDestination(*id))?;
             room = room || self.has_room(options, destination);
         }
-        let buffered = self.batch.bytes.len();
-        let fits = buffered == 0 || buffered + length <= options.buffer_bytes;
+        let waits = matches!(options.full, Full::Block(_));
+        let limit = if waits { options.buffer_bytes.min(TAKE) } else { options.buffer_bytes };
+        let fits = self.held == 0 || self.held + length <= limit;
         Ok(match (fits, room) {
             (false, _) => Some(Shortage::Buffer),
             (true, false) => Some(Shortage::Room),
@@ -355,7 +433,10 @@ impl Inner {
         let seq = self.next;
         self.next = Seq(seq.0 + 1);
         self.batch.since.get_or_insert_with(Instant::now);
-        frame::encode(&mut self.batch.bytes, seq, now_micros(), kept.as_deref().unwrap_or(to), payload);
+        let to = kept.as_deref().unwrap_or(to);
+        let length = frame::encoded_len(payload.len(), to.len());
+        self.held += length;
+        frame::encode(self.chunk(length), seq, now_micros(), to, payload);
         Ok(seq)
     }
 

@@ -18,7 +18,7 @@ use super::scan::{Scanner, Step};
 use super::segment::{self, HEADER};
 use super::shared::{Shared, bump};
 use super::tally::Tally;
-use super::{DestinationId, DestinationStats, Entry, Seq, Waiting, inspect, lock};
+use super::{DestinationId, DestinationStats, Entry, HandedOver, Seq, Waiting, inspect, lock};
 
 /// Reads one destination; there is one reader per destination at a time. Dropping it makes what is not
 /// settled available to the next one.
@@ -92,6 +92,25 @@ impl Reader {
     /// The note that is kept with the position; empty if there was none.
     pub fn note(&self) -> Vec<u8> {
         self.destination.state().note.clone()
+    }
+
+    /// Keeps a note that has taken in what was handed over; false, and nothing is changed, when it has already.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn take_in(&self, handed: &HandedOver, note: Vec<u8>) -> io::Result<bool> {
+        let mut state = self.destination.state();
+        if state.taken_in == handed.id {
+            return Ok(false);
+        }
+        let before = (std::mem::replace(&mut state.note, note), state.taken_in);
+        state.taken_in = handed.id;
+        state.dirty = true;
+        let kept = self.destination.persist(&mut state);
+        if kept.is_err() {
+            (state.note, state.taken_in) = before;
+        }
+        kept.map(|()| true)
     }
 
     /// What became of the events of this destination.

@@ -317,7 +317,12 @@ impl Run<'_> {
         let rewritten = growable && file.write_all_at(&header.encode(), 0).is_ok();
         if rewritten && file.sync().is_ok() {
             self.insert(header, &summary, scanned.remaining, summary.end, false);
-            return Some(Active { file, ordinal: header.ordinal, marker: header.marker, summary });
+            return Some(Active {
+                file: file.into(),
+                ordinal: header.ordinal,
+                marker: header.marker,
+                summary,
+            });
         }
         let mut size = file.size().unwrap_or(summary.end);
         let footer = summary.encode(header.marker);
@@ -332,8 +337,16 @@ impl Run<'_> {
 
     fn insert(&mut self, header: Header, summary: &Summary, remaining: Tallies, size: u64, sealed: bool) {
         let last = summary.last.max(header.first.before());
-        let segment =
-            Segment { marker: header.marker, last, end: summary.end, size, sealed, generation: 0, remaining };
+        let segment = Segment {
+            marker: header.marker,
+            last,
+            end: summary.end,
+            size,
+            sealed,
+            durable: sealed,
+            generation: 0,
+            remaining,
+        };
         self.last = self.last.max(last);
         self.log.insert(header.ordinal, segment);
     }

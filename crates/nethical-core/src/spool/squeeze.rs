@@ -63,12 +63,22 @@ pub(super) fn candidate(shared: &Shared) -> Option<u64> {
         2 * (HEADER + each.sum::<u64>())
     };
     log.iter()
-        .find(|(_, segment)| segment.sealed && segment.size > LEAST && wanted(segment) <= segment.size)
+        .find(|(_, segment)| segment.durable && segment.size > LEAST && wanted(segment) <= segment.size)
         .map(|(ordinal, _)| ordinal)
 }
 
+/// Makes one smaller; false when there is none to be, or it did not work.
+pub(super) fn any(shared: &Shared) -> bool {
+    let Some(ordinal) = candidate(shared) else { return false };
+    let done = rewrite(shared, ordinal);
+    if let Err(error) = &done {
+        shared.note(error);
+    }
+    done.is_ok()
+}
+
 /// Writes a sealed segment anew with what is still wanted.
-pub(super) fn rewrite(shared: &Shared, ordinal: u64) -> io::Result<()> {
+fn rewrite(shared: &Shared, ordinal: u64) -> io::Result<()> {
     let (old_marker, end) = match shared.log().get(ordinal) {
         Some(segment) => (segment.marker, segment.end),
         None => return Ok(()),

@@ -146,21 +146,32 @@ pub fn modified(about: &fs::Metadata) -> i64 {
 }
 
 fn digest(file: &mut File) -> io::Result<(String, u64)> {
-    let (mut sum, mut size, mut buffer) = (Sha256::new(), 0_u64, vec![0; 256 << 10]);
+    let (mut sum, mut size, mut buffer) = (Digester::default(), 0_u64, vec![0; 256 << 10]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok((hex(&sum.finalize()), size)),
+            0 => return Ok((sum.finish(), size)),
             count => {
-                sum.update(buffer.get(..count).unwrap_or_default());
+                sum.add(buffer.get(..count).unwrap_or_default());
                 size += count as u64;
             }
         }
     }
 }
 
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Finds the digest of a content that comes in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// The next piece.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// SHA-256, in hexadecimal.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 fn text(path: &Path) -> Result<String, Error> {

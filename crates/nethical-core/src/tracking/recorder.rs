@@ -34,6 +34,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Add what the service wants to know of a run that begins now.
+    fn complete(&self, _start: &mut RunStart) {}
+
     /// Ask the service for a new run, within a deadline of its own. `key` is the id that the run has until the service
     /// gives it another one; whatever is created must carry it, so that it is found again. Without an answer: `None`,
     /// and the run is started by the [`Start`](RunChange::Start) that is delivered later.
@@ -210,12 +213,13 @@ impl Recorder {
         }
     }
 
-    fn begin(&self, start: &RunStart, time: i64) -> Result<String, Error> {
-        let key = self.backend.new_id(start);
-        if let Some(id) = self.backend.begin(&key, start, time)? {
+    fn begin(&self, mut start: RunStart, time: i64) -> Result<String, Error> {
+        let key = self.backend.new_id(&start);
+        self.backend.complete(&mut start);
+        if let Some(id) = self.backend.begin(&key, &start, time)? {
             return Ok(id);
         }
-        self.send(&RunUpdate { run: key.clone(), time, change: RunChange::Start(start.clone()) })?;
+        self.send(&RunUpdate { run: key.clone(), time, change: RunChange::Start(start) })?;
         Ok(key)
     }
 
@@ -246,7 +250,7 @@ impl Platform for Recorder {
         let (StartRun { experiment, name, tags }, at) = (*start, Timestamp::now());
         let tags: Pairs<String> = owned(tags).collect();
         let begun = RunStart { experiment: experiment.to_owned(), name: name.map(str::to_owned), tags };
-        let id = self.begin(&begun, at.as_millisecond())?;
+        let id = self.begin(begun.clone(), at.as_millisecond())?;
         let mut run = ExperimentRun::new(self.backend.kind(), &id, experiment, begun.name, at);
         run.tags = begun.tags.0.into_iter().map(|(name, value)| (name, value.into())).collect();
         self.book().open(run);

@@ -38,10 +38,15 @@ pub(super) fn sort(fault: Fault, context: &Context<'_>, about_events: bool) -> E
     }
 }
 
-/// The log group or stream is missing, and is not to be created.
-pub(super) fn missing(resource: &str) -> Error {
-    Error::config("cloudwatch.not_found", format!("there is no {resource}"))
-        .with_hint("create it, or leave out `create = false`")
+/// The log group or stream is missing, and is not to be created. "The specified log stream does not exist."
+pub(super) fn missing(fault: &Fault, group: &str, stream: &str, region: &str) -> Error {
+    let is_stream = matches!(fault, Fault::Answer(answer) if answer.message.contains("log stream"));
+    let text = match is_stream {
+        true => format!("log group `{group}` in {region} has no log stream `{stream}`"),
+        false => format!("there is no log group `{group}` in {region}"),
+    };
+    Error::config("cloudwatch.not_found", text)
+        .with_hint("create it, or leave out `create = false`; see whether `region` is the right one")
 }
 
 /// Something else answered.

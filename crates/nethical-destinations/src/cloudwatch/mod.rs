@@ -49,7 +49,7 @@ impl Validated for CloudWatchConfig {
         let environment = Environment::default();
         let region = aws::region(self.region.as_deref(), &environment, self.profile.as_deref());
         let http = Client::new(Deadlines::default())?;
-        let endpoint = Endpoint::new("logs", &region, self.endpoint_url.as_deref(), &environment);
+        let endpoint = Endpoint::new(aws::LOGS, &region, self.endpoint_url.as_deref(), &environment);
         let credentials = match &self.credentials {
             Some(credentials) => Provider::given(credentials.clone()),
             None => Provider::found(environment.clone(), self.profile.clone(), region, http.clone()),
@@ -158,6 +158,10 @@ impl CloudWatch {
         }
         let answer = match self.call(&context, body.clone()).await {
             Err(fault) if fault.code() == Some("ResourceNotFoundException") => {
+                if !self.config.create {
+                    let region = self.service.endpoint().region();
+                    return Err(errors::missing(&fault, &self.config.log_group, stream, region));
+                }
                 self.create(stream).await?;
                 self.call(&context, body).await
             }
@@ -180,9 +184,6 @@ impl CloudWatch {
     /// Create the log stream, and its group if that is missing too.
     async fn create(&self, stream: &str) -> Result<(), Error> {
         let resource = self.resource(stream);
-        if !self.config.create {
-            return Err(errors::missing(&resource));
-        }
         let group = &self.config.log_group;
         let context = Context { action: "logs:CreateLogStream", resource: &resource };
         let answer = match self.call(&context, wire::create_stream(group, stream)).await {

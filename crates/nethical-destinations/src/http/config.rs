@@ -5,59 +5,24 @@ use serde::Deserialize;
 
 use super::template::Template;
 use crate::support::webhook::signature::Key;
-use crate::support::webhook::{Common, Headers, Seconds, SecretText, WebhookUrl};
+use crate::support::webhook::{Headers, SecretText, options};
 
-/// Options of `http`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpConfig {
-    /// The address to post to. Shown, only its host is seen.
-    pub url: WebhookUrl,
-    /// Headers beside the usual ones; one of the same name takes its place. Their values are never shown.
-    #[serde(default)]
-    pub headers: Headers,
-    /// Seconds that an attempt may take.
-    #[serde(default = "thirty")]
-    pub timeout: Seconds,
-    /// Attempts in all for a delivery that is waited for. What is queued is tried until the receiver is well.
-    #[serde(default = "three")]
-    #[schemars(range(max = 100))]
-    pub max_retries: u32,
-    /// Seconds before the second attempt.
-    #[serde(default = "one")]
-    pub retry_delay: Seconds,
-    /// By what each wait is longer than the one before it.
-    #[serde(default = "two")]
-    #[schemars(range(min = 1))]
-    pub backoff_factor: f64,
-    /// Seconds after which a delivery that is waited for is given up, whatever the receiver asks for.
-    #[serde(default = "sixty")]
-    pub total_timeout: Seconds,
-    /// Secret with which messages are signed (Standard Webhooks, `v1`): `whsec_` and base64, or any text.
-    #[serde(default)]
-    pub secret: Option<SecretText>,
-    /// Further secrets to sign with, while receivers change from one to another.
-    #[serde(default)]
-    pub secrets: Vec<SecretText>,
-    /// A header that gets the plain signature `sha256=...` of the body with the first secret.
-    #[serde(default)]
-    pub sha256_header: Option<String>,
-    /// What is sent: `"guide"`, `"standard"` or `{ template = "..." }`.
-    #[serde(default)]
-    pub body: Body,
-    /// How this client calls itself.
-    #[serde(default)]
-    pub user_agent: Option<String>,
-    /// `true`: everything is done but the request itself.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// `true`: nothing is sent to private, local or otherwise special networks. For addresses that come from data.
-    #[serde(default)]
-    pub ssrf_guard: bool,
-    /// Networks that the guard lets through, such as `10.1.0.0/16`.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub ssrf_allow: Vec<ipnet::IpNet>,
+options! {
+    /// Options of `http`.
+    pub struct HttpConfig {
+        /// The address to post to. Shown, only its host is seen.
+        address: url,
+        /// Headers beside the usual ones; one of the same name takes its place. Their values are never shown.
+        headers: Headers,
+        /// Secret with which messages are signed (Standard Webhooks, `v1`): `whsec_` and base64, or any text.
+        secret: Option<SecretText>,
+        /// Further secrets to sign with, while receivers change from one to another.
+        secrets: Vec<SecretText>,
+        /// A header that gets the plain signature `sha256=...` of the body with the first secret.
+        sha256_header: Option<String>,
+        /// What is sent: `"guide"`, `"standard"` or `{ template = "..." }`.
+        body: Body,
+    }
 }
 
 /// What is sent.
@@ -84,67 +49,7 @@ impl fmt::Debug for Body {
     }
 }
 
-pub(crate) const fn three() -> u32 {
-    3
-}
-
-pub(crate) const fn two() -> f64 {
-    2.0
-}
-
-pub(crate) const fn one() -> Seconds {
-    Seconds::of(1)
-}
-
-pub(crate) const fn thirty() -> Seconds {
-    Seconds::of(30)
-}
-
-pub(crate) const fn sixty() -> Seconds {
-    Seconds::of(60)
-}
-
 impl HttpConfig {
-    /// The usual options for this address.
-    pub fn new(url: WebhookUrl) -> Self {
-        Self {
-            url,
-            headers: Headers::default(),
-            timeout: thirty(),
-            max_retries: three(),
-            retry_delay: one(),
-            backoff_factor: two(),
-            total_timeout: sixty(),
-            secret: None,
-            secrets: Vec::new(),
-            sha256_header: None,
-            body: Body::Guide,
-            user_agent: None,
-            dry_run: false,
-            ssrf_guard: false,
-            ssrf_allow: Vec::new(),
-        }
-    }
-
-    /// What tells this destination from others that have no name of their own.
-    pub fn identity(&self) -> String {
-        self.url.reveal().to_string()
-    }
-
-    pub(super) fn common(&self) -> Common<'_> {
-        Common {
-            url: &self.url,
-            timeout: self.timeout,
-            max_retries: self.max_retries,
-            retry_delay: self.retry_delay,
-            backoff_factor: self.backoff_factor,
-            total_timeout: self.total_timeout,
-            user_agent: self.user_agent.as_deref(),
-            ssrf_guard: self.ssrf_guard,
-            ssrf_allow: &self.ssrf_allow,
-        }
-    }
-
     /// The secrets, in the order in which they sign.
     pub(super) fn keys(&self) -> Result<Vec<Key>, (&'static str, &'static str)> {
         let of =

@@ -10,15 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
-use nethical_core::delivery::{
-    Answer, Batch, Destination, Error, Profile, Receipt, ReceiptKind, Refusal, Unfinished,
-};
+use nethical_core::delivery::{Answer, Batch, Destination, Error, Profile, Receipt, Refusal, Unfinished};
 use nethical_core::event::{Event, Family, Timestamp};
 
 pub use self::config::{Body, HttpConfig};
 use self::template::Template;
-use self::wire::Shape;
-use crate::support::webhook::{Exchange, Poster};
+pub(crate) use self::wire::Shape;
+use crate::support::webhook::{Common, Exchange, Poster};
 use crate::{Descriptor, Validated};
 
 /// Any web address that takes JSON by POST.
@@ -52,23 +50,22 @@ impl Validated for HttpConfig {
             body: self.body.clone(),
             template,
             headers: self.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            native: "http",
             keys: self.keys().map_err(|(key, why)| errors::option(key, why))?,
             sha256_header: self.sha256_header.clone(),
         };
-        let poster = Poster::new("http", &self.common())?;
-        let profile = self.common().profile();
-        Ok(Arc::new(Http { poster, shape, profile, dry_run: self.dry_run, shaky: AtomicBool::new(false) }))
+        Ok(Arc::new(Http::new("http", &self.common(), shape)?))
     }
 }
 
 /// Requests that are under way at once.
 const AT_ONCE: usize = 32;
 
-struct Http {
+/// Posts one request for each event.
+pub(crate) struct Http {
     poster: Poster,
     shape: Shape,
     profile: Profile,
-    dry_run: bool,
     /// The last batch met a fault of the endpoint.
     shaky: AtomicBool,
 }
@@ -76,9 +73,7 @@ struct Http {
 #[async_trait]
 impl Destination for Http {
     fn profile(&self) -> Profile {
-        // Nobody confirms what was not sent.
-        let receipt = if self.dry_run { ReceiptKind::Sent } else { ReceiptKind::Confirmed };
-        Profile { max_events: 4 * AT_ONCE, receipt, ..self.profile.clone() }
+        self.profile.clone()
     }
 
     /// Several at once, each a request of its own. After a fault one goes ahead and sees whether all is well.
@@ -127,6 +122,16 @@ impl Destination for Http {
 }
 
 impl Http {
+    /// For a destination of this type.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(crate) fn new(kind: &'static str, options: &Common<'_>, shape: Shape) -> Result<Self, Error> {
+        let poster = Poster::new(kind, options)?;
+        let profile = Profile { max_events: 4 * AT_ONCE, ..options.profile() };
+        Ok(Self { poster, shape, profile, shaky: AtomicBool::new(false) })
+    }
+
     fn sort(
         &self,
         index: usize,
@@ -149,9 +154,8 @@ impl Http {
         let body = wire::body(&self.shape, event).map_err(|why| errors::no_body(&why))?;
         let now = Timestamp::now().as_second();
         let headers = wire::headers(&self.shape, &event.id().to_string(), now, &body);
-        if self.dry_run {
-            let excerpt = format!("[dry run] {}", String::from_utf8_lossy(&body));
-            return Ok(Some(Answer { excerpt: excerpt.chars().take(4_096).collect(), ..Answer::default() }));
+        if let Some(answer) = self.poster.rehearse(&body) {
+            return Ok(Some(answer));
         }
         let Exchange { response, answer } = self.poster.post(headers, body).await?;
         if response.is_success() {

@@ -5,7 +5,7 @@ use minijinja::{AutoEscape, Environment, context};
 use nethical_core::event::Event;
 
 /// A template for bodies. Every value that it writes is written as JSON, so no content can break out of its place.
-pub(super) struct Template(Environment<'static>);
+pub(crate) struct Template(Environment<'static>);
 
 const NAME: &str = "body";
 

@@ -7,12 +7,15 @@ use super::template::Template;
 use crate::support::webhook::signature::{Key, sign, sign_plain};
 
 /// What is the same for every request.
-pub(super) struct Shape {
-    pub(super) body: Body,
-    pub(super) template: Option<Template>,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) keys: Vec<Key>,
-    pub(super) sha256_header: Option<String>,
+#[derive(Default)]
+pub(crate) struct Shape {
+    /// Whose ready bodies are taken.
+    pub(crate) native: &'static str,
+    pub(crate) body: Body,
+    pub(crate) template: Option<Template>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) sha256_header: Option<String>,
 }
 
 /// The body for an event.
@@ -24,7 +27,7 @@ pub(super) fn body(shape: &Shape, event: &Event) -> Result<Vec<u8>, String> {
         return template.render(event);
     }
     let view = event.message().map_err(|error| error.to_string())?;
-    if let Some(ready) = view.native.get("http") {
+    if let Some(ready) = view.native.get(shape.native) {
         return Ok(ready.to_string().into_bytes());
     }
     let quoted = serde_json::to_string(&view.event_type).map_err(|error| error.to_string())?;
@@ -74,7 +77,7 @@ mod tests {
     use crate::support::webhook::signature::{Headers, TOLERANCE, verify};
 
     fn shape(body: Body) -> Shape {
-        Shape { body, template: None, headers: Vec::new(), keys: Vec::new(), sha256_header: None }
+        Shape { body, ..Shape::default() }
     }
 
     fn message() -> Message {

@@ -55,20 +55,17 @@ impl Api {
                 Provider::found(environment.clone(), config.profile.clone(), region.clone(), http.clone())
             }
         });
-        let endpoint = |host, signing, variable| {
-            let name = ServiceName { host, signing, variable };
-            Endpoint::of(name, &region, config.endpoint_url.as_deref(), &environment)
-        };
-        let control =
-            Service::new(http, Arc::clone(&credentials), endpoint("api.sagemaker", "sagemaker", "SAGEMAKER"));
+        let endpoint =
+            |name: ServiceName| Endpoint::new(name, &region, config.endpoint_url.as_deref(), &environment);
+        let control = Service::new(http, Arc::clone(&credentials), endpoint(aws::SAGEMAKER));
         let deadlines = Deadlines { first_byte: TRANSFER, total: TRANSFER, ..Deadlines::default() };
         let bucket = config.bucket.as_deref().map(|bucket| {
-            let at = endpoint("s3", "s3", "S3").bucket(bucket);
+            let at = endpoint(aws::S3).bucket(bucket);
             Ok::<_, Error>(Service::new(Client::new(deadlines)?.reading(MAX_ANSWER), credentials, at))
         });
         Ok(Self {
-            metrics: control.at(endpoint("metrics.sagemaker", "sagemaker", "SAGEMAKER_METRICS")),
-            monitoring: control.at(endpoint("monitoring", "monitoring", "CLOUDWATCH")),
+            metrics: control.at(endpoint(aws::SAGEMAKER_METRICS)),
+            monitoring: control.at(endpoint(aws::CLOUDWATCH)),
             control,
             bucket: bucket.transpose()?,
             environment,

@@ -259,7 +259,8 @@ fn open(path: &Path, known: &ArtifactFile) -> Result<File, Error> {
                 count => sum.update(buffer.get(..count).unwrap_or_default()),
             }
         }
-        if artifact::hex(&sum.finalize()) != known.digest {
+        let digest: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if digest != known.digest {
             return Err(errors::changed(&path.display().to_string(), "has changed"));
         }
     }

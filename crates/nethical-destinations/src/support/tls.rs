@@ -78,10 +78,14 @@ pub fn server_name(name: &str) -> Result<ServerName<'static>, InvalidDnsNameErro
 fn of_the_system(
     builder: ConfigBuilder<ClientConfig, WantsVerifier>,
 ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
-    builder.clone().with_platform_verifier().unwrap_or_else(|_| {
-        let built_in = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-        builder.with_root_certificates(RootCertStore { roots: built_in.collect() })
-    })
+    builder.clone().with_platform_verifier().unwrap_or_else(|_| builder.with_root_certificates(built_in()))
+}
+
+/// The public authorities that Mozilla lists, as of this build.
+fn built_in() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+    roots
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsFault> {
@@ -105,5 +109,16 @@ fn shown(error: &rustls::pki_types::pem::Error) -> String {
         rustls::pki_types::pem::Error::Io(error) => error.to_string(),
         rustls::pki_types::pem::Error::NoItemsFound => "there is none in it".to_owned(),
         _ => "it is not in PEM".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_authority_is_taken() {
+        assert_eq!(built_in().len(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+        assert!(built_in().len() > 50);
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn quiet() -> Settings {
 }
 
 fn open(peer: &dyn Peer, settings: Settings) -> Connector {
+    let settings = Settings { rate_limit_per_sec: peer.pace(), ..settings };
     connect(peer.config(), "conformance", settings).unwrap()
 }
 

@@ -6,10 +6,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod cases;
+mod mlflow;
 mod peers;
+mod sagemaker;
 mod web;
 
 use libtest_mimic::{Arguments, Trial};
+use nethical_core::event::Family;
 use nethical_destinations::{ALL, Descriptor};
 
 fn main() {
@@ -25,14 +28,15 @@ fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
             Ok(())
         })
     });
-    let with_peer = cases::WITH_PEER.iter().map(move |(case, run)| {
+    // Runs of W&B are no events on a connector: `tests/wandb` puts the same questions to them.
+    let takes_events = descriptor.name != "wandb";
+    let with_peer = cases::WITH_PEER.iter().filter(move |_| takes_events).map(move |(case, run)| {
         Trial::test(format!("{}::{case}", descriptor.name), move || {
             run(&*peers::start(descriptor.name));
             Ok(())
         })
     });
-    let is_web =
-        descriptor.families.contains(&nethical_core::event::Family::Alerts) && descriptor.name != "memory";
+    let is_web = descriptor.families.contains(&Family::Alerts) && descriptor.name != "memory";
     let faults = web::CASES.iter().filter(move |_| is_web).map(move |(case, run)| {
         Trial::test(format!("{}::{case}", descriptor.name), move || {
             run(&*peers::start(descriptor.name));
@@ -52,6 +56,10 @@ pub trait Peer {
     fn is_ordered(&self) -> bool {
         true
     }
+    /// Messages a second that it takes, where the destination would usually keep a slower pace.
+    fn pace(&self) -> Option<f64> {
+        None
+    }
     /// The same as something that answers by HTTP, if it is that.
     fn web(&self) -> Option<&dyn WebPeer> {
         None
@@ -67,7 +75,7 @@ pub trait Peer {
 
 /// A receiving side that is spoken to by HTTP, one request for each message.
 pub trait WebPeer {
-    /// Options that lead to this peer, with an attempt that may take so many seconds.
+    /// Options that lead to this peer, with an attempt that may take so many seconds, and short waits.
     fn impatient(&self, seconds: f64) -> std::sync::Arc<dyn nethical_destinations::Validated>;
     /// Answer the next request like this.
     fn answer(&self, answer: nethical_receivers::http::Answer);

@@ -19,7 +19,7 @@ fn five_thousand_points_arrive_once_each_through_throttles_and_faults_of_single_
         let run = &runs[number as usize % 2];
         platform.log_metrics(run, &[("loss", f64::from(number))], None).unwrap();
     }
-    runs.iter().for_each(|run| drop(platform.end_run(run, RunStatus::Completed, None).unwrap()));
+    runs.iter().for_each(|run| assert!(platform.end_run(run, RunStatus::Completed, None).unwrap()));
     all_delivered(&*platform);
     assert!(fake.troubles().0 > 30, "{:?}", fake.troubles());
     let components = fake.components();

@@ -6,28 +6,21 @@ use serde_json::{Value, json};
 use super::Trouble;
 use super::limits::{self, Put};
 use super::state::{LogEvent, State};
-
-/// A request, as far as it is looked at.
-pub(super) struct Request<'a> {
-    pub(super) target: Option<&'a str>,
-    pub(super) authorization: Option<&'a str>,
-    pub(super) date: Option<&'a str>,
-    pub(super) token: Option<&'a str>,
-    pub(super) body: &'a [u8],
-}
+use crate::aws::Refused;
+use crate::http::Request;
 
 /// An answer. `None`: the connection is closed instead.
 pub(super) type Answer = Option<(u16, String)>;
 
-const ARN: &str = "arn:aws:iam::123456789012:user/tester";
-
 /// Treat a request.
-pub(super) fn answer(state: &mut State, request: &Request<'_>) -> Answer {
-    let Some(target) = request.target else { return Some(identity(state, request)) };
+pub(super) fn answer(state: &mut State, request: &Request) -> Answer {
+    let Some(target) = request.header("x-amz-target") else {
+        return Some(state.behaviour.access.caller(request));
+    };
     let operation = target.trim_start_matches("Logs_20140328.");
     let trouble = state.trouble(operation);
     match trouble {
-        Some(Trouble::Throttle) => return Some(error("ThrottlingException", "Rate exceeded")),
+        Some(Trouble::Throttle) => return Some(Refused::new("ThrottlingException", "Rate exceeded").json()),
         Some(Trouble::Unavailable) => {
             return Some((503, json!({ "__type": "ServiceUnavailableException" }).to_string()));
         }
@@ -35,85 +28,23 @@ pub(super) fn answer(state: &mut State, request: &Request<'_>) -> Answer {
         Some(Trouble::DropAnswer) | None => {}
     }
     let before = state.taken;
-    let done = identified(state, request)
-        .and_then(|()| allowed(state, operation))
-        .and_then(|()| operate(state, operation, request.body));
-    match done {
+    match permitted(state, operation, request).and_then(|()| operate(state, operation, &request.body)) {
         Ok(answer) if trouble.is_none() => Some((200, answer.to_string())),
         Ok(_) => {
             state.counts.dropped_events += state.taken - before;
             None
         }
-        Err((code, message)) => Some(error(code, &message)),
+        Err(refused) => Some(refused.json()),
     }
 }
 
-type Refused = (&'static str, String);
-
-fn error(code: &str, message: &str) -> (u16, String) {
-    (400, json!({ "__type": code, "message": message }).to_string())
-}
-
-/// Who it is, which needs no permission.
-fn identity(state: &State, request: &Request<'_>) -> (u16, String) {
-    match identified(state, request) {
-        Ok(()) => (
-            200,
-            format!(
-                "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{ARN}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
-            ),
-        ),
-        Err((code, message)) => (
-            403,
-            format!(
-                "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-            ),
-        ),
-    }
-}
-
-/// Whether the signature has its form, a time near ours, and a key that is known.
-fn identified(state: &State, request: &Request<'_>) -> Result<(), Refused> {
-    let no = |code, message: &str| Err((code, message.to_owned()));
-    let Some(credential) =
-        request.authorization.and_then(|text| text.strip_prefix("AWS4-HMAC-SHA256 Credential="))
-    else {
-        return no("MissingAuthenticationTokenException", "Missing Authentication Token");
-    };
-    let (Some(key), Some(date)) = (credential.split('/').next(), request.date) else {
-        return no("IncompleteSignatureException", "Authorization header requires 'Credential' parameter.");
-    };
-    if request.token.is_some_and(|token| state.behaviour.expired_tokens.contains(token)) {
-        return no("ExpiredTokenException", "The security token included in the request is expired");
-    }
-    let known = &state.behaviour.known_keys;
-    if !known.is_empty() && !known.contains(key) {
-        return no("UnrecognizedClientException", "The security token included in the request is invalid.");
-    }
-    let ours = Timestamp::now().as_second() + state.behaviour.clock_ahead;
-    let theirs = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok();
-    let theirs = theirs
-        .and_then(|date| jiff::tz::TimeZone::UTC.to_timestamp(date).ok())
-        .map_or(0, Timestamp::as_second);
-    if ours.abs_diff(theirs) > 300 {
-        return no(
-            "InvalidSignatureException",
-            &format!("Signature expired: {date} is now earlier than the time of the server"),
-        );
-    }
-    Ok(())
-}
-
-fn allowed(state: &State, operation: &str) -> Result<(), Refused> {
-    let action = format!("logs:{operation}");
-    if !state.behaviour.denied.contains(&action) {
-        return Ok(());
-    }
-    let message = format!(
-        "User: {ARN} is not authorized to perform: {action} on resource: arn:aws:logs:us-east-1:123456789012:log-group:x \
-         because no identity-based policy allows the {action} action"
-    );
-    Err(("AccessDeniedException", message))
+fn permitted(state: &mut State, operation: &str, request: &Request) -> Result<(), Refused> {
+    const RESOURCE: &str = "arn:aws:logs:us-east-1:123456789012:log-group:x";
+    let access = &state.behaviour.access;
+    let key = access.identify(request, "logs")?;
+    let allowed = access.allow(&format!("logs:{operation}"), RESOURCE);
+    *state.counts.keys.entry(key).or_default() += 1;
+    allowed
 }
 
 fn operate(state: &mut State, operation: &str, body: &[u8]) -> Result<Value, Refused> {
@@ -122,19 +53,19 @@ fn operate(state: &mut State, operation: &str, body: &[u8]) -> Result<Value, Ref
         "CreateLogGroup" => create_group(state, body),
         "CreateLogStream" => create_stream(state, body),
         "PutRetentionPolicy" => retention(state, body),
-        _ => Err(("UnknownOperationException", String::new())),
+        _ => Err(Refused::new("UnknownOperationException", "")),
     }
 }
 
 fn invalid(state: &mut State, message: String) -> Refused {
     state.violations.push(message.clone());
-    ("InvalidParameterException", message)
+    Refused::new("InvalidParameterException", message)
 }
 
 fn put(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
     let put: Put = serde_json::from_slice(body).map_err(|error| {
         state.violations.push(error.to_string());
-        ("SerializationException", error.to_string())
+        Refused::new("SerializationException", error.to_string())
     })?;
     let poisoned = state
         .behaviour
@@ -142,18 +73,18 @@ fn put(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         .as_ref()
         .is_some_and(|poison| put.log_events.iter().any(|entry| entry.message.contains(poison)));
     if poisoned {
-        return Err(("InvalidParameterException", "Log event is not acceptable".to_owned()));
+        return Err(Refused::new("InvalidParameterException", "Log event is not acceptable"));
     }
-    let now = Timestamp::now().as_millisecond() + state.behaviour.clock_ahead * 1_000;
+    let now = Timestamp::now().as_millisecond() + state.behaviour.access.clock_ahead * 1_000;
     let retention_days = state.groups.get(&put.log_group_name).and_then(|group| group.retention_days);
     if let Some(violation) = limits::violation(&put, now, retention_days) {
         return Err(invalid(state, violation));
     }
     let Some(group) = state.groups.get_mut(&put.log_group_name) else {
-        return Err(("ResourceNotFoundException", "The specified log group does not exist.".to_owned()));
+        return Err(Refused::new("ResourceNotFoundException", "The specified log group does not exist."));
     };
     let Some(stream) = group.streams.get_mut(&put.log_stream_name) else {
-        return Err(("ResourceNotFoundException", "The specified log stream does not exist.".to_owned()));
+        return Err(Refused::new("ResourceNotFoundException", "The specified log stream does not exist."));
     };
     let window = limits::window(now, retention_days);
     let before = |time: i64| put.log_events.partition_point(|entry| entry.timestamp < time);
@@ -181,7 +112,7 @@ fn put(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
 }
 
 fn read(body: &[u8]) -> Result<Value, Refused> {
-    serde_json::from_slice(body).map_err(|error| ("SerializationException", error.to_string()))
+    serde_json::from_slice(body).map_err(|error| Refused::new("SerializationException", error.to_string()))
 }
 
 fn text<'v>(body: &'v Value, key: &str) -> &'v str {
@@ -195,7 +126,7 @@ fn create_group(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         return Err(invalid(state, "Value at 'logGroupName' failed to satisfy constraint".to_owned()));
     }
     if state.groups.contains_key(name) {
-        return Err(("ResourceAlreadyExistsException", "The specified log group already exists".to_owned()));
+        return Err(Refused::new("ResourceAlreadyExistsException", "The specified log group already exists"));
     }
     let group = state.groups.entry(name.to_owned()).or_default();
     group.class = body.get("logGroupClass").and_then(Value::as_str).unwrap_or("STANDARD").to_owned();
@@ -211,10 +142,13 @@ fn create_stream(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         return Err(invalid(state, "Value at 'logStreamName' failed to satisfy constraint".to_owned()));
     }
     let Some(group) = state.groups.get_mut(text(&body, "logGroupName")) else {
-        return Err(("ResourceNotFoundException", "The specified log group does not exist.".to_owned()));
+        return Err(Refused::new("ResourceNotFoundException", "The specified log group does not exist."));
     };
     if group.streams.contains_key(name) {
-        return Err(("ResourceAlreadyExistsException", "The specified log stream already exists".to_owned()));
+        return Err(Refused::new(
+            "ResourceAlreadyExistsException",
+            "The specified log stream already exists",
+        ));
     }
     group.streams.insert(name.to_owned(), Vec::new());
     Ok(json!({}))
@@ -231,7 +165,7 @@ fn retention(state: &mut State, body: &[u8]) -> Result<Value, Refused> {
         return Err(invalid(state, "Value at 'retentionInDays' failed to satisfy constraint".to_owned()));
     };
     let Some(group) = state.groups.get_mut(text(&body, "logGroupName")) else {
-        return Err(("ResourceNotFoundException", "The specified log group does not exist.".to_owned()));
+        return Err(Refused::new("ResourceNotFoundException", "The specified log group does not exist."));
     };
     group.retention_days = Some(days);
     Ok(json!({}))

@@ -1,19 +1,20 @@
 //! CloudWatch Logs, stricter than most emulators: every limit of the API is kept and every violation noted.
 //!
 //! It knows `PutLogEvents`, `CreateLogGroup`, `CreateLogStream` and `PutRetentionPolicy` of CloudWatch Logs, and
-//! `GetCallerIdentity` of STS. Signatures are looked at for their form, time and key, and not computed.
+//! `GetCallerIdentity` of STS. Every signature is computed again.
 
 mod api;
 mod limits;
 mod server;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::state::State;
 pub use self::state::{LogEvent, LogGroup};
+use crate::aws::Access;
 use crate::http::Server;
 
 /// How it treats what comes in. All of it may change while it runs.
@@ -27,14 +28,8 @@ pub struct Behaviour {
     pub dropped_per_mille: u32,
     /// Every call fails like this, until it is taken back.
     pub always: Option<Trouble>,
-    /// Actions that the identity is not allowed, such as `logs:PutLogEvents`.
-    pub denied: BTreeSet<String>,
-    /// The access keys that are known. Empty: all of them.
-    pub known_keys: BTreeSet<String>,
-    /// Session tokens that have expired.
-    pub expired_tokens: BTreeSet<String>,
-    /// Seconds that its clock is ahead of the machine's.
-    pub clock_ahead: i64,
+    /// Who may call, and what.
+    pub access: Access,
     /// A text in a message that makes its request invalid.
     pub poison: Option<String>,
 }
@@ -57,6 +52,8 @@ pub enum Trouble {
 pub struct Counts {
     /// Calls by operation, whatever came of them.
     pub calls: BTreeMap<String, u64>,
+    /// Calls by the access key that they were rightly signed with.
+    pub keys: BTreeMap<String, u64>,
     /// Puts that were throttled.
     pub throttled: u64,
     /// Puts that were taken and not answered.

@@ -92,6 +92,11 @@ pub(super) fn put_data(state: &mut State, body: &[u8], compressed: bool) -> Resu
         body.get("MetricData").and_then(Value::as_array).filter(|data| (1..=1_000).contains(&data.len()));
     let data =
         data.ok_or_else(|| bad("The collection MetricData must not have a size greater than 1000."))?;
+    if data.iter().any(|datum| datum.get("Value").is_some() && datum.get("Values").is_some()) {
+        let text =
+            "The parameters MetricData.member.1.Value and MetricData.member.1.Values are mutually exclusive.";
+        return Err(refused("InvalidParameterCombination", text));
+    }
     let poison = state.behaviour.poison.clone();
     let mut taken = Vec::with_capacity(data.len());
     for (index, datum) in data.iter().enumerate() {

@@ -118,6 +118,14 @@ impl SageMaker {
         self.state().jobs.clone()
     }
 
+    /// Create a run, as somebody else would: an experiment, a trial and a component that is called like it.
+    pub fn create_run(&self, experiment: &str, run: &str) {
+        let mut state = self.state();
+        state.experiments.entry(experiment.to_owned()).or_default();
+        state.trials.insert(run.to_owned(), state::Trial { experiment: experiment.to_owned() });
+        state.components.entry(run.to_owned()).or_default().trials.insert(run.to_owned());
+    }
+
     /// Create a bucket.
     pub fn create_bucket(&self, name: &str) {
         self.state().buckets.entry(name.to_owned()).or_default();

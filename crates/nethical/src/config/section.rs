@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use nethical_core::delivery::{Connector, Error, Settings, SpoolSettings};
+use nethical_core::delivery::{Connector, Error, Observer, Settings, SpoolSettings};
 use nethical_core::event::{Family, Level, Redaction};
 use nethical_core::tracking::Platform;
 use nethical_destinations::support::options::{
     Entry, Key, Options, OptionsError, Span, Value, nearest, one_of,
 };
+use nethical_destinations::wandb::Syncer;
 use nethical_destinations::{ALL, Descriptor, Validated};
 
 use super::feeding::{Feeding, KEYS};
@@ -125,6 +126,11 @@ impl Configured {
 }
 
 impl Configured {
+    /// What uploads runs of this destination that wait in directories of their own; `None` if it has no such.
+    pub fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
+        self.validated.syncer(spool, observer)
+    }
+
     /// Open it as a platform for runs, with what the configuration says about its feeding changed by `change`.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethical_core::delivery::{Connector, Destination, Settings, SpoolSettings};
+use nethical_core::delivery::{Connector, Destination, Flushed, Settings, SpoolSettings};
 use nethical_core::event::{Level, LogEntry, Rules};
 use nethical_core::spool::{Durability, Options};
 
+use super::control;
 use super::flaky::Flaky;
 use super::oracle::{LANE, ROUND, now};
 
@@ -35,11 +36,16 @@ pub fn main(arguments: &[String]) -> ExitCode {
         SpoolSettings { enabled: Some(true), home: Some(home.into()), options, ..SpoolSettings::default() };
     let settings = Settings { spool, batch_size: 20, observer: Arc::new(|_| {}), ..Settings::default() };
     let delivered = PathBuf::from(delivered);
+    let beside = delivered.clone();
     let open = move || Ok(Arc::new(Flaky::new(delivered.clone())) as Arc<dyn Destination>);
     let Ok(connector) = Connector::open("soak", settings, open) else { return ExitCode::FAILURE };
     nethical_core::delivery::adopt();
     let done = match (round.parse::<u64>(), writers.parse()) {
-        (Ok(round), Ok(writers)) => accept(&connector, fork(round * ROUND, writers), durability),
+        (Ok(round), Ok(writers)) => {
+            let lane = fork(round * ROUND, writers);
+            control::start(&beside, lane);
+            accept(&connector, lane, durability)
+        }
         _ => drain(&connector),
     };
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -79,10 +85,8 @@ fn accept(connector: &Connector, lane: u64, durability: Durability) -> io::Resul
         }
         let at = now();
         let due = (number + 1).is_multiple_of(BETWEEN);
-        if due && durability != Durability::Every {
-            connector.flush(Duration::from_millis(20));
-        }
-        let what = if due || durability == Durability::Every { 'p' } else { 'a' };
+        let kept = || connector.flush_or_keep(Duration::from_millis(20)) != Flushed::AtRisk;
+        let what = if durability == Durability::Every || (due && kept()) { 'p' } else { 'a' };
         tell(&format!("{lane} {what} {number} {at}\n"))?;
         if due {
             tell_ledger(connector, lane)?;

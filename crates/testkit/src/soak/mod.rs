@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test tool: it stops at the first thing that is not as it must be")]
 
 pub mod child;
+mod control;
 mod flaky;
 mod oracle;
 mod report;
@@ -102,12 +103,15 @@ fn one_round(plan: &Plan, home: &Path, delivered: &Path, round: u64, oracle: &Mu
         child.kill().unwrap();
         oracle.lock().unwrap().killed(first);
         child.wait().unwrap();
+        oracle.lock().unwrap().woke(first, control::read(delivered, first));
         let writers = oracle.lock().unwrap().writers.clone();
         for (lane, pid) in &writers {
             // They outlive their parent by a time of their own.
             sleep(Duration::from_millis(1 + (round + lane) * 13 % 30));
             kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL).unwrap();
-            oracle.lock().unwrap().killed(*lane);
+            let mut oracle = oracle.lock().unwrap();
+            oracle.killed(*lane);
+            oracle.woke(*lane, control::read(delivered, *lane));
         }
         1 + writers.len() as u32
     })

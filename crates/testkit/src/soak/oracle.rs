@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nethical_core::delivery::Ledger;
 
+use super::control;
+
 /// Numbers of one lane.
 pub(super) const LANE: u64 = 10_000_000;
 
@@ -28,6 +30,8 @@ struct Lane {
     /// Its last word about its accounts.
     ledger: Ledger,
     died: Option<u64>,
+    /// When its control thread woke.
+    woke: Vec<u64>,
 }
 
 /// Everything that was told.
@@ -81,6 +85,11 @@ impl Oracle {
         self.lanes.entry(lane).or_default().died = Some(now());
     }
 
+    /// What the control thread of a killed process wrote down.
+    pub(super) fn woke(&mut self, lane: u64, times: Vec<u64>) {
+        self.lanes.entry(lane).or_default().woke = times;
+    }
+
     /// Every process of the round is gone; what they confirmed is known to the next one from the start.
     pub(super) fn end_of_round(&mut self, round: u64) {
         let lanes = self.lanes.range(round * ROUND..(round + 1) * ROUND);
@@ -116,7 +125,9 @@ impl Oracle {
             verdict.lost_promised += kept.len();
             verdict.lost_unpromised += open.len();
             if let (Some((_, at)), Some(died)) = (open.first(), known.died) {
-                verdict.loss_ages.push(died.saturating_sub(**at));
+                let age = died.saturating_sub(**at);
+                verdict.loss_ages.push(age);
+                verdict.excess_ages.push(age.saturating_sub(control::delay(&known.woke, **at, died)));
             }
             let told = known.accepted.last_key_value().map_or(lane * LANE, |(last, _)| last + 1);
             verdict.invented += out.range(told + UNTOLD..(lane + 1) * LANE).count();
@@ -146,6 +157,8 @@ pub(super) struct Verdict {
     /// For each killed process that lost something: how long before the kill the oldest of it was accepted,
     /// in microseconds, ascending.
     pub(super) loss_ages: Vec<u64>,
+    /// The same without the time for which the machine did not let the process run.
+    pub(super) excess_ages: Vec<u64>,
 }
 
 #[cfg(test)]
@@ -165,7 +178,11 @@ mod tests {
         let verdict = oracle.judge(&BTreeSet::from([0]));
         assert_eq!((verdict.accepted, verdict.promised), (4, 2));
         assert_eq!((verdict.lost_promised, verdict.lost_unpromised, verdict.invented), (1, 2, 0));
-        assert_eq!(verdict.loss_ages, [20]);
+        assert_eq!((verdict.loss_ages, verdict.excess_ages), (vec![20], vec![20]));
+        oracle.woke(0, vec![0, 10, 11_000]);
+        oracle.lanes.get_mut(&0).unwrap().died = Some(12_032);
+        let verdict = oracle.judge(&BTreeSet::from([0]));
+        assert_eq!((verdict.loss_ages, verdict.excess_ages), (vec![12_020], vec![12_020 - 5_990]));
     }
 
     #[test]

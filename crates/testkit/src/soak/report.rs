@@ -47,6 +47,8 @@ pub struct Report {
     pub loss_age_worst: u64,
     /// Losers for which it was more than 20 ms.
     pub beyond_20_ms: usize,
+    /// Those of them that got to run all the time, so that it is our doing.
+    pub beyond_and_awake: usize,
     /// Arrivals that nobody had sent.
     pub invented: usize,
     /// Accounts that did not balance.
@@ -111,6 +113,7 @@ pub(super) fn compare(plan: &Plan, kills: u32, oracle: &Oracle, home: &Path, del
         loss_age_median: ages.get(ages.len() / 2).copied().unwrap_or_default(),
         loss_age_worst: ages.last().copied().unwrap_or_default(),
         beyond_20_ms: ages.iter().filter(|age| **age > MAY_BE_LOST).count(),
+        beyond_and_awake: verdict.excess_ages.iter().filter(|age| **age > MAY_BE_LOST).count(),
         invented: verdict.invented,
         out_of_balance: oracle.out_of_balance,
         gone_down: oracle.gone_down,

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{Stage, hygiene};
+use crate::npm;
 use crate::peers;
 use crate::process;
 use crate::terminal::Hinted;
@@ -70,7 +71,9 @@ fn deny(workspace: &Workspace) -> Result<()> {
 fn python(workspace: &Workspace) -> Result<()> {
     let venv = Venv::prepare(workspace)?;
     venv.install_package()?;
-    process::run(venv.python().args(["-m", "pytest", "python/tests"]))
+    npm::prepare(workspace)?;
+    let modules = workspace.npm().join("node_modules");
+    process::run(venv.python().args(["-m", "pytest", "python/tests"]).env("NETHICAL_NODE_MODULES", modules))
 }
 
 /// A toolchain without one of its components says so before the stage starts.

@@ -50,7 +50,7 @@ impl Where {
 }
 
 /// The dead letters of a home; `None` if there never were any.
-pub(super) fn open(home: &Path) -> Result<Option<DeadLetterLog>, Failure> {
+pub(in crate::commands) fn open(home: &Path) -> Result<Option<DeadLetterLog>, Failure> {
     let folder = Home::new(Arc::new(Disk), home).dead_letters();
     if !folder.exists() {
         return Ok(None);

@@ -8,6 +8,7 @@ mod show;
 
 use std::path::Path;
 
+pub(super) use self::letters::open;
 use crate::exit::Exit;
 use crate::failure::Failure;
 

@@ -2,7 +2,6 @@
 
 mod delivery;
 mod entry;
-mod fields;
 mod lines;
 mod report;
 mod stdin;
@@ -16,6 +15,7 @@ use nethical::{Level, LogEntry, Metadata};
 
 use self::delivery::Delivery;
 use self::report::Input;
+use crate::commands::fields;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::units::seconds;

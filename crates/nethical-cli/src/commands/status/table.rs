@@ -31,7 +31,7 @@ const NUMBERS: std::ops::Range<usize> = 2..10;
 pub(super) fn whole(view: &View) -> String {
     let mut out = String::new();
     let home = view.home.display();
-    if view.processes.is_empty() {
+    if view.processes.is_empty() && view.left.is_empty() {
         return format!("nothing was ever kept in {home}");
     }
     // To write to a text cannot fail.

@@ -35,6 +35,8 @@ pub(crate) struct Total {
 #[derive(Clone)]
 pub(crate) struct Left {
     pub(crate) key: String,
+    /// Whether these are updates of runs, in directories of their own.
+    pub(crate) runs: bool,
     pub(crate) events: u64,
     pub(crate) bytes: u64,
     /// Whether the configuration has the destination, if there is one.
@@ -51,7 +53,8 @@ impl View {
             Failure::io(&action, &error)
         })?;
         let config = place.config.as_ref().map(|config| config.name().to_owned());
-        let left = left(&processes, place);
+        let mut left = left(&processes, place);
+        left.extend(runs(place));
         let total = Total::of(processes.iter().flat_map(|process| &process.destinations));
         Ok(Self { home: place.home.clone(), config, processes, left, total })
     }
@@ -89,6 +92,7 @@ fn left(processes: &[ProcessReport], place: &Place) -> Vec<Left> {
                 Some(known) => (known.events, known.bytes) = (known.events + events, known.bytes + bytes),
                 None => left.push(Left {
                     key: report.key.clone(),
+                    runs: false,
                     events,
                     bytes,
                     configured: place.has(&report.key),
@@ -98,6 +102,21 @@ fn left(processes: &[ProcessReport], place: &Place) -> Vec<Left> {
         }
     }
     left
+}
+
+/// Runs whose writers are gone and that are not at their server.
+fn runs(place: &Place) -> Option<Left> {
+    let left = nethical::destinations::wandb::left(&place.home);
+    let sum = |(events, bytes), (_, more, size): &(PathBuf, u64, u64)| (events + more, bytes + size);
+    let (events, bytes) = left.iter().fold((0, 0), sum);
+    (!left.is_empty()).then(|| Left {
+        key: "wandb".to_owned(),
+        runs: true,
+        events,
+        bytes,
+        configured: Some(true),
+        expected: false,
+    })
 }
 
 fn opened(process: &ProcessReport) -> impl Iterator<Item = &str> {

@@ -32,7 +32,7 @@ impl Delivery {
     pub(super) fn open(place: &Place, view: &View) -> Self {
         let progress = progress();
         let (logs, mut unopened) = (LogAggregator::new(), Vec::new());
-        for left in &view.left {
+        for left in view.left.iter().filter(|left| !left.runs) {
             let Some(config) = &place.config else { break };
             let Some(destination) = destination_of(config, &left.key) else { continue };
             match connect(destination, &left.key, &progress) {
@@ -105,7 +105,8 @@ fn connect(destination: &Configured, key: &str, progress: &ProgressBar) -> Resul
     })
 }
 
-fn progress() -> ProgressBar {
+/// A bar on a terminal, nothing elsewhere.
+pub(super) fn progress() -> ProgressBar {
     let progress = ProgressBar::hidden();
     if std::io::stderr().is_terminal() {
         if let Ok(style) =

@@ -5,6 +5,7 @@ use std::io::Write;
 use nethical::delivery::{Error, Status};
 use serde_json::{Value, json};
 
+use super::runs::Runs;
 use crate::commands::status::{View, left_as_json};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -14,7 +15,9 @@ use crate::units::bytes;
 pub(super) struct Report<'a> {
     pub(super) statuses: &'a [Status],
     pub(super) unopened: &'a [(String, Error)],
-    pub(super) after: &'a View,
+    /// What is left of events; none if only runs were looked at.
+    pub(super) after: Option<&'a View>,
+    pub(super) runs: &'a Runs,
     pub(super) exit: Exit,
 }
 
@@ -33,15 +36,17 @@ impl Report<'_> {
 
     fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.statuses.iter().map(delivered).collect();
-        for left in &self.after.left {
+        lines.extend(self.runs.lines());
+        let Some(after) = self.after else { return lines };
+        for left in &after.left {
             let (events, size) = (count(left.events, "event"), bytes(left.bytes));
             lines.push(format!("{}: {events} ({size}) left: {}", left.key, left.remedy()));
         }
-        if self.after.held() > 0 {
-            let held = count(self.after.held(), "event");
+        if after.held() > 0 {
+            let held = count(after.held(), "event");
             lines.push(format!("{held} with running processes, which deliver them; see `nethical status`"));
         }
-        if self.after.left.is_empty() {
+        if after.left.is_empty() {
             lines.push("nothing of ended processes is left".to_owned());
         }
         lines
@@ -52,8 +57,9 @@ impl Report<'_> {
         json!({
             "outcome": self.exit.as_str(),
             "destinations": destinations.collect::<Vec<_>>(),
-            "left": left_as_json(&self.after.left),
-            "held": self.after.held(),
+            "runs": self.runs.as_json(),
+            "left": self.after.map(|after| left_as_json(&after.left)),
+            "held": self.after.map(View::held),
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Single situations: each fault a start can meet, each limit, each way to wait.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::sim::{Crash, Sim};
+use crate::spool::storage::Storage;
 use crate::spool::{
     AppendError, DestinationId, Disk, Durability, Entry, Full, Options, Reader, Recovery, Seq, Spool,
     SpoolError, Tally,
@@ -18,10 +19,10 @@ fn small() -> Options {
 }
 
 fn open(sim: &Sim, options: Options) -> (Spool, Recovery) {
-    Spool::open_manual(Arc::new(sim.clone()), Path::new(DIR), options).unwrap()
+    Spool::open_manual(Arc::new(sim.clone()), Path::new(DIR), options, false).unwrap()
 }
 
-fn reader(spool: &Spool, id: DestinationId) -> Reader {
+pub(super) fn reader(spool: &Spool, id: DestinationId) -> Reader {
     spool.reader(id, Arc::new(|| ())).unwrap()
 }
 
@@ -56,7 +57,7 @@ fn segments(sim: &Sim) -> usize {
     sim.names(Path::new(DIR)).iter().filter(|name| name.ends_with(".seg")).count()
 }
 
-fn stats(spool: &Spool, id: DestinationId) -> crate::spool::DestinationStats {
+pub(super) fn stats(spool: &Spool, id: DestinationId) -> crate::spool::DestinationStats {
     spool.stats().destinations.into_iter().find(|destination| destination.id == id).unwrap()
 }
 
@@ -177,7 +178,6 @@ fn strange_files_stop_nothing_and_are_reported() {
 #[test]
 fn a_missing_segment_is_reported() {
     let (_, spool, recovery, id) = after(|sim| {
-        use crate::spool::Storage;
         sim.unlink(&segment(2)).unwrap();
     });
     assert_eq!(recovery.missing, [2]);
@@ -197,7 +197,6 @@ fn a_cursor_of_garbage_makes_an_orphan() {
 #[test]
 fn a_missing_cursor_makes_an_orphan() {
     let (_, spool, recovery, id) = after(|sim| {
-        use crate::spool::Storage;
         sim.unlink(&Path::new(DIR).join("00000.cursor")).unwrap();
     });
     assert_eq!(recovery.orphans, [id]);
@@ -227,7 +226,6 @@ fn a_cursor_behind_the_log_starts_at_what_there_is() {
     let sim = Sim::new(5);
     let (spool, id) = filled(&sim, small(), 30);
     spool.kill();
-    use crate::spool::Storage;
     sim.unlink(&segment(1)).unwrap();
     let (spool, recovery) = open(&sim, small());
     assert!(recovery.mended.is_empty() && recovery.missing.is_empty());
@@ -465,7 +463,7 @@ fn a_full_disk_is_survived_and_left_behind() {
     let accepted = (10..60).take_while(|number| {
         let taken = spool.append(format!("{number:0100}").as_bytes(), &[id]);
         spool.turn();
-        assert!(taken.is_ok() || taken == Err(AppendError::Storage(std::io::ErrorKind::StorageFull)));
+        assert!(taken.is_ok() || taken == Err(AppendError::Storage(io::ErrorKind::StorageFull)));
         taken.is_ok()
     });
     let accepted = 10 + accepted.count();
@@ -507,6 +505,30 @@ fn a_failed_fsync_costs_nothing() {
 }
 
 #[test]
+fn when_the_fsync_of_a_full_segment_fails_all_that_came_after_it_is_written_again() {
+    let sim = Sim::new(5);
+    let (spool, _) = Spool::open_manual(Arc::new(sim.clone()), Path::new(DIR), small(), true).unwrap();
+    let id = spool.destination("a").unwrap();
+    // Three segments are full before the first of their fsyncs is done, which fails.
+    append(&spool, &[id], 0..25);
+    sim.fail_fsyncs(1);
+    assert_eq!(segments(&sim), 4);
+    while spool.work_on_the_side() {}
+    assert!(spool.sync(Duration::ZERO));
+    assert_eq!((spool.stats().poisoned, stats(&spool, id).waiting.events), (1, 25));
+    let reader = reader(&spool, id);
+    let entries = reader.read(usize::MAX, usize::MAX).unwrap();
+    assert_eq!(numbers(&entries), (0..25).collect::<Vec<_>>());
+    reader.ack(&entries[..5].iter().map(|entry| entry.seq).collect::<Vec<_>>());
+    drop(reader);
+    assert!(spool.sync(Duration::ZERO));
+    spool.kill();
+    sim.restart(Crash::Power);
+    let (spool, _) = open(&sim, small());
+    assert_eq!(drain(&spool, id), (5..25).collect::<Vec<_>>());
+}
+
+#[test]
 fn in_mode_every_a_refusing_disk_is_told_to_the_caller() {
     let sim = Sim::new(5);
     let (spool, id) = filled(&sim, Options { durability: Durability::Every, ..small() }, 3);
@@ -515,61 +537,4 @@ fn in_mode_every_a_refusing_disk_is_told_to_the_caller() {
     assert_eq!(stats(&spool, id).rejected.events, 1);
     assert!(spool.append(b"4", &[id]).is_ok());
     assert_eq!(stats(&spool, id).waiting.events, 4);
-}
-
-// ---- threads ------------------------------------------------------------------------------------
-
-#[test]
-fn without_any_call_events_reach_the_kernel_and_the_reader_in_time() {
-    let dir = tempfile::tempdir().unwrap();
-    let (spool, _) = Spool::open(Arc::new(Disk), dir.path(), Options::default()).unwrap();
-    let id = spool.destination("a").unwrap();
-    let (send, woken) = std::sync::mpsc::channel();
-    let waker = move || send.send(Instant::now()).unwrap();
-    let reader = spool.reader(id, Arc::new(waker)).unwrap();
-    for round in 0..5 {
-        let start = Instant::now();
-        spool.append(b"hello", &[id]).unwrap();
-        let woken = woken.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(reader.read(10, 1000).unwrap().len(), 1, "round {round}");
-        assert!(woken - start < Duration::from_secs(2));
-    }
-}
-
-#[test]
-fn many_callers_share_fsyncs_and_lose_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Options { durability: Durability::Every, segment_bytes: 20_000, ..Options::default() };
-    let (spool, _) = Spool::open(Arc::new(Disk), dir.path(), options).unwrap();
-    let id = spool.destination("a").unwrap();
-    let appended = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            let (spool, appended) = (spool.clone(), &appended);
-            scope.spawn(move || {
-                for number in 0..50 {
-                    spool.append(format!("{thread} {number}").as_bytes(), &[id]).unwrap();
-                    appended.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        let reader = reader(&spool, id);
-        let mut last = [None; 8];
-        let mut seen = 0;
-        while seen < 400 {
-            let entries = reader.read(64, 10_000).unwrap();
-            for entry in &entries {
-                let text = str::from_utf8(&entry.payload).unwrap();
-                let (thread, number) = text.split_once(' ').unwrap();
-                let number: usize = number.parse().unwrap();
-                let before = last[thread.parse::<usize>().unwrap()].replace(number);
-                assert_eq!(before.map_or(0, |before| before + 1), number);
-            }
-            seen += reader.ack(&entries.iter().map(|entry| entry.seq).collect::<Vec<_>>());
-            std::thread::yield_now();
-        }
-    });
-    assert_eq!(appended.into_inner(), 400);
-    assert_eq!(stats(&spool, id).waiting.events, 0);
-    assert!(spool.sync(Duration::from_secs(5)));
 }

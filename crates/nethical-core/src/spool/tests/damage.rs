@@ -81,7 +81,7 @@ fn options() -> Options {
 }
 
 fn open(sim: &Sim) -> Spool {
-    Spool::open_manual(Arc::new(sim.clone()), Path::new(DIR), options()).unwrap().0
+    Spool::open_manual(Arc::new(sim.clone()), Path::new(DIR), options(), false).unwrap().0
 }
 
 fn files(sim: &Sim, dir: &str) -> Vec<PathBuf> {

@@ -2,5 +2,8 @@
 
 mod cases;
 mod damage;
+mod handover;
 mod model;
 mod sim;
+pub(crate) mod slow;
+mod threads;

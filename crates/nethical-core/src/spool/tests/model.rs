@@ -29,6 +29,8 @@ enum Act {
         to: u8,
     },
     Turn,
+    /// What waits for the disk gets on by one step.
+    Disk,
     Sync,
     Read {
         by: usize,
@@ -80,6 +82,8 @@ struct Harness {
     events: Vec<Event>,
     /// Something went wrong on purpose since the last start, so a kill may cost what was only written.
     disturbed: bool,
+    /// Fsyncs and removals happen while the writer goes on.
+    later: bool,
 }
 
 fn payload(event: usize, size: usize) -> Vec<u8> {
@@ -97,7 +101,7 @@ fn event_of(entry: &Entry) -> usize {
 }
 
 impl Harness {
-    fn new(seed: u64, durability: Durability) -> Self {
+    fn new(seed: u64, durability: Durability, later: bool) -> Self {
         let options = Options {
             durability,
             interval: Duration::ZERO,
@@ -117,6 +121,7 @@ impl Harness {
             last: Vec::new(),
             events: Vec::new(),
             disturbed: false,
+            later: later && durability != Durability::Every,
         };
         assert!(harness.open());
         harness
@@ -125,7 +130,8 @@ impl Harness {
     /// Opens the spool and its readers; false when a planned crash got in the way.
     fn open(&mut self) -> bool {
         let storage = Arc::new(self.sim.clone());
-        let Ok((spool, _)) = Spool::open_manual(storage, Path::new(DIR), self.options.clone()) else {
+        let opened = Spool::open_manual(storage, Path::new(DIR), self.options.clone(), self.later);
+        let Ok((spool, _)) = opened else {
             return self.excused();
         };
         self.ids.clear();
@@ -153,6 +159,7 @@ impl Harness {
         match act {
             Act::Append { size, to } => self.append(*size, *to),
             Act::Turn => self.turn(),
+            Act::Disk => drop(self.spool().work_on_the_side()),
             Act::Sync => self.sync(),
             Act::Read { by, count } => drop(self.read(*by, *count)),
             Act::Ack { by, step, back } => self.ack(*by, *step, *back),
@@ -320,6 +327,8 @@ impl Harness {
             }
         }
         self.turn();
+        while self.spool().work_on_the_side() {}
+        self.turn();
         for destination in self.spool().stats().destinations {
             assert_eq!(destination.waiting.events, 0, "{destination:?}");
             assert_eq!(destination.rejected.events, 0, "{destination:?}");
@@ -334,6 +343,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         12 => (0..300usize, 1..8u8).prop_map(|(size, to)| Act::Append { size, to }),
         4 => Just(Act::Turn),
+        4 => Just(Act::Disk),
         3 => Just(Act::Sync),
         6 => (by.clone(), 1..9usize).prop_map(|(by, count)| Act::Read { by, count }),
         6 => (by.clone(), 1..4usize, any::<bool>()).prop_map(|(by, step, back)| Act::Ack { by, step, back }),
@@ -352,8 +362,8 @@ fn durability() -> impl Strategy<Value = Durability> {
     prop_oneof![Just(Durability::None), Just(Durability::Interval), Just(Durability::Every)]
 }
 
-fn run(seed: u64, durability: Durability, acts: &[Act], last: Crash) {
-    let mut harness = Harness::new(seed, durability);
+fn run(seed: u64, durability: Durability, later: bool, acts: &[Act], last: Crash) {
+    let mut harness = Harness::new(seed, durability, later);
     for act in acts {
         harness.act(act);
         if harness.sim.has_crashed() {
@@ -378,8 +388,9 @@ proptest! {
         mode in durability(),
         acts in proptest::collection::vec(act(), 1..80),
         power: bool,
+        later: bool,
     ) {
-        run(seed, mode, &acts, if power { Crash::Power } else { Crash::Kill });
+        run(seed, mode, later, &acts, if power { Crash::Power } else { Crash::Kill });
     }
 }
 
@@ -391,6 +402,7 @@ fn script() -> Vec<Act> {
             acts.push(Act::Append { size: 40 * number + round, to: (round + number) as u8 % 7 + 1 });
         }
         acts.push(if round % 3 == 2 { Act::Sync } else { Act::Turn });
+        acts.extend((0..round % 4).map(|_| Act::Disk));
         for by in 0..DESTINATIONS {
             acts.push(Act::Read { by, count: 3 + by });
             acts.push(Act::Ack { by, step: 1 + (round + by) % 2, back: by == 1 });
@@ -401,8 +413,11 @@ fn script() -> Vec<Act> {
 
 #[test]
 fn survives_a_crash_at_every_single_step() {
-    for durability in [Durability::None, Durability::Interval, Durability::Every] {
-        let mut whole = Harness::new(1, durability);
+    let modes = [Durability::None, Durability::Interval, Durability::Every].map(|mode| (mode, false));
+    for (durability, later) in
+        modes.into_iter().chain([(Durability::None, true), (Durability::Interval, true)])
+    {
+        let mut whole = Harness::new(1, durability, later);
         let before = whole.sim.steps();
         script().iter().for_each(|act| whole.act(act));
         let steps = whole.sim.steps() - before;
@@ -411,7 +426,7 @@ fn survives_a_crash_at_every_single_step() {
             for crash in [Crash::Kill, Crash::Power] {
                 let mut acts = vec![Act::CrashAfter(step)];
                 acts.extend(script());
-                run(step * 31 + 7, durability, &acts, crash);
+                run(step * 31 + 7, durability, later, &acts, crash);
             }
         }
     }

@@ -47,6 +47,7 @@ struct Inode {
 #[derive(Clone, Debug)]
 enum NameChange {
     Set(PathBuf, usize),
+    Swap(PathBuf, PathBuf),
     Remove(PathBuf),
 }
 
@@ -148,6 +149,11 @@ impl World {
 fn apply_name(names: &mut BTreeMap<PathBuf, usize>, change: &NameChange) {
     match change {
         NameChange::Set(path, inode) => drop(names.insert(path.clone(), *inode)),
+        NameChange::Swap(one, other) => {
+            let (first, second) = (names[one], names[other]);
+            names.insert(one.clone(), second);
+            names.insert(other.clone(), first);
+        }
         NameChange::Remove(path) => drop(names.remove(path)),
     }
 }
@@ -281,6 +287,18 @@ impl Storage for Sim {
         apply_name(&mut world.names, &NameChange::Remove(from.to_owned()));
         world.change_name(NameChange::Set(to.to_owned(), inode));
         world.name_changes.push(NameChange::Remove(from.to_owned()));
+        Ok(())
+    }
+
+    fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        if ![one, other].iter().all(|path| world.names.contains_key(*path)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if !world.step()? {
+            return Err(gone());
+        }
+        world.change_name(NameChange::Swap(one.to_owned(), other.to_owned()));
         Ok(())
     }
 

@@ -1,14 +1,14 @@
-//! The one thread that writes: frames into segments, segments to the medium, and nothing else.
+//! The one thread that writes: frames into segments, and nothing else.
 //!
-//! A turn takes the batch that callers have filled, makes room for it, writes it, fsyncs when the mode or a
-//! ticket asks for it, and removes free segments. Invariants:
+//! A turn takes the batch that callers have filled, makes room for it, writes it, and has it fsynced when the mode
+//! or a ticket asks for it. Whatever waits for the disk is done on the side (`syncer`). Invariants:
 //!
 //! - Frames are written in the order of their sequence numbers, and a reader sees only whole ones.
-//! - The frames written since the last fsync stay in memory, up to a limit in mode `None`. After a failed
-//!   fsync the kernel may have thrown their pages away while still showing them, so the segment is
-//!   *poisoned*: cut back to what is known to be durable, never written to again, and the frames are
-//!   written once more, with their old sequence numbers, to a new segment. Where that begins the old one
-//!   ends, even if it could not be cut.
+//! - The frames that no fsync has covered stay in memory (`unsynced`), up to a limit in mode `None`. After a failed
+//!   fsync the kernel may have thrown their pages away while still showing them, so the segments they are in
+//!   are *poisoned*: cut back to what is known to be durable, never written to again, and the frames are
+//!   written once more, with their old sequence numbers, to a new segment. Where that begins the old ones
+//!   end, even if they could not be cut.
 //! - After a failed write the partial frame is cut off. If not even that works the segment is given up like
 //!   a full one; what a reader finds behind its last whole frame is no frame.
 //! - While the disk refuses, what was accepted is kept and tried again; callers meet the full policy. In
@@ -17,7 +17,9 @@
 
 mod durability;
 mod room;
+mod unsynced;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,21 +32,17 @@ use super::queue::{Batch, Order, Patience, Ticket};
 use super::segment::{self, HEADER, Header, Summary};
 use super::shared::{Shared, bump};
 use super::storage::StorageFile;
+use super::syncer::{Done, Job, Syncer};
 use super::tally::Tallies;
-use super::{Durability, Seq, now_micros, random_marker};
-
-/// Unsynced frames that are kept to be written again; at this size an fsync is due.
-const UNSYNCED: usize = 4 * 1024 * 1024;
-
-/// Bytes that are written, and shown to readers, at a time.
-const RUN: usize = 1024 * 1024;
+use super::{Durability, Seq, now_micros, random_marker, trim};
+use unsynced::{Open, Unsynced};
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
 /// The segment that grows.
 pub(super) struct Active {
-    pub(super) file: Box<dyn StorageFile>,
+    pub(super) file: Arc<dyn StorageFile>,
     pub(super) ordinal: u64,
     pub(super) marker: u32,
     pub(super) summary: Summary,
@@ -60,17 +58,14 @@ struct Retry {
 /// The state of the writer between turns.
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    syncer: Syncer,
+    /// What has been done on the side and not been looked at.
+    arrived: Vec<Done>,
     active: Option<Active>,
     next_ordinal: u64,
-    /// The batch at hand, and how much of it is written.
-    batch: Vec<u8>,
-    written: usize,
-    /// Where in the batch the frames begin that no fsync has covered.
-    synced: usize,
-    /// Earlier batches that no fsync has covered.
-    unsynced: Vec<Vec<u8>>,
-    /// Frames that no fsync has covered were let go of, as mode `None` may.
-    forgotten: bool,
+    /// Frames to be written.
+    batch: VecDeque<Vec<u8>>,
+    unsynced: Unsynced,
     /// An fsync failed while frames were forgotten: whether those are durable cannot be known.
     doubtful: bool,
     /// The highest sequence number readers have been shown.
@@ -78,32 +73,50 @@ pub(super) struct Writer {
     dirty_since: Option<Instant>,
     since: Option<Instant>,
     tickets: Vec<Arc<Ticket>>,
+    /// Who waits for the fsync that is under way, if one is.
+    flying: Option<Vec<Arc<Ticket>>>,
+    /// Fsyncs that have failed one after the other.
+    failures: u32,
     trim: bool,
+    /// Removals that have been asked for and are not done.
+    trims: usize,
+    /// One of them failed. It is tried again when something is written.
+    untrimmed: bool,
+    squeezing: bool,
     retry: Option<Retry>,
 }
 
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
+        syncer: Syncer,
         active: Option<Active>,
         next_ordinal: u64,
         published: Seq,
     ) -> Self {
+        let mut unsynced = Unsynced::default();
+        if let Some(active) = &active {
+            unsynced.begin(Open::new(Arc::clone(&active.file), active.ordinal, active.summary.end, false));
+        }
         Self {
             shared,
+            syncer,
+            arrived: Vec::new(),
             active,
             next_ordinal,
-            batch: Vec::new(),
-            written: 0,
-            synced: 0,
-            unsynced: Vec::new(),
-            forgotten: false,
+            batch: VecDeque::new(),
+            unsynced,
             doubtful: false,
             published,
             dirty_since: None,
             since: None,
             tickets: Vec::new(),
+            flying: None,
+            failures: 0,
             trim: true,
+            trims: 0,
+            untrimmed: false,
+            squeezing: false,
             retry: None,
         }
     }
@@ -122,19 +135,25 @@ impl Writer {
         let interval = self.shared.options.interval;
         let every = self.shared.options.durability == Durability::Every;
         let until = self.retry.as_ref().map(|retry| retry.at).or_else(|| self.sync_at());
-        let linger = if every { Duration::ZERO } else { interval / 4 };
+        // Most of the interval is left to the scheduler, which may have others to serve first.
+        let linger = if every { Duration::ZERO } else { interval / 10 };
         Patience { until, linger, holding: self.is_holding() }
     }
 
     /// Frames are left that could not be written.
     pub(super) fn is_holding(&self) -> bool {
-        self.written < self.batch.len()
+        !self.batch.is_empty()
+    }
+
+    /// Bytes of them.
+    fn holding(&self) -> usize {
+        self.batch.iter().map(Vec::len).sum()
     }
 
     /// When an fsync is due without anybody asking: half the interval is left to the disk.
     fn sync_at(&self) -> Option<Instant> {
         let options = &self.shared.options;
-        if options.durability == Durability::None {
+        if options.durability == Durability::None || self.flying.is_some() {
             return None;
         }
         self.dirty_since.map(|since| since + options.interval / 2)
@@ -143,14 +162,21 @@ impl Writer {
     /// One round of work; false when it was the last.
     pub(super) fn turn(&mut self, order: Order) -> bool {
         self.trim |= order.trim;
-        if let Some(batch) = order.batch {
-            self.take(batch);
-        }
+        let done = self.syncer.came_back(order.done);
+        self.arrived.extend(done);
+        order.batch.into_iter().for_each(|batch| self.take(batch));
+        let heard = self.look_at_arrived();
         self.make_room();
-        let done = self.write_and_sync(order.stop);
+        // What fails in a new segment as well is not tried again at once.
+        let done = match heard {
+            Err(error) if self.failures > 1 => Err(error),
+            _ if self.is_out_of_favour() && !order.stop => Ok(()),
+            _ => self.write_and_sync(order.stop),
+        };
         self.settle_up(done);
-        if self.trim {
-            self.trim = self.remove_free().is_err();
+        if std::mem::take(&mut self.trim) && !self.shared.log().free_front().is_empty() {
+            self.trims += 1;
+            self.give(Job::Trim);
         }
         self.shared.report(self.retry.as_ref().map(|retry| retry.reason));
         if order.stop {
@@ -161,27 +187,35 @@ impl Writer {
 
     fn take(&mut self, batch: Batch) {
         self.since = batch.since;
+        self.trim |= !batch.chunks.is_empty() && std::mem::take(&mut self.untrimmed);
         self.tickets.extend(batch.ticket);
-        self.batch = batch.bytes;
-        self.written = 0;
-        self.synced = 0;
+        self.batch = batch.chunks;
+    }
+
+    /// Fsyncs fail one after the other, and it is not time yet for the next attempt. In mode `Every` the callers
+    /// make the pauses.
+    fn is_out_of_favour(&self) -> bool {
+        let every = self.shared.options.durability == Durability::Every;
+        !every && self.failures > 1 && self.retry.as_ref().is_some_and(|retry| retry.at > Instant::now())
     }
 
     /// Tells those who wait how it went, and decides when to try again.
     fn settle_up(&mut self, done: io::Result<()>) {
-        let every = self.shared.options.durability == Durability::Every;
         match done {
             Ok(()) => {
-                self.retry = None;
-                let outcome = if self.doubtful { Err(io::ErrorKind::Other) } else { Ok(()) };
-                self.doubtful &= self.tickets.is_empty();
-                self.tickets.drain(..).for_each(|ticket| ticket.answer(outcome));
+                if self.failures == 0 {
+                    self.retry = None;
+                }
+                if !self.is_holding() && self.unsynced.is_clean() {
+                    let waiting = std::mem::take(&mut self.tickets);
+                    self.answer(&waiting);
+                }
             }
             Err(error) => {
                 self.shared.note(&error);
                 let pause = self.retry.as_ref().map_or(FIRST_RETRY, |last| (last.pause * 2).min(LAST_RETRY));
                 self.retry = Some(Retry { at: Instant::now() + pause, pause, reason: error.kind() });
-                if every {
+                if self.shared.options.durability == Durability::Every {
                     self.reject();
                     self.tickets.drain(..).for_each(|ticket| ticket.answer(Err(error.kind())));
                 }
@@ -189,45 +223,65 @@ impl Writer {
         }
     }
 
-    /// Writes the batch and makes it as durable as it is due to be. After a poisoned segment there is one
+    /// Writes the batch and has it made as durable as it is due to be. After a poisoned segment there is one
     /// more attempt at once, in a new one.
     fn write_and_sync(&mut self, stop: bool) -> io::Result<()> {
-        let poisoned = self.shared.counts.poisoned.load(Ordering::Relaxed);
-        let done = self.write_out().and_then(|()| self.sync_if_due(stop));
-        if done.is_ok() || poisoned == self.shared.counts.poisoned.load(Ordering::Relaxed) {
+        let epoch = self.unsynced.epoch();
+        let done = self.attempt(stop);
+        if done.is_ok() || epoch == self.unsynced.epoch() {
             return done;
         }
-        self.write_out().and_then(|()| self.sync_if_due(stop))
+        self.attempt(stop)
     }
 
-    /// Writes what is left of the batch, then puts it with the unsynced ones.
-    fn write_out(&mut self) -> io::Result<()> {
-        while self.is_holding() {
-            match self.write_run() {
-                Err(error) if room::is_full(&error) && self.sacrifice() => {}
-                result => result?,
+    fn attempt(&mut self, stop: bool) -> io::Result<()> {
+        self.write_out()?;
+        self.sync_if_due(stop);
+        self.look_at_arrived()?;
+        while stop && !self.unsynced.is_clean() {
+            let done = self.syncer.wait();
+            if done.is_empty() {
+                // Nothing is under way, so what is left began while the last fsync was.
+                self.sync_if_due(stop);
             }
+            self.arrived.extend(done);
+            self.look_at_arrived()?;
         }
-        let mut bytes = std::mem::take(&mut self.batch);
-        let rest = if self.synced == 0 { std::mem::take(&mut bytes) } else { bytes.split_off(self.synced) };
-        if !rest.is_empty() {
-            self.unsynced.push(rest);
-        }
-        self.shared.queue.recycle(bytes);
-        (self.written, self.synced) = (0, 0);
         Ok(())
     }
 
-    /// Writes as many frames as fit the segment, at most about [`RUN`] bytes, and shows them to readers.
-    fn write_run(&mut self) -> io::Result<()> {
-        let Some(length) = self.batch.get(self.written..).and_then(Frame::unchecked).map(|f| f.length) else {
-            self.written = self.batch.len();
-            return Ok(());
-        };
-        self.make_active(length as u64)?;
+    /// Writes what is left of the batch.
+    fn write_out(&mut self) -> io::Result<()> {
+        while let Some(mut chunk) = self.batch.pop_front() {
+            self.keep_pace()?;
+            let mut written = 0;
+            let result = loop {
+                match self.write_run(&mut chunk, written) {
+                    Ok(0) => break Ok(()),
+                    Ok(length) => written += length,
+                    Err(error) if trim::is_full(&error) && self.sacrifice_now() => {}
+                    Err(error) => break Err(error),
+                }
+            };
+            if written < chunk.len() {
+                self.batch.push_front(chunk.split_off(written));
+            }
+            if written > 0 {
+                self.unsynced.keep(chunk);
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Writes as many of the frames from `from` on as fit the segment, and shows them to readers. Says how many
+    /// bytes they are.
+    fn write_run(&mut self, chunk: &mut [u8], from: usize) -> io::Result<usize> {
+        let run = chunk.get_mut(from..).unwrap_or_default();
+        let Some(first) = Frame::unchecked(run) else { return Ok(0) };
+        self.make_active(first.seq, first.length as u64)?;
         let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotFound.into()) };
-        let limit = (self.shared.options.segment_bytes.saturating_sub(active.summary.end) as usize).min(RUN);
-        let run = self.batch.get_mut(self.written..).unwrap_or_default();
+        let limit = self.shared.options.segment_bytes.saturating_sub(active.summary.end) as usize;
         let length = place_frames(run, active, limit);
         let run = run.get(..length).unwrap_or_default();
         if let Err(error) = active.file.write_all_at(run, active.summary.end) {
@@ -236,15 +290,13 @@ impl Writer {
         }
         bump(&self.shared.counts.written_bytes, length as u64);
         self.dirty_since.get_or_insert(self.since.unwrap_or_else(Instant::now));
-        self.publish(self.written..self.written + length);
-        self.written += length;
-        Ok(())
+        self.publish(run);
+        Ok(length)
     }
 
     /// Lets readers see frames that have been written.
-    fn publish(&mut self, run: std::ops::Range<usize>) {
+    fn publish(&mut self, run: &[u8]) {
         let Some(active) = &mut self.active else { return };
-        let run = self.batch.get(run).unwrap_or_default();
         let mut fresh = Tallies::default();
         let mut again = Vec::new();
         for frame in frame::walk(run) {
@@ -256,6 +308,7 @@ impl Writer {
                 again.push(frame);
             }
         }
+        self.unsynced.grow(active.summary.end);
         active.summary.tallies.add(&fresh);
         self.published = self.published.max(active.summary.last);
         self.shared.readmit(active.ordinal, &again);
@@ -270,33 +323,33 @@ impl Writer {
         bump(&self.shared.counts.write_errors, 1);
         let cut = self.active.as_ref().map(|active| active.file.truncate(active.summary.end));
         if let Some(Err(_)) = cut {
-            let _ = self.seal(false);
+            self.seal(false);
         }
     }
 
     /// Makes sure that there is a segment with room for a frame.
-    fn make_active(&mut self, length: u64) -> io::Result<()> {
+    fn make_active(&mut self, first: Seq, length: u64) -> io::Result<()> {
         let limit = self.shared.options.segment_bytes;
         let full = |active: &Active| active.summary.frames > 0 && active.summary.end + length > limit;
         if self.active.as_ref().is_some_and(full) {
-            self.seal(true)?;
+            self.seal(true);
         }
         if self.active.is_none() {
-            self.active = Some(self.create()?);
+            let active = self.create(first)?;
+            self.unsynced.begin(Open::new(Arc::clone(&active.file), active.ordinal, HEADER, true));
+            self.active = Some(active);
             self.next_ordinal += 1;
         }
         Ok(())
     }
 
-    fn create(&self) -> io::Result<Active> {
+    fn create(&self, first: Seq) -> io::Result<Active> {
         let shared = &self.shared;
         let path = segment::path(&shared.dir, self.next_ordinal);
-        let first = self.batch.get(self.written..).and_then(Frame::unchecked).map_or(Seq(0), |f| f.seq);
         let header =
             Header { marker: random_marker(), ordinal: self.next_ordinal, first, created: now_micros() };
-        let file = shared.storage.create(&path)?;
-        let made = file.write_all_at(&header.encode(), 0).and_then(|()| shared.storage.sync_dir(&shared.dir));
-        if let Err(error) = made {
+        let file: Arc<dyn StorageFile> = shared.storage.create(&path)?.into();
+        if let Err(error) = file.write_all_at(&header.encode(), 0) {
             let _ = shared.storage.unlink(&path);
             return Err(error);
         }
@@ -306,11 +359,18 @@ impl Writer {
             end: HEADER,
             size: HEADER,
             sealed: false,
+            durable: false,
             generation: 0,
             remaining: Tallies::default(),
         };
         shared.log().insert(self.next_ordinal, segment);
         Ok(Active { file, ordinal: self.next_ordinal, marker: header.marker, summary: Summary::empty() })
+    }
+
+    /// Does one thing that waits for the disk.
+    #[cfg(test)]
+    pub(super) fn work_on_the_side(&mut self) -> bool {
+        self.syncer.run_later()
     }
 
     /// Leaves everything durable. A small segment stays open for the next start to go on with.
@@ -324,13 +384,15 @@ impl Writer {
         }
         let large = self.shared.options.segment_bytes / 2;
         if self.active.as_ref().is_some_and(|active| active.summary.end > large) {
-            let _ = self.seal(true);
+            self.seal(true);
+            let done = self.attempt(true);
+            self.settle_up(done);
         }
         for destination in self.shared.destinations().iter() {
             let _ = destination.persist_durably();
             destination.wake();
         }
-        let complete = !self.is_holding() && self.dirty_since.is_none();
+        let complete = !self.is_holding() && self.unsynced.is_clean();
         self.shared.complete.store(complete, Ordering::Release);
     }
 }
@@ -341,7 +403,7 @@ impl Drop for Writer {
         self.shared.queue.close();
         let left = self.shared.queue.take(&Patience { until: None, linger: Duration::ZERO, holding: false });
         let ticket = left.batch.and_then(|batch| batch.ticket);
-        let tickets = self.tickets.drain(..).chain(ticket);
+        let tickets = self.tickets.drain(..).chain(ticket).chain(self.flying.take().into_iter().flatten());
         tickets.for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
     }
 }

@@ -1,17 +1,18 @@
 //! Keeping the files inside their budget, and each destination inside its own.
 
-use std::io;
 use std::sync::Arc;
 
 use super::Writer;
-use crate::spool::{Full, segment, squeeze};
+use crate::spool::syncer::{Done, Job};
+use crate::spool::{Full, squeeze};
 
 impl Writer {
-    /// Keeps the files inside the budget and each destination inside its own.
+    /// Keeps the files inside the budget and each destination inside its own. Segments in which nothing waits any
+    /// more do not count, though it takes a moment until they are gone.
     pub(super) fn make_room(&mut self) {
         let shared = Arc::clone(&self.shared);
         let options = &shared.options;
-        let coming = (self.batch.len() - self.written) as u64;
+        let coming = self.holding() as u64;
         if matches!(options.full, Full::DropOldest) {
             for destination in shared.destinations().iter() {
                 while destination.counters.waiting().bytes > options.destination_bytes
@@ -21,24 +22,46 @@ impl Writer {
                 }
             }
         }
-        while shared.log().size() + coming > options.max_bytes {
-            let freed = self.remove_free().unwrap_or(0) > 0 || self.squeeze();
-            if !freed && !self.sacrifice() {
-                break;
-            }
+        let wanted = || shared.log().wanted_size() + coming;
+        while wanted() > options.max_bytes && (self.squeeze_now() || self.sacrifice()) {}
+        // The disk may lag behind by a segment, not by any number of them.
+        let size = || shared.log().size() + coming;
+        while size() > options.max_bytes + options.segment_bytes && self.trim_now() > 0 {}
+        if wanted() > options.max_bytes / 8 * 7 {
+            self.squeeze_ahead();
         }
-        let over = shared.log().size() + coming > options.max_bytes;
-        shared.mark_laggards(over);
+        shared.mark_laggards(wanted() > options.max_bytes);
     }
 
-    /// Makes a segment smaller that little waits in; false when there is none, or it did not work.
-    fn squeeze(&self) -> bool {
-        let Some(ordinal) = squeeze::candidate(&self.shared) else { return false };
-        let done = squeeze::rewrite(&self.shared, ordinal);
-        if let Err(error) = &done {
-            self.shared.note(error);
+    /// Makes a segment smaller on the side while there is still room.
+    fn squeeze_ahead(&mut self) {
+        if !self.squeezing && squeeze::candidate(&self.shared).is_some() {
+            self.squeezing = true;
+            self.give(Job::Squeeze);
         }
-        done.is_ok()
+    }
+
+    /// The same, and waits for it; false when there is none, or it did not work.
+    fn squeeze_now(&mut self) -> bool {
+        self.squeeze_ahead();
+        let squeezed = |done: &Done| match done {
+            Done::Squeezed(worked) => Some(*worked),
+            _ => None,
+        };
+        std::mem::take(&mut self.squeezing) && self.wait_for(squeezed).unwrap_or(false)
+    }
+
+    /// Removes what is free, and waits for it; says how many segments went.
+    fn trim_now(&mut self) -> usize {
+        let before = self.shared.log().len();
+        self.give(Job::Trim);
+        self.trims += 1;
+        // An earlier one may have been under way.
+        while self.trims > 0 && self.wait_for(|done| matches!(done, Done::Trimmed(_)).then_some(())).is_some()
+        {
+            self.trims -= 1;
+        }
+        before.saturating_sub(self.shared.log().len())
     }
 
     /// Drops the oldest segment whatever waits in it; false when there is none to drop.
@@ -50,36 +73,13 @@ impl Writer {
         for destination in self.shared.destinations().iter() {
             self.shared.drop_waiting(destination, ordinal);
         }
-        self.remove_free().is_ok_and(|count| count > 0)
+        self.trim = true;
+        true
     }
 
-    /// Unlinks the free segments at the front; says how many.
-    pub(super) fn remove_free(&self) -> io::Result<usize> {
-        let shared = &self.shared;
-        let free = shared.log().free_front();
-        if free.is_empty() {
-            return Ok(0);
-        }
-        for destination in shared.destinations().iter() {
-            match destination.persist_durably() {
-                // Where there is no space left, making some comes first: a position that is behind the log
-                // is mended at the next start.
-                Err(error) if !is_full(&error) => return Err(error),
-                _ => {}
-            }
-        }
-        for ordinal in &free {
-            match shared.storage.unlink(&segment::path(&shared.dir, *ordinal)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => shared.log().remove(*ordinal),
-            }
-        }
-        shared.storage.sync_dir(&shared.dir)?;
-        Ok(free.len())
+    /// The same for a disk that is full: the space is there when this returns.
+    pub(super) fn sacrifice_now(&mut self) -> bool {
+        let dropped = self.sacrifice();
+        dropped && self.trim_now() > 0
     }
-}
-
-/// Whether it is space that is missing.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -36,21 +36,38 @@ pub(crate) fn region(configured: Option<&str>, environment: &Environment, profil
     found.filter(|region| is_region(region)).unwrap_or_else(|| USUAL.to_owned())
 }
 
-/// What a service is called.
+/// A service, as AWS calls it in different places.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ServiceName<'a> {
-    /// In the names of its hosts: `api.sagemaker`.
-    pub(crate) host: &'static str,
-    /// In signatures: `sagemaker`.
-    pub(crate) signing: &'static str,
-    /// At the end of `AWS_ENDPOINT_URL_`: `SAGEMAKER`.
-    pub(crate) variable: &'a str,
+pub(crate) struct ServiceName {
+    /// Before the region in the name of its host: `logs`.
+    host: &'static str,
+    /// In signatures.
+    signing: &'static str,
+    /// After `AWS_ENDPOINT_URL_`: its id, and what people take for it.
+    variables: &'static [&'static str],
 }
+
+/// CloudWatch Logs.
+pub(crate) const LOGS: ServiceName =
+    ServiceName { host: "logs", signing: "logs", variables: &["CLOUDWATCH_LOGS", "LOGS"] };
+/// The Security Token Service.
+pub(crate) const STS: ServiceName = ServiceName { host: "sts", signing: "sts", variables: &["STS"] };
+/// SageMaker: what creates and describes.
+pub(crate) const SAGEMAKER: ServiceName =
+    ServiceName { host: "api.sagemaker", signing: "sagemaker", variables: &["SAGEMAKER"] };
+/// SageMaker Metrics.
+pub(crate) const SAGEMAKER_METRICS: ServiceName =
+    ServiceName { host: "metrics.sagemaker", signing: "sagemaker", variables: &["SAGEMAKER_METRICS"] };
+/// CloudWatch: metrics.
+pub(crate) const CLOUDWATCH: ServiceName =
+    ServiceName { host: "monitoring", signing: "monitoring", variables: &["CLOUDWATCH"] };
+/// The Simple Storage Service.
+pub(crate) const S3: ServiceName = ServiceName { host: "s3", signing: "s3", variables: &["S3"] };
 
 /// Where a service is.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    service: &'static str,
+    service: ServiceName,
     region: String,
     url: String,
     /// Whether somebody named the address, rather than the region.
@@ -58,37 +75,24 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of `service` (`logs`) in a region: at `configured`, else `AWS_ENDPOINT_URL_<SERVICE>`,
-    /// else `AWS_ENDPOINT_URL`, else where the region has it.
+    /// The endpoint of a service in a region: at `configured`, else `AWS_ENDPOINT_URL_<SERVICE>`, else
+    /// `AWS_ENDPOINT_URL`, else where the region has it.
     pub(crate) fn new(
-        service: &'static str,
+        service: ServiceName,
         region: &str,
         configured: Option<&str>,
         environment: &Environment,
     ) -> Self {
-        let variable = service.to_uppercase();
-        Self::of(
-            ServiceName { host: service, signing: service, variable: &variable },
-            region,
-            configured,
-            environment,
-        )
-    }
-
-    /// The same for a service that is not called the same everywhere.
-    pub(crate) fn of(
-        name: ServiceName<'_>,
-        region: &str,
-        configured: Option<&str>,
-        environment: &Environment,
-    ) -> Self {
-        let ServiceName { host, signing, variable } = name;
-        let own = || environment.var(&format!("AWS_ENDPOINT_URL_{variable}"));
+        let own = || {
+            let mut names = service.variables.iter();
+            names.find_map(|name| environment.var(&format!("AWS_ENDPOINT_URL_{name}")))
+        };
         let custom =
             configured.map(str::to_owned).or_else(own).or_else(|| environment.var("AWS_ENDPOINT_URL"));
-        let url = custom.clone().unwrap_or_else(|| format!("https://{host}.{region}.{}", suffix(region)));
+        let url =
+            custom.clone().unwrap_or_else(|| format!("https://{}.{region}.{}", service.host, suffix(region)));
         let url = format!("{}/", url.trim_end_matches('/'));
-        Self { service: signing, region: region.to_owned(), url, custom: custom.is_some() }
+        Self { service, region: region.to_owned(), url, custom: custom.is_some() }
     }
 
     /// The address of a bucket, at the endpoint of S3: a host of its own where that can be.
@@ -102,7 +106,7 @@ impl Endpoint {
 
     /// What signatures call the service.
     pub(crate) const fn signing_name(&self) -> &'static str {
-        self.service
+        self.service.signing
     }
 
     pub(crate) fn region(&self) -> &str {

@@ -22,10 +22,15 @@ use jiff::Timestamp;
 use nethical_core::delivery::{Error, runtime};
 
 pub(crate) use self::credentials::Provider;
-pub(crate) use self::endpoint::{Endpoint, ServiceName, is_region, region};
+pub(crate) use self::endpoint::{
+    CLOUDWATCH, Endpoint, LOGS, S3, SAGEMAKER, SAGEMAKER_METRICS, STS, ServiceName, is_region, region,
+};
 pub(crate) use self::environment::Environment;
 pub(crate) use self::errors::{Answer, Context, Fault, element};
-use self::sign::{Clock, Signing};
+use self::sign::Clock;
+#[cfg(test)]
+pub(crate) use self::sign::sign_at;
+pub(crate) use self::sign::{Signing, sign_now};
 use crate::support::http::{Client, Request, Response};
 
 /// Keys for AWS that a program has at hand.

@@ -24,6 +24,16 @@ pub(crate) struct Signing<'a> {
     pub(crate) with_digest: bool,
 }
 
+/// The headers that sign a request of now.
+pub(crate) fn sign_now(
+    signing: &Signing<'_>,
+    headers: &[(String, String)],
+    body: &[u8],
+    credentials: Credentials,
+) -> Result<Vec<(String, String)>, Error> {
+    sign_at(signing, headers, body, credentials, SystemTime::now())
+}
+
 /// The headers that sign a request.
 pub(crate) fn sign_at(
     signing: &Signing<'_>,

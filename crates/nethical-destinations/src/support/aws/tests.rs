@@ -78,7 +78,7 @@ fn the_clock_of_the_server_is_taken_over_once() {
 fn signatures_are_those_of_botocore() {
     // What botocore 1.43.11 makes of the same request.
     let environment = Environment::from([]);
-    let endpoint = Endpoint::new("logs", "us-east-1", None, &environment);
+    let endpoint = Endpoint::new(LOGS, "us-east-1", None, &environment);
     let credentials = Credentials::new(
         "AKIDEXAMPLE",
         "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
@@ -110,7 +110,7 @@ const SIGNED_BY_BOTOCORE: &str = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/201508
 fn endpoints_follow_the_region_and_the_environment() {
     let none = Environment::from([]);
     let url = |region, configured, environment: &Environment| {
-        Endpoint::new("logs", region, configured, environment).url().to_owned()
+        Endpoint::new(LOGS, region, configured, environment).url().to_owned()
     };
     assert_eq!(url("eu-west-1", None, &none), "https://logs.eu-west-1.amazonaws.com/");
     assert_eq!(url("cn-north-1", None, &none), "https://logs.cn-north-1.amazonaws.com.cn/");
@@ -119,6 +119,8 @@ fn endpoints_follow_the_region_and_the_environment() {
     let both = Environment::from([("AWS_ENDPOINT_URL", "http://a"), ("AWS_ENDPOINT_URL_LOGS", "http://b/")]);
     assert_eq!(url("us-east-1", None, &both), "http://b/");
     assert_eq!(url("us-east-1", Some("http://c"), &both), "http://c/");
+    let id = Environment::from([("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://d")]);
+    assert_eq!(url("us-east-1", None, &id), "http://d/");
 }
 
 #[test]
@@ -134,19 +136,22 @@ fn the_region_is_that_of_the_nearest_word() {
 fn an_unknown_region_is_told_from_a_network_that_is_down() {
     let failure = crate::support::http::Failure::at(crate::support::http::Phase::Lookup);
     let none = Environment::from([]);
-    let error = Endpoint::new("logs", "us-esat-1", None, &none).failure(&failure);
+    let error = Endpoint::new(LOGS, "us-esat-1", None, &none).failure(&failure);
     assert_eq!((error.kind(), error.code()), (Kind::Config, "aws.unknown_region"));
     assert_eq!(error.hint(), Some("did you mean `us-east-1`?"));
-    let error = Endpoint::new("logs", "us-east-1", None, &none).failure(&failure);
+    let error = Endpoint::new(LOGS, "us-east-1", None, &none).failure(&failure);
     assert_eq!((error.kind(), error.code()), (Kind::Unavailable, "aws.lookup"));
-    let error = Endpoint::new("logs", "us-esat-1", Some("https://proxy.corp"), &none).failure(&failure);
+    let error = Endpoint::new(LOGS, "us-esat-1", Some("https://proxy.corp"), &none).failure(&failure);
     assert_eq!(error.code(), "aws.lookup");
 }
 
 #[test]
 fn an_expired_token_is_replaced_by_what_the_profile_says_now() {
     let fake = nethical_receivers::cloudwatch::CloudWatch::start().unwrap();
-    fake.behave(|behaviour| _ = behaviour.expired_tokens.insert("old".to_owned()));
+    fake.behave(|behaviour| {
+        behaviour.access.expired_tokens.insert("old".to_owned());
+        behaviour.access.keys.insert("A".to_owned(), "S".to_owned());
+    });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credentials");
     let write = |token: &str| {
@@ -156,7 +161,7 @@ fn an_expired_token_is_replaced_by_what_the_profile_says_now() {
     let environment = Environment::from([("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap())]);
     let http = Client::new(crate::support::http::Deadlines::default()).unwrap();
     let provider = Provider::found(environment.clone(), None, "us-east-1".to_owned(), http.clone());
-    let endpoint = Endpoint::new("logs", "us-east-1", Some(&fake.url()), &environment);
+    let endpoint = Endpoint::new(LOGS, "us-east-1", Some(&fake.url()), &environment);
     let service = Service::new(http, Arc::new(provider), endpoint);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let create = || {

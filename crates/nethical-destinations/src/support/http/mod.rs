@@ -5,6 +5,8 @@
 //! no more of an answer read than a person would.
 
 mod failure;
+mod tls;
+mod upload;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use nethical_core::delivery::{Error, Kind};
 use reqwest::redirect::Policy;
 
 pub(crate) use self::failure::{Failure, Phase};
+pub(crate) use self::tls::TlsSwitches;
 
 /// Bytes of an answer that are read. What comes after them is left on the line.
 pub(crate) const MAX_ANSWER: usize = 64 * 1024;
@@ -100,7 +103,8 @@ impl Default for Deadlines {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     inner: reqwest::Client,
-    how: How,
+    how: Box<How>,
+    max_answer: usize,
 }
 
 /// How a client is built.
@@ -115,8 +119,8 @@ struct How {
     idle: Option<usize>,
     /// The only addresses of a host.
     pinned: Option<(String, Vec<SocketAddr>)>,
-    /// Bytes of an answer that are read, instead of [`MAX_ANSWER`].
-    max_answer: Option<usize>,
+    /// TLS as an operator says.
+    tls: Option<tls::Tls>,
 }
 
 impl Client {
@@ -148,7 +152,8 @@ impl Client {
     /// If TLS cannot be set up.
     pub(crate) fn pinned(&self, host: &str, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let pinned = Some((host.to_owned(), addresses.to_vec()));
-        Self::build(How { pinned, no_proxy: true, ..self.how.clone() })
+        let client = Self::build(How { pinned, no_proxy: true, ..(*self.how).clone() })?;
+        Ok(client.reading(self.max_answer))
     }
 
     fn build(how: How) -> Result<Self, Error> {
@@ -158,13 +163,13 @@ impl Client {
             Error::new(Kind::Config, "http.no_client", format!("cannot set up HTTPS: {cause}"))
                 .with_hint("see `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy settings in the environment")
         })?;
-        Ok(Self { inner, how })
+        Ok(Self { inner, how: Box::new(how), max_answer: MAX_ANSWER })
     }
 
     /// The same, reading up to this many bytes of an answer.
     #[must_use]
-    pub(crate) const fn reading(mut self, max_answer: usize) -> Self {
-        self.how.max_answer = Some(max_answer);
+    pub(crate) fn reading(mut self, max_answer: usize) -> Self {
+        self.max_answer = max_answer;
         self
     }
 
@@ -180,20 +185,24 @@ impl Client {
     async fn exchange(&self, request: Request) -> Result<Response, Failure> {
         let sent = self.inner.execute(self.prepare(request)?);
         let answer = tokio::time::timeout(self.how.deadlines.first_byte, sent).await;
-        let mut answer = answer
+        let answer = answer
             .map_err(|_| Failure::late(Phase::Head, self.how.deadlines.first_byte))?
             .map_err(|error| Failure::new(error, Phase::Head))?;
+        self.read(answer).await
+    }
+
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Response, Failure> {
         let status = answer.status().as_u16();
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers =
             answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-        let (mut body, most) = (Vec::new(), self.how.max_answer.unwrap_or(MAX_ANSWER));
-        while body.len() < most
+        let mut body = Vec::new();
+        while body.len() < self.max_answer
             && let Some(piece) = answer.chunk().await.map_err(|error| Failure::new(error, Phase::Body))?
         {
             body.extend_from_slice(&piece);
         }
-        body.truncate(most);
+        body.truncate(self.max_answer);
         Ok(Response { status, headers, body: body.into() })
     }
 
@@ -215,6 +224,9 @@ fn builder(how: &How) -> reqwest::ClientBuilder {
     }
     if let Some((host, addresses)) = &how.pinned {
         builder = builder.resolve_to_addrs(host, addresses);
+    }
+    if let Some(tls) = &how.tls {
+        builder = tls.apply(builder);
     }
     builder
         .user_agent(how.user_agent.as_deref().unwrap_or(NAME))

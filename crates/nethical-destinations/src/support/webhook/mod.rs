@@ -2,14 +2,22 @@
 //! one exchange within its deadlines, and what failures mean.
 
 mod errors;
+mod options;
 mod poster;
+mod readable;
 mod secret;
 pub mod signature;
+mod single;
+mod text;
 mod url;
 
 pub(crate) use self::errors::{Code, Context, said};
+pub(crate) use self::options::{defaults, options};
 pub(crate) use self::poster::{Common, Exchange, Poster};
+pub(crate) use self::readable::Readable;
 pub use self::secret::{Headers, SecretText};
+pub(crate) use self::single::{Service, Single};
+pub(crate) use self::text::{cut, cut_as, units};
 pub use self::url::WebhookUrl;
 
 use serde::{Deserialize, Deserializer, de};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nethical_core::delivery::{Answer, Error, Policy, Profile};
+use nethical_core::delivery::{Answer, Error, Policy, Profile, ReceiptKind};
 
 use super::errors::{Context, sort_failure};
 use super::{Seconds, WebhookUrl};
@@ -15,6 +15,8 @@ const EXCERPT: usize = 4 * 1024;
 /// What every destination of this kind has as options.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Common<'a> {
+    /// The name of the option that is the address.
+    pub(crate) address: &'static str,
     pub(crate) url: &'a WebhookUrl,
     pub(crate) timeout: Seconds,
     pub(crate) max_retries: u32,
@@ -22,6 +24,7 @@ pub(crate) struct Common<'a> {
     pub(crate) backoff_factor: f64,
     pub(crate) total_timeout: Seconds,
     pub(crate) user_agent: Option<&'a str>,
+    pub(crate) dry_run: bool,
     pub(crate) ssrf_guard: bool,
     pub(crate) ssrf_allow: &'a [ipnet::IpNet],
 }
@@ -41,6 +44,8 @@ impl Common<'_> {
     pub(crate) fn profile(&self) -> Profile {
         Profile {
             max_events: 1,
+            // Nobody confirms what was not sent.
+            receipt: if self.dry_run { ReceiptKind::Sent } else { ReceiptKind::Confirmed },
             repeat_safe: true,
             retry: self.policy().schedule(),
             policy: self.policy(),
@@ -63,7 +68,10 @@ impl Common<'_> {
             return Some(("user_agent", "no header can have this value"));
         }
         if self.ssrf_guard && Guard::new(self.ssrf_allow).check_url(self.url.reveal()).is_err() {
-            return Some(("url", "the guard against requests to this network lets nothing to this address"));
+            return Some((
+                self.address,
+                "the guard against requests to this network lets nothing to this address",
+            ));
         }
         None
     }
@@ -76,6 +84,7 @@ pub(crate) struct Poster {
     shown: String,
     client: Client,
     guard: Option<Guard>,
+    dry_run: bool,
 }
 
 /// An answer, and what of it goes on record.
@@ -97,7 +106,13 @@ impl Poster {
         let guard = options.ssrf_guard.then(|| Guard::new(options.ssrf_allow));
         let client = Client::for_webhooks(deadlines, options.user_agent, guard.is_some())?;
         let url = options.url.clone();
-        Ok(Self { kind, shown: url.to_string(), url, client, guard })
+        Ok(Self { kind, shown: url.to_string(), url, client, guard, dry_run: options.dry_run })
+    }
+
+    /// The same, reading so many bytes of an answer.
+    #[must_use]
+    pub(crate) fn reading(self, bytes: usize) -> Self {
+        Self { client: self.client.reading(bytes), ..self }
     }
 
     /// For texts of errors.
@@ -113,6 +128,13 @@ impl Poster {
     /// The address.
     pub(crate) const fn url(&self) -> &WebhookUrl {
         &self.url
+    }
+
+    /// What goes on record of a message that is not to be sent; `None` if it is.
+    pub(crate) fn rehearse(&self, body: &[u8]) -> Option<Answer> {
+        let excerpt =
+            || format!("[dry run] {}", String::from_utf8_lossy(body.get(..EXCERPT).unwrap_or(body)));
+        self.dry_run.then(|| Answer { excerpt: excerpt(), ..Answer::default() })
     }
 
     /// Post to the address.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
-pub(super) fn read(words: Vec<&OsString>) -> Result<Metadata, Failure> {
+pub(crate) fn read(words: Vec<&OsString>) -> Result<Metadata, Failure> {
     let mut metadata = Metadata::new();
     for word in words {
         let word = word.to_string_lossy();

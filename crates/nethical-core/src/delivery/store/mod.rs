@@ -3,8 +3,9 @@
 //! A process has one store for each home and durability that its destinations ask for, and usually one. Its
 //! spool is a directory that nobody else owns: one in which an ended process left nothing waiting, else a new
 //! one. When a destination is opened, and every few seconds, it looks for directories whose process has ended,
-//! and adopts those in which something waits for a destination that is open here. An adopted one is let go
-//! when nothing in it is left for us. What waits for others is never held by us.
+//! and adopts those in which something waits for a destination that is open here (`adoption`).
+
+mod adoption;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -19,10 +20,11 @@ use sha2::{Digest, Sha256};
 use crate::delivery::backlog::Backlog;
 use crate::delivery::spooled::Spooled;
 use crate::delivery::status::{self, DestinationReport, Status};
-use crate::delivery::{Error, Ledger, runtime};
+use crate::delivery::{Error, runtime};
 use crate::fork::PerProcess;
 use crate::spool::storage::Disk;
-use crate::spool::{DestinationId, DestinationStats, Directory, Home, Options, Spool, SpoolError, inspect};
+use crate::spool::{DestinationStats, Directory, HandedOver, Home, Options, Spool, SpoolError, inspect};
+use adoption::Adopted;
 
 /// How often it is written down what the destinations do.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
@@ -32,12 +34,6 @@ const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Directories of ended processes are looked for every so many times.
 const ADOPTION_PAUSES: u64 = 5;
-
-/// What a disk gets to take the last positions of a spool that is let go.
-const LETTING_GO: Duration = Duration::from_secs(1);
-
-/// When directories with nothing for us are looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The disk side of one home in this process.
 pub(crate) struct Store {
@@ -54,6 +50,9 @@ pub(crate) struct Store {
     looked_at: Mutex<(Instant, HashSet<PathBuf>)>,
     /// Held by whoever adopts: a directory in the hands of one would not be seen by another.
     adopting: Mutex<()>,
+    /// Counts that were handed over to our spool and are in none of its notes yet; whether they are counted by
+    /// the destination that is open.
+    handing: Mutex<Vec<(HandedOver, bool)>>,
 }
 
 /// Something that can say what it is doing.
@@ -69,14 +68,6 @@ pub(crate) trait Reports: Send + Sync {
 struct Attached {
     key: String,
     backlog: Weak<Spooled>,
-}
-
-/// A directory that an ended process left.
-struct Adopted {
-    spool: Spool,
-    directory: Directory,
-    /// Which of its destinations we deliver, and as which of their sources.
-    sources: Vec<(DestinationId, Weak<Spooled>, u32)>,
 }
 
 /// The stores of this process by their homes and durabilities: a destination that asks for `Every` is not
@@ -131,6 +122,7 @@ impl Store {
             tracing::warn!(target: "nethical", "{}: {recovery}", directory.path().display());
         }
         let last = last_reports(directory.path());
+        let handing = adoption::take_in_leftovers(&spool, directory.path());
         Ok(Self {
             home,
             spool,
@@ -141,6 +133,7 @@ impl Store {
             adopted: Mutex::default(),
             looked_at: Mutex::new((Instant::now(), HashSet::new())),
             adopting: Mutex::default(),
+            handing: Mutex::new(handing),
         })
     }
 
@@ -223,8 +216,8 @@ impl Store {
     /// Write down, in a directory that we adopted, what we do not tell in our own.
     fn write_status_of(&self, one: &Adopted, last: &HashMap<String, DestinationReport>) {
         let is_attended = |other: &DestinationStats| {
-            let ours = one.sources.iter().find(|(id, ..)| *id == other.id);
-            ours.and_then(|(_, backlog, _)| backlog.upgrade()).is_some_and(|backlog| !backlog.is_finished())
+            let ours = one.sources.iter().find(|source| source.id == other.id);
+            ours.and_then(|source| source.backlog.upgrade()).is_some_and(|backlog| !backlog.is_finished())
         };
         let _ = status::write(one.directory.path(), self.unattended(&one.spool, last, is_attended));
     }
@@ -266,128 +259,11 @@ impl Store {
         let mut found =
             status::waiting_in(&self.spool, self.directory.path(), |one| !open.contains(&*one.key));
         for adopted in lock(&self.adopted).iter() {
-            let ours = |one: &DestinationStats| adopted.sources.iter().any(|(id, _, _)| *id == one.id);
+            let ours = |one: &DestinationStats| adopted.sources.iter().any(|source| source.id == one.id);
             found.extend(status::waiting_in(&adopted.spool, adopted.directory.path(), |one| !ours(one)));
         }
         found
     }
-
-    /// Let go of what is empty, and adopt what ended processes left for destinations of ours. Says from how
-    /// many directories.
-    pub(crate) fn adopt(&self) -> usize {
-        let _one_at_a_time = lock(&self.adopting);
-        self.release();
-        let open: Vec<_> = {
-            let attached = lock(&self.attached);
-            let live = |other: &Attached| Some((other.key.clone(), other.backlog.upgrade()?));
-            attached.iter().filter_map(live).filter(|(_, backlog)| backlog.is_open()).collect()
-        };
-        if open.is_empty() {
-            return 0;
-        }
-        let mut found = 0;
-        let options = self.spool.options().clone();
-        for directory in self.free_directories() {
-            let Ok((spool, _)) = Spool::open(Arc::new(Disk), directory.path(), options.clone()) else {
-                continue;
-            };
-            let sources = take_over(&spool, &open);
-            if sources.is_empty() {
-                lock(&self.looked_at).1.insert(directory.path().to_owned());
-            } else {
-                found += 1;
-            }
-            let one = Adopted { spool, directory, sources };
-            if !one.sources.is_empty() {
-                // Until it is let go, what is left in it for others is told under our name.
-                self.write_status_of(&one, &last_reports(one.directory.path()));
-            }
-            lock(&self.adopted).push(one);
-        }
-        // Those with nothing for us go at once.
-        self.release();
-        found
-    }
-
-    fn free_directories(&self) -> Vec<Directory> {
-        let mut looked_at = lock(&self.looked_at);
-        if looked_at.0.elapsed() > LOOK_AGAIN {
-            *looked_at = (Instant::now(), HashSet::new());
-        }
-        self.home.adopt_unless(|path| looked_at.1.contains(path)).unwrap_or_default()
-    }
-
-    fn release(&self) {
-        let mut adopted = lock(&self.adopted);
-        let all = std::mem::take(&mut *adopted);
-        for mut one in all {
-            one.sources.retain(|(_, backlog, number)| {
-                backlog.upgrade().is_some_and(|backlog| backlog.is_open() && !backlog.release_source(*number))
-            });
-            if one.sources.is_empty() {
-                self.let_go(one);
-            } else {
-                adopted.push(one);
-            }
-        }
-    }
-}
-
-impl Store {
-    /// Free for others, or gone if nothing waits in it for anybody. Then its counts go on in our own spool: a
-    /// kill in between counts them twice, rather than never.
-    fn let_go(&self, one: Adopted) {
-        let Adopted { spool, directory, .. } = one;
-        let destinations = spool.stats().destinations;
-        let empty = destinations.iter().all(|destination| destination.waiting.events == 0);
-        if empty {
-            destinations.iter().for_each(|left| self.inherit(&spool, left));
-        }
-        let moved = empty && self.spool.sync(LETTING_GO);
-        spool.sync(LETTING_GO);
-        spool.close();
-        drop(spool);
-        if moved {
-            let _ = directory.remove();
-        }
-    }
-
-    /// Take over the counts of a destination in a spool that is about to go.
-    fn inherit(&self, spool: &Spool, left: &DestinationStats) {
-        let Ok(reader) = spool.reader(left.id, Arc::new(|| {})) else { return };
-        let counts = Ledger::from_stored(&reader.note());
-        if counts.settled() == 0 {
-            return;
-        }
-        let attached = lock(&self.attached);
-        let mut same = attached.iter().filter(|other| *other.key == *left.key);
-        match same.find_map(|other| other.backlog.upgrade().filter(|backlog| !backlog.is_finished())) {
-            Some(backlog) => backlog.inherit(&counts),
-            // Kept for whoever opens it; a key that is not known any more has no counts either.
-            None => drop(add_counts(&self.spool, &left.key, &counts)),
-        }
-    }
-}
-
-/// Add to the counts of a destination that is not open.
-fn add_counts(spool: &Spool, key: &str, counts: &Ledger) -> Result<(), SpoolError> {
-    let reader = spool.reader(spool.destination(key)?, Arc::new(|| {}))?;
-    let mut sum = Ledger::from_stored(&reader.note());
-    sum.add(counts);
-    reader.ack_noting(&[], sum.to_stored());
-    Ok(())
-}
-
-/// Have our destinations also deliver what waits for them in this spool.
-fn take_over(spool: &Spool, open: &[(String, Arc<Spooled>)]) -> Vec<(DestinationId, Weak<Spooled>, u32)> {
-    let stats = spool.stats();
-    let waiting = stats.destinations.iter().filter(|destination| destination.waiting.events > 0);
-    let taken = waiting.filter_map(|destination| {
-        let (_, backlog) = open.iter().find(|(key, _)| **key == *destination.key)?;
-        let number = backlog.add_source(spool, destination.id).ok()?;
-        Some((destination.id, Arc::downgrade(backlog), number))
-    });
-    taken.collect()
 }
 
 /// Whether nothing waits in the spool in this directory, so that it may be ours for long.

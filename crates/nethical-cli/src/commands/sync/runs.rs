@@ -1,0 +1,161 @@
+//! Runs that wait in directories of their own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use nethical::delivery::{Error, Observer, SpoolSettings};
+use nethical::destinations::wandb::{SyncOutcome, SyncReport, Syncer, WandbConfig};
+use serde_json::{Value, json};
+
+use crate::commands::place::Place;
+use crate::exit::Exit;
+use crate::failure::exit_of;
+use crate::render::{self, count};
+
+/// Between two looks at what is left to do.
+const STEP: Duration = Duration::from_millis(50);
+
+/// The uploads of run directories.
+#[derive(Default)]
+pub(super) struct Runs {
+    reports: Vec<SyncReport>,
+    /// Servers that could not be opened.
+    failed: Vec<Error>,
+}
+
+impl Runs {
+    /// Uploads the directories at these paths, or without any those that are remembered, until all is done or the
+    /// deadline.
+    pub(super) fn upload(
+        place: &Place,
+        paths: &[PathBuf],
+        deadline: Instant,
+        progress: &ProgressBar,
+    ) -> Self {
+        let mut runs = Self::default();
+        let mut syncers = runs.open(place, !paths.is_empty(), progress);
+        for path in paths {
+            let added = syncers.first_mut().map(|syncer| syncer.add(path));
+            runs.failed.extend(added.and_then(Result::err));
+        }
+        if paths.is_empty() {
+            for syncer in &mut syncers {
+                syncer.add_remembered();
+            }
+        }
+        while syncers.iter().any(|syncer| !syncer.is_done()) && Instant::now() < deadline {
+            let sums = syncers.iter().map(Syncer::progress);
+            let (done, all) = sums.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            progress.set_length(all);
+            progress.set_position(done);
+            thread::sleep(STEP);
+        }
+        progress.finish_and_clear();
+        let rest = deadline.saturating_duration_since(Instant::now());
+        runs.reports = syncers.into_iter().flat_map(|syncer| syncer.finish(rest)).collect();
+        // Each server is asked for all that is remembered, and leaves the others' alone.
+        runs.reports.sort_by(|one, other| one.path.cmp(&other.path));
+        runs.reports.dedup_by(|one, other| one.path == other.path);
+        runs
+    }
+
+    /// One for each server of the configuration, or the one of the environment.
+    fn open(&mut self, place: &Place, asked: bool, progress: &ProgressBar) -> Vec<Syncer> {
+        let tell = progress.clone();
+        let observer: Observer = Arc::new(move |notice| tell.suspend(|| render::notice(notice)));
+        let spool = SpoolSettings { home: Some(place.home.clone()), ..SpoolSettings::default() };
+        let configured = place.config.iter().flat_map(|config| config.destinations());
+        let mut opened: Vec<_> =
+            configured.filter_map(|one| one.syncer(&spool, Arc::clone(&observer))).collect();
+        let waits = asked || nethical::destinations::wandb::left(&place.home).iter().any(|_| true);
+        if opened.is_empty() && waits {
+            opened.push(Syncer::new(&WandbConfig::default(), &spool, Some(observer)));
+        }
+        let mut syncers = Vec::new();
+        for one in opened {
+            match one {
+                Ok(syncer) => syncers.push(syncer),
+                Err(error) => self.failed.push(error),
+            }
+        }
+        syncers
+    }
+
+    /// What has gone wrong before anything was sent.
+    pub(super) fn failed(&self) -> &[Error] {
+        &self.failed
+    }
+
+    /// How the command ends.
+    pub(super) fn exit(&self) -> Exit {
+        let exit = |report: &SyncReport| match &report.outcome {
+            SyncOutcome::Synced | SyncOutcome::Already => Exit::Success,
+            SyncOutcome::Failed(_) => Exit::Refused,
+            _ => Exit::Later,
+        };
+        let reports = self.reports.iter().map(exit).max().unwrap_or(Exit::Success);
+        self.failed.iter().map(exit_of).max().unwrap_or(Exit::Success).max(reports)
+    }
+
+    /// One line for each run.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.reports.iter().map(line).collect()
+    }
+
+    /// The same for programs.
+    pub(super) fn as_json(&self) -> Vec<Value> {
+        self.reports.iter().map(as_json).collect()
+    }
+}
+
+fn line(report: &SyncReport) -> String {
+    let place = if report.project.is_empty() { String::new() } else { format!(" of {}", report.project) };
+    let rows = count(report.rows, "row");
+    let refused = if report.refused > 0 { format!(", {} refused", report.refused) } else { String::new() };
+    let what = match &report.outcome {
+        SyncOutcome::Synced => format!("{rows} at the server{refused}, complete"),
+        SyncOutcome::Already => "was uploaded before".to_owned(),
+        SyncOutcome::Busy => "another process writes to it".to_owned(),
+        SyncOutcome::Failed(error) => format!("cannot be uploaded: {error}{}", hint(error)),
+        SyncOutcome::Pending(Some(error)) => {
+            format!("{rows} at the server, {} left: {error}{}", report.waiting, hint(error))
+        }
+        _ => format!("{rows} at the server, {} left", report.waiting),
+    };
+    let run = if report.run.is_empty() { shown(&report.path) } else { report.run.clone() };
+    format!("run {run}{place}: {what}")
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn hint(error: &Error) -> String {
+    error.hint().map_or_else(String::new, |hint| format!(" ({hint})"))
+}
+
+fn as_json(report: &SyncReport) -> Value {
+    let (outcome, error) = match &report.outcome {
+        SyncOutcome::Synced => ("synced", None),
+        SyncOutcome::Already => ("already", None),
+        SyncOutcome::Busy => ("busy", None),
+        SyncOutcome::Failed(error) => ("failed", Some(error)),
+        SyncOutcome::Pending(error) => ("pending", error.as_ref()),
+        _ => ("unknown", None),
+    };
+    json!({
+        "path": report.path,
+        "run": report.run,
+        "project": report.project,
+        "rows": report.rows,
+        "waiting": report.waiting,
+        "refused": report.refused,
+        "outcome": outcome,
+        "error": error.map(ToString::to_string),
+        "code": error.map(Error::code),
+        "hint": error.and_then(Error::hint),
+    })
+}

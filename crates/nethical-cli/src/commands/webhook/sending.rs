@@ -1,0 +1,101 @@
+//! Events on their way to one webhook.
+
+use std::time::{Duration, Instant};
+
+use nethical::Connector;
+use nethical::delivery::{self, Delivery, DeliveryStatus, Rejected};
+use nethical::event::Event;
+use serde_json::Value;
+
+use crate::exit::Exit;
+
+/// What a disk gets to take what waits.
+const SYNCING: Duration = Duration::from_secs(5);
+
+/// A webhook with events in its queue.
+pub(crate) struct Sending {
+    connector: Connector,
+    queued: Vec<Delivery>,
+}
+
+impl Sending {
+    /// Queue events. One that the queue does not take has failed.
+    pub(crate) fn start(connector: Connector, events: &[Event]) -> Self {
+        let queue = |event: &Event| {
+            let name = connector.name();
+            connector.queue_delivery(event.clone()).unwrap_or_else(|why| {
+                let why = if why == Rejected::Full { "its queue is full" } else { "it is closed" };
+                let message = format!("{name}: {why}");
+                Delivery::rejected(
+                    event.id().to_string(),
+                    name,
+                    "delivery.rejected",
+                    message,
+                    "see `nethical status`",
+                )
+            })
+        };
+        let queued = events.iter().map(queue).collect();
+        connector.request_flush();
+        Self { connector, queued }
+    }
+
+    /// Wait until they are delivered, end it, and say what became of each.
+    pub(crate) fn finish(self, deadline: Instant) -> Vec<Delivery> {
+        self.connector.flush(deadline.saturating_duration_since(Instant::now()));
+        let last_error = self.connector.status().ok().and_then(|status| status.last_error);
+        self.connector.close(Duration::ZERO);
+        delivery::sync(SYNCING);
+        let kept = self.connector.status().is_ok_and(|status| status.key.is_some());
+        let known = self.connector.recent_deliveries();
+        let latest = |queued: Delivery| {
+            let found = known.iter().rev().find(|delivery| delivery.delivery_id == queued.delivery_id);
+            let mut delivery = found.cloned().unwrap_or(queued);
+            if let (DeliveryStatus::Pending, Some(error)) = (delivery.status, &last_error) {
+                delivery.error_message = Some(error.message().to_owned());
+                delivery.hint = error.hint().map(str::to_owned);
+            }
+            if is_open(&delivery) && !kept {
+                delivery.status = DeliveryStatus::Failed;
+            }
+            delivery
+        };
+        self.queued.into_iter().map(latest).collect()
+    }
+}
+
+/// Whether it may still arrive.
+pub(crate) const fn is_open(delivery: &Delivery) -> bool {
+    matches!(delivery.status, DeliveryStatus::Pending | DeliveryStatus::Retrying)
+}
+
+/// What a delivery means for the command.
+pub(crate) const fn exit(delivery: &Delivery) -> Exit {
+    match delivery.status {
+        DeliveryStatus::Success => Exit::Success,
+        DeliveryStatus::Pending | DeliveryStatus::Retrying => Exit::Later,
+        DeliveryStatus::Failed => Exit::Refused,
+    }
+}
+
+/// One line for people.
+pub(crate) fn sentence(delivery: &Delivery) -> String {
+    let code = delivery.response_code.map(|code| format!(", {code}")).unwrap_or_default();
+    let took = delivery.duration_ms.map(|ms| format!(" in {ms:.0} ms")).unwrap_or_default();
+    let why = delivery.error_message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    match delivery.status {
+        DeliveryStatus::Success => format!("delivered{code}{took}"),
+        DeliveryStatus::Failed => format!("failed{why}"),
+        _ => format!("kept for later{why}"),
+    }
+}
+
+/// The delivery as JSON.
+pub(crate) fn as_json(delivery: &Delivery) -> Value {
+    let mut value = serde_json::to_value(delivery).unwrap_or_default();
+    if let Some(headers) = value.get_mut("response_headers") {
+        let pairs = delivery.response_headers.iter();
+        *headers = pairs.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    }
+    value
+}

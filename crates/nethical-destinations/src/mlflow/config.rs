@@ -1,0 +1,157 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nethical_core::delivery::Error;
+use nethical_core::fork::PerProcess;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::address::Address;
+use super::server::Server;
+use crate::support::aws::Environment;
+
+/// Options of `mlflow`.
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MlflowConfig {
+    /// The address of the tracking server, or the ARN of a managed one in SageMaker. Without it
+    /// `MLFLOW_TRACKING_URI`.
+    pub tracking_uri: Option<String>,
+    /// The user for basic authentication. Without it the one in the address, `MLFLOW_TRACKING_USERNAME`, the one in
+    /// `~/.mlflow/credentials`.
+    pub username: Option<String>,
+    /// The password of that user. Without it `MLFLOW_TRACKING_PASSWORD` or that in `~/.mlflow/credentials`.
+    pub password: Option<String>,
+    /// A token, used where there is no user with a password. Without it `MLFLOW_TRACKING_TOKEN`.
+    pub token: Option<String>,
+    /// Seconds that the start of a run waits for the server; then the run is created later. 0: it never waits.
+    pub start_timeout: StartTimeout,
+    /// Certificates to trust instead of the system's, in PEM. Without it `MLFLOW_TRACKING_SERVER_CERT_PATH`.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate and its key, in one PEM file. Without it `MLFLOW_TRACKING_CLIENT_CERT_PATH`.
+    pub client_cert: Option<PathBuf>,
+    /// `true`: whoever answers is believed to be the server. Without it `MLFLOW_TRACKING_INSECURE_TLS`.
+    pub insecure_tls: Option<bool>,
+    /// The AWS profile for managed servers and artifacts in S3. Without it the usual search of AWS tools.
+    pub profile: Option<String>,
+    /// What the program calls itself in `mlflow.source.name`, instead of how it was started.
+    #[serde(skip)]
+    pub source_name: Option<String>,
+    /// Where ids are kept that the server gave: nowhere, or in a home. Not said: in the usual one.
+    #[serde(skip)]
+    pub(super) home: Option<Option<PathBuf>>,
+    /// What the connections and the runs of this process have in common.
+    #[serde(skip)]
+    pub(super) server: Arc<PerProcess<Result<Arc<Server>, Error>>>,
+}
+
+/// Seconds from 0 to an hour.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct StartTimeout(#[schemars(range(min = 0, max = 3_600))] pub f64);
+
+impl Default for StartTimeout {
+    fn default() -> Self {
+        Self(2.0)
+    }
+}
+
+impl StartTimeout {
+    /// As a duration.
+    pub fn get(self) -> Duration {
+        Duration::try_from_secs_f64(self.0).unwrap_or_default()
+    }
+}
+
+/// An option that cannot be meant as it is.
+pub(super) struct Wrong {
+    pub(super) key: &'static str,
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+impl MlflowConfig {
+    /// The usual options for the server at this address.
+    pub fn new(tracking_uri: impl Into<String>) -> Self {
+        Self { tracking_uri: Some(tracking_uri.into()), ..Self::default() }
+    }
+
+    /// What tells this server from others, for destinations that have no name of their own.
+    pub fn identity(&self) -> String {
+        let address = self.address(&Environment::default());
+        address.map(|address| address.shown().to_owned()).unwrap_or_default()
+    }
+
+    /// Where the server is.
+    pub(super) fn address(&self, environment: &Environment) -> Result<Address, Wrong> {
+        let wrong = |message, hint: &str| Wrong { key: "tracking_uri", message, hint: hint.to_owned() };
+        let found = self.tracking_uri.clone().or_else(|| environment.var("MLFLOW_TRACKING_URI"));
+        let Some(uri) = found.filter(|uri| !uri.trim().is_empty()) else {
+            let text = "no MLflow server is named".to_owned();
+            return Err(wrong(
+                text,
+                "set `tracking_uri` or `MLFLOW_TRACKING_URI`, such as `http://localhost:5000`",
+            ));
+        };
+        Address::parse(uri.trim(), environment).map_err(|why| {
+            let shown = Address::without_secrets(&uri);
+            wrong(
+                format!("`{shown}` is no MLflow server: {why}"),
+                "use an address such as `http://localhost:5000`",
+            )
+        })
+    }
+
+    /// The first option that cannot work. Reads the environment, touches nothing.
+    pub(super) fn fault(&self) -> Option<Wrong> {
+        if self.password.is_some() && self.username.is_none() {
+            let message = "there is a password, and no `username` that it belongs to".to_owned();
+            return Some(Wrong { key: "password", message, hint: "set `username` too".to_owned() });
+        }
+        self.address(&Environment::default()).err()
+    }
+}
+
+impl fmt::Debug for MlflowConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = |value: &Option<String>| value.as_ref().map(|_| "[REDACTED]");
+        f.debug_struct("MlflowConfig")
+            .field("tracking_uri", &self.tracking_uri.as_deref().map(Address::without_secrets))
+            .field("username", &self.username)
+            .field("password", &hidden(&self.password))
+            .field("token", &hidden(&self.token))
+            .field("start_timeout", &self.start_timeout)
+            .field("ca_file", &self.ca_file)
+            .field("client_cert", &self.client_cert)
+            .field("insecure_tls", &self.insecure_tls)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::options::Options;
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let mut config = MlflowConfig::new("https://ann:hunter2@mlflow.example.com/x");
+        (config.password, config.token) = (Some("hunter2".into()), Some("hunter2".into()));
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        assert!(!config.identity().contains("hunter2"));
+        let wrong = MlflowConfig::new("ftp://ann:hunter2@mlflow.example.com").fault().unwrap();
+        assert!(!wrong.message.contains("hunter2"), "{}", wrong.message);
+    }
+
+    #[test]
+    fn what_cannot_be_a_server_is_said_where_it_stands() {
+        let parse = |text: &str| (super::super::DESCRIPTOR.parse)(&Options::from_toml(text).unwrap());
+        assert!(parse("tracking_uri = 'http://localhost:5000'").is_ok());
+        let error = parse("tracking_uri = 'mlruns'").unwrap_err();
+        assert!(error.to_string().contains("`mlruns` is no MLflow server"), "{error}");
+        assert!(parse("tracking_uri = 'http://a'\npassword = 'x'").is_err());
+    }
+}

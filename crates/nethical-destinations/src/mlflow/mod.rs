@@ -1,0 +1,193 @@
+//! MLflow, over the REST API of its tracking server.
+
+mod address;
+mod artifacts;
+mod auth;
+mod config;
+mod context;
+mod deliver;
+mod errors;
+mod ids;
+mod limits;
+mod server;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nethical_core::delivery::{
+    Batch, Destination, Error, Profile, Receipt, Schedule, Settings, SpoolSettings,
+};
+use nethical_core::event::{Family, Redaction, RunStart};
+use nethical_core::tracking::{Backend, LOCAL_PREFIX, Platform, StartRun};
+use serde_json::{Value, json};
+
+pub use self::config::{MlflowConfig, StartTimeout};
+use self::limits::{check_experiment, check_key, check_path, param_text};
+use self::server::Server;
+use crate::support::aws::Environment;
+use crate::support::platform;
+use crate::{Descriptor, Validated};
+
+/// MLflow.
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    name: "mlflow",
+    families: &[Family::Runs],
+    summary: "Keep runs on an MLflow tracking server",
+    docs: include_str!("docs.md"),
+    example: include_str!("example.toml"),
+    schema: || schemars::schema_for!(MlflowConfig),
+    parse: |options| {
+        let config = options.read::<MlflowConfig>()?;
+        match config.fault() {
+            None => Ok(Arc::new(config)),
+            Some(wrong) => Err(options.error_at(wrong.key, wrong.message).with_hint(wrong.hint)),
+        }
+    },
+};
+
+/// Updates that close a batch before its age does: as many points as one request takes.
+const BATCH: usize = 1_000;
+
+impl MlflowConfig {
+    /// This process's view of the server.
+    fn server(&self) -> Result<Arc<Server>, Error> {
+        self.server.get(|| Server::open(self).map(Arc::new)).clone()
+    }
+
+    /// The same, keeping the ids that the server gives in this home.
+    fn at_home(&self, spool: &SpoolSettings) -> Self {
+        let home = spool.directory().filter(|_| spool.enabled != Some(false) && SpoolSettings::is_allowed());
+        Self { home: Some(home), server: Arc::default(), ..self.clone() }
+    }
+}
+
+impl Validated for MlflowConfig {
+    /// Reads certificates and credentials; reaches nothing.
+    fn open(&self) -> Result<Arc<dyn Destination>, Error> {
+        let config = if self.home.is_some() { self.clone() } else { self.at_home(&SpoolSettings::default()) };
+        Ok(Arc::new(Mlflow { server: config.server()? }))
+    }
+
+    fn settings(&self, usual: Settings) -> Settings {
+        Settings { batch_size: BATCH, ..usual }
+    }
+
+    fn platform(
+        self: Arc<Self>,
+        name: &str,
+        settings: Settings,
+        redaction: &Redaction,
+    ) -> Option<Result<Arc<dyn Platform>, Error>> {
+        let config = Arc::new(self.at_home(&settings.spool));
+        let runs = Arc::new(Runs { config: Arc::clone(&config) });
+        Some(platform::open(config, runs, name, settings, redaction))
+    }
+}
+
+struct Mlflow {
+    server: Arc<Server>,
+}
+
+#[async_trait]
+impl Destination for Mlflow {
+    /// A point, parameter or tag that comes again is the same one, and a run is searched for before it is created again.
+    fn profile(&self) -> Profile {
+        Profile {
+            max_events: 5_000,
+            max_bytes: 4 << 20,
+            repeat_safe: true,
+            retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(10) },
+            ..Profile::default()
+        }
+    }
+
+    async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
+        deliver::deliver(&self.server, batch).await
+    }
+
+    /// Searches for one experiment, which needs what a delivery needs and changes nothing.
+    async fn probe(&self) -> Result<String, Error> {
+        self.server.post("experiments/search", json!({ "max_results": 1 })).await?;
+        let version = self.server.version().await;
+        let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+        Ok(format!("MLflow{version} at {}", self.server.address.shown()))
+    }
+}
+
+/// What MLflow adds to the calls of a program.
+#[derive(Debug)]
+struct Runs {
+    config: Arc<MlflowConfig>,
+}
+
+impl Backend for Runs {
+    fn kind(&self) -> &'static str {
+        DESCRIPTOR.name
+    }
+
+    fn complete(&self, start: &mut RunStart) {
+        if start.experiment.is_empty() {
+            "Default".clone_into(&mut start.experiment);
+        }
+        let environment = Environment::default();
+        let user = self.config.username.as_deref();
+        for (name, value) in context::tags(self.config.source_name.as_deref(), user, &environment) {
+            if !start.tags.0.iter().any(|(known, _)| *known == name) {
+                start.tags.0.push((name, value));
+            }
+        }
+    }
+
+    fn begin(&self, key: &str, start: &RunStart, time: i64) -> Result<Option<String>, Error> {
+        self.config.server()?.begin(key, start, time)
+    }
+
+    fn check_start(&self, start: &StartRun<'_>) -> Result<(), Error> {
+        check_experiment(start.experiment)
+    }
+
+    fn check_resume(&self, run: &str) -> Result<(), Error> {
+        let of_server = run.len() == 32 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if of_server || run.starts_with(LOCAL_PREFIX) {
+            return Ok(());
+        }
+        Err(Error::refused("mlflow.run_id", format!("`{run}` is no id of a run"))
+            .with_hint("use what `start_run` returned, or the 32 characters that MLflow shows"))
+    }
+
+    fn check_parameter(&self, name: &str, value: &Value, before: Option<&Value>) -> Result<(), Error> {
+        check_key("parameter", name)?;
+        let text = param_text(value);
+        if let Some(before) = before.map(param_text).filter(|before| *before != text) {
+            let message =
+                format!("the parameter `{name}` is `{before}` already, and MLflow changes no parameter");
+            return Err(Error::refused("mlflow.param_changed", message)
+                .with_hint("log it under another name, or in a run of its own"));
+        }
+        warn_if_long("parameter", name, &text, limits::PARAM);
+        Ok(())
+    }
+
+    fn check_metric(&self, name: &str, _value: f64, _step: Option<i64>) -> Result<(), Error> {
+        check_key("metric", name)
+    }
+
+    fn check_tag(&self, name: &str, value: &str) -> Result<(), Error> {
+        check_key("tag", name)?;
+        warn_if_long("tag", name, value, limits::TAG);
+        Ok(())
+    }
+
+    fn check_artifact(&self, path: &str) -> Result<(), Error> {
+        check_path(path)
+    }
+}
+
+fn warn_if_long(what: &str, name: &str, text: &str, limit: usize) {
+    // Fewer bytes than that are fewer characters too.
+    if text.len() > limit && text.chars().count() > limit {
+        tracing::warn!(target: "nethical", "mlflow: the {what} `{name}` is cut: MLflow keeps {limit} characters");
+    }
+}

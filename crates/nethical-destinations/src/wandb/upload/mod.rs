@@ -1,0 +1,504 @@
+//! The one uploader of a run: reads its log and sends what stands in it.
+//!
+//! ```text
+//! read whole rows -> contact (UpsertBucket) -> file_stream, at the line where the server is -> ... -> complete
+//! ```
+//!
+//! The place of a row in the log is its line at the server, counted from where the server was when the log
+//! began. So a request that is repeated changes nothing, there is never a gap, and after a restart the server's
+//! own count says where to go on. While the server is at fault, rows wait in the log and cost nothing.
+
+mod artifacts;
+mod contact;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nethical_core::delivery::{Change, Error, Kind, Notice, Observer, Turns, runtime};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::api::{Api, Place};
+use super::assembly::Assembly;
+use super::directory::{RunDirectory, State};
+use super::graphql::{self, Query};
+use super::lock::Lock;
+use super::log::record::Artifact;
+use super::progress::{ArtifactState, Progress};
+use super::recording::Recording;
+use super::registry::Registry;
+use super::wire::{self, Chunk, Lines};
+use contact::Contact;
+
+/// A sign of life after so long without a request: W&B calls a run without any crashed.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// What an uploader has to work with.
+pub(crate) struct Job {
+    pub(crate) name: Arc<str>,
+    pub(crate) api: Api,
+    pub(crate) directory: RunDirectory,
+    /// The run that is being written; none for one whose writer is gone.
+    pub(crate) recording: Option<Arc<Recording>>,
+    /// Held while the directory is ours.
+    pub(crate) locks: Vec<Lock>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) observer: Observer,
+    /// The shortest time between two requests to `file_stream`.
+    pub(crate) interval: Duration,
+    pub(crate) control: Arc<Control>,
+    /// Where the run goes that does not say it: entity and project.
+    pub(crate) target: (Option<String>, Option<String>),
+    /// Where the run is remembered until everything has arrived.
+    pub(crate) registry: Option<Registry>,
+}
+
+/// Tells an uploader what is wanted of it.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    stopped: AtomicBool,
+    notify: Notify,
+}
+
+impl Control {
+    /// Have it come to its end, whatever waits.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// What to do next.
+enum Next {
+    /// Look again at once.
+    Again,
+    /// Nothing until then, or until something happens.
+    Wait(Instant),
+    /// Everything has arrived.
+    Done,
+}
+
+struct Uploader {
+    job: Job,
+    assembly: Option<Assembly>,
+    state: State,
+    contact: Option<Contact>,
+    /// Lines at the server, of this log.
+    sent: u64,
+    events_sent: u64,
+    output_sent: u64,
+    described: u64,
+    summarised: u64,
+    confirmed_described: u64,
+    not_before: Instant,
+    last_request: Instant,
+    /// Fewer lines at once, after a refusal; `None` for as many as there are.
+    at_most: Option<usize>,
+    artifact: Option<(i64, JoinHandle<Result<String, Error>>)>,
+    waiting_artifacts: Vec<(i64, Artifact, Arc<artifacts::Done>)>,
+    files_sent: HashSet<String>,
+    file_records: u64,
+    uploaded: Vec<String>,
+    /// The log, as far as it was complete when it was read.
+    complete_up_to: u64,
+}
+
+/// Upload a run, until everything has arrived, it cannot arrive, or the upload is stopped.
+pub(crate) async fn run(job: Job) {
+    let (progress, observer, name) =
+        (Arc::clone(&job.progress), Arc::clone(&job.observer), Arc::clone(&job.name));
+    let mut uploader = Uploader::new(job);
+    let failure = uploader.work().await.err();
+    if let Some(error) = &failure {
+        tell(&observer, &name, uploader.job.turns.failed(error));
+    }
+    uploader.wait_for_log().await;
+    drop(uploader);
+    progress.change(|known| {
+        known.ended = true;
+        known.failure = failure;
+    });
+}
+
+fn tell(observer: &Observer, name: &Arc<str>, change: Option<Change>) {
+    if let Some(change) = change {
+        let notice = Notice { destination: Arc::clone(name), change };
+        let observer = Arc::clone(observer);
+        tokio::task::spawn_blocking(move || observer(&notice));
+    }
+}
+
+impl Uploader {
+    fn new(job: Job) -> Self {
+        let now = Instant::now();
+        Self {
+            state: job.directory.state(),
+            job,
+            assembly: None,
+            contact: None,
+            sent: 0,
+            events_sent: 0,
+            output_sent: 0,
+            described: 0,
+            summarised: 0,
+            confirmed_described: 0,
+            not_before: now,
+            last_request: now,
+            at_most: None,
+            artifact: None,
+            waiting_artifacts: Vec::new(),
+            files_sent: HashSet::new(),
+            file_records: 0,
+            uploaded: Vec::new(),
+            complete_up_to: 0,
+        }
+    }
+
+    /// Whoever takes the directory over is to find all of a run that has ended.
+    async fn wait_for_log(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let Some(recording) = self.job.recording.clone().filter(|recording| recording.has_ended()) else {
+            return;
+        };
+        let written = async {
+            while !recording.is_written() {
+                recording.run_log().grown().await;
+            }
+        };
+        // A disk that takes nothing for so long has lost it anyway.
+        let _ = tokio::time::timeout(PATIENCE, written).await;
+    }
+
+    /// Returns the error that ends the upload for good.
+    async fn work(&mut self) -> Result<(), Error> {
+        while !self.job.control.is_stopped() {
+            if let Err(wait) = self.job.turns.take() {
+                self.sleep_until(Instant::now() + wait, false).await;
+                continue;
+            }
+            match self.step().await {
+                Ok(Next::Done) => return self.finish().await,
+                Ok(Next::Again) => {}
+                Ok(Next::Wait(until)) => self.sleep_until(until, true).await,
+                Err(error) if error.kind() == Kind::Gone => return Err(error),
+                Err(error) => {
+                    let change = self.job.turns.failed(&error);
+                    tell(&self.job.observer, &self.job.name, change);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn sleep_until(&mut self, until: Instant, look: bool) {
+        let recording = self.job.recording.clone();
+        let grown = async {
+            match &recording {
+                Some(recording) if look => recording.run_log().grown().await,
+                _ => std::future::pending().await,
+            }
+        };
+        let artifact = async {
+            match &mut self.artifact {
+                Some((num, job)) => (*num, job.await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => {}
+            () = self.job.control.notify.notified() => {}
+            () = grown => {}
+            (num, result) = artifact => {
+                self.artifact = None;
+                let result = result.unwrap_or_else(|_| Err(Error::unavailable("runtime.panicked", "an upload failed")));
+                self.artifact_ended(num, result);
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Next, Error> {
+        self.read().await?;
+        if self.contact.is_none() {
+            return self.make_contact().await;
+        }
+        if self.assembly().is_some_and(|assembly| assembly.described > self.described) {
+            self.describe().await?;
+        }
+        self.start_artifact();
+        if self.send_files().await? {
+            return Ok(Next::Again);
+        }
+        self.stream().await
+    }
+
+    const fn assembly(&self) -> Option<&Assembly> {
+        self.assembly.as_ref()
+    }
+
+    /// Reads on in the log, and sees which rows are whole.
+    async fn read(&mut self) -> Result<(), Error> {
+        let (recording, directory) = (self.job.recording.clone(), self.job.directory.clone());
+        let (assembly, contacted) = (self.assembly.take(), self.contact.is_some());
+        let work = move || -> std::io::Result<(Assembly, u64)> {
+            let snapshot = recording.as_ref().map(|recording| recording.snapshot());
+            let mut assembly = match assembly {
+                Some(assembly) => assembly,
+                None => Assembly::open(directory.log())?,
+            };
+            if contacted {
+                assembly.read(wire::MOST_BYTES)?;
+            } else {
+                assembly.read_head()?;
+            }
+            let Some(snapshot) = snapshot else {
+                // Nobody writes to it any more.
+                if contacted && assembly.line_bytes < wire::MOST_BYTES {
+                    assembly.close_row();
+                }
+                return Ok((assembly, u64::MAX));
+            };
+            let all = assembly.read >= snapshot.appended;
+            if all && assembly.row_is_open().is_some_and(|row| row != snapshot.open_row) {
+                assembly.close_row();
+            }
+            Ok((assembly, if all { snapshot.appended } else { 0 }))
+        };
+        let (assembly, complete) = runtime::blocking(work).await?.map_err(|error| self.unreadable(&error))?;
+        if assembly.read == 0 && self.job.recording.is_none() {
+            return Err(self.unreadable(&std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.complete_up_to = complete;
+        self.assembly = Some(assembly);
+        self.queue_artifacts();
+        Ok(())
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> Error {
+        let path = self.job.directory.log().display();
+        Error::new(Kind::Gone, "wandb.log", format!("wandb: cannot read {path}: {error}"))
+            .with_hint("see whether the file is there, and a run log of W&B's")
+    }
+
+    /// Everything in the log was read, and it grows no more.
+    fn is_read(&self) -> bool {
+        let Some(assembly) = &self.assembly else { return false };
+        match &self.job.recording {
+            Some(recording) => recording.has_ended() && assembly.exit.is_some(),
+            None => assembly.exit.is_some() || assembly.line_bytes < wire::MOST_BYTES,
+        }
+    }
+
+    /// What the server is to be told when everything else has arrived.
+    fn exit_code(&self) -> i32 {
+        let Some(assembly) = &self.assembly else { return 1 };
+        let unended = if assembly.is_own() { 255 } else { 1 };
+        assembly.exit.map_or(unended, |exit| exit.exit_code)
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.contact.as_ref().map(|contact| contact.place.clone())
+    }
+
+    /// Sends what there is, if it is time.
+    async fn stream(&mut self) -> Result<Next, Error> {
+        let now = Instant::now();
+        let (last, ends) = (self.is_read(), self.artifact.is_none() && self.waiting_artifacts.is_empty());
+        let Some(assembly) = &self.assembly else { return Ok(Next::Again) };
+        let fresh = !assembly.lines.is_empty()
+            || !assembly.events.is_empty()
+            || !assembly.output.is_empty()
+            || assembly.summary_changes > self.summarised
+            || !self.uploaded.is_empty();
+        let heartbeat = self.last_request + HEARTBEAT;
+        let due = fresh || last && ends || now >= heartbeat;
+        if !due {
+            return Ok(Next::Wait(heartbeat));
+        }
+        if now < self.not_before {
+            return Ok(Next::Wait(self.not_before));
+        }
+        self.send_chunk(last && ends).await
+    }
+
+    async fn send_chunk(&mut self, may_end: bool) -> Result<Next, Error> {
+        let Some(place) = self.place() else { return Ok(Next::Again) };
+        let gzip = self.contact.as_ref().is_some_and(|contact| contact.gzip);
+        let (offset, code) = (self.state.first_line.unwrap_or(0) + self.sent, self.exit_code());
+        let Some(assembly) = &self.assembly else { return Ok(Next::Again) };
+        let count = count_of(assembly, self.at_most);
+        let content: Vec<_> = assembly.lines.iter().take(count).map(|line| line.text.clone()).collect();
+        let all = count == assembly.lines.len();
+        let summary_changes = assembly.summary_changes;
+        let first_events = self.contact.as_ref().map_or(0, |contact| contact.first_event);
+        let first_output = self.contact.as_ref().map_or(0, |contact| contact.first_output);
+        let events: Vec<_> = assembly.events.iter().take(10_000).cloned().collect();
+        let output: Vec<_> = assembly.output.iter().take(10_000).cloned().collect();
+        let drained = events.len() == assembly.events.len() && output.len() == assembly.output.len();
+        let ends = may_end && all && drained;
+        let chunk = Chunk {
+            history: Lines { offset, content },
+            events: Lines { offset: first_events + self.events_sent, content: events },
+            output: Lines { offset: first_output + self.output_sent, content: output },
+            summary: (summary_changes > self.summarised).then(|| assembly.summary()),
+            uploaded: self.uploaded.clone(),
+            exit: ends.then_some(code),
+        };
+        let sent_events = (chunk.events.content.len(), chunk.output.content.len());
+        let now = Instant::now();
+        self.last_request = now;
+        self.not_before = now + self.job.interval;
+        let sent = self.job.api.stream(&place, chunk, gzip).await;
+        let (taken, spread) = match sent {
+            Ok(answer) => answer,
+            Err(error) => return self.stream_failed(error, count).await,
+        };
+        self.not_before = self.not_before.max(now + spread.unwrap_or_default());
+        self.taken(count, sent_events, summary_changes, taken.stopped.unwrap_or(false));
+        Ok(if ends { Next::Done } else { Next::Again })
+    }
+
+    /// The server has so many lines more.
+    fn taken(&mut self, count: usize, (events, output): (usize, usize), summary: u64, stopped: bool) {
+        let change = self.job.turns.succeeded();
+        tell(&self.job.observer, &self.job.name, change);
+        self.summarised = summary;
+        self.uploaded.clear();
+        self.at_most = self.at_most.map(|most| most * 2).filter(|most| *most < 100_000);
+        self.sent += count as u64;
+        self.events_sent += events as u64;
+        self.output_sent += output as u64;
+        let Some(assembly) = &mut self.assembly else { return };
+        assembly.events.drain(..events);
+        assembly.output.drain(..output);
+        let lines = assembly.lines.drain(..count);
+        let mut records = 0;
+        let mut bytes = 0;
+        lines.for_each(|line| {
+            records += line.records;
+            bytes += line.text.len();
+        });
+        assembly.line_bytes -= bytes;
+        let rows = self.sent;
+        let newly = self.job.progress.look(|known| !known.stopped) && stopped;
+        self.job.progress.change(|known| {
+            known.confirmed += records;
+            known.rows = rows;
+            known.stopped |= stopped;
+        });
+        if newly {
+            tracing::warn!(target: "nethical", "{}: somebody asked for this run to be stopped", self.job.name);
+        }
+    }
+
+    /// The server did not take it: because of the rows, or because of itself.
+    async fn stream_failed(&mut self, error: Error, count: usize) -> Result<Next, Error> {
+        match error.code() {
+            "wandb.not_found" => {
+                return if self.is_gone().await? { Err(self.gone()) } else { Err(error) };
+            }
+            "wandb.refused" if count > 1 => {
+                self.at_most = Some(count / 2);
+                return Ok(Next::Again);
+            }
+            "wandb.refused" if count == 1 => {}
+            _ => return Err(error),
+        }
+        // Nothing may be left out, or the rows behind it would be in the wrong place.
+        let Some(assembly) = &mut self.assembly else { return Err(error) };
+        let Some(line) = assembly.lines.front_mut() else { return Err(error) };
+        let hollow = hollow(&line.text);
+        if line.text == hollow {
+            return Err(error);
+        }
+        assembly.line_bytes = assembly.line_bytes + hollow.len() - line.text.len();
+        line.text = hollow;
+        let records = std::mem::take(&mut line.records);
+        let number = self.sent;
+        self.state.hollow.push(number);
+        self.job.progress.change(|known| known.refused += records);
+        let change = self.job.turns.refused(&error);
+        tell(&self.job.observer, &self.job.name, change);
+        self.save_state().await?;
+        Ok(Next::Again)
+    }
+
+    fn gone(&self) -> Error {
+        let run = self.place().map_or_else(String::new, |place| place.run);
+        let text = format!("wandb: the server does not have the run `{run}` any more");
+        let hint = format!("its rows are kept in {}", self.job.directory.path().display());
+        Error::new(Kind::Gone, "wandb.run_gone", text).with_hint(hint)
+    }
+
+    async fn is_gone(&self) -> Result<bool, Error> {
+        let Some(place) = self.place() else { return Ok(false) };
+        let found: graphql::Resumed = self.job.api.query(Query::Resume, &contact::names(&place)).await?;
+        Ok(found.model.is_none_or(|model| model.bucket.is_none()))
+    }
+
+    async fn save_state(&self) -> Result<(), Error> {
+        let (directory, state) = (self.job.directory.clone(), self.state.clone());
+        let saved = runtime::blocking(move || directory.set_state(&state)).await?;
+        saved.map_err(|error| {
+            let path = self.job.directory.path().display();
+            Error::unavailable("wandb.state", format!("wandb: cannot write to {path}: {error}"))
+                .with_hint("make room on its disk; nothing is sent before")
+        })
+    }
+
+    /// Everything has arrived, and the server has said so.
+    async fn finish(&mut self) -> Result<(), Error> {
+        let (directory, locks) = (self.job.directory.clone(), std::mem::take(&mut self.job.locks));
+        let registry = self.job.registry.clone();
+        let (damaged, torn) =
+            self.assembly().map_or((0, 0), |assembly| (assembly.damage().records, assembly.torn()));
+        let done = runtime::blocking(move || {
+            let marked = directory.mark_synced();
+            // Copies have done their duty.
+            let _ = std::fs::remove_dir_all(directory.artifacts());
+            registry.iter().for_each(|registry| registry.remove(&directory));
+            drop(locks);
+            marked
+        });
+        let marked = done.await?;
+        if torn > 0 {
+            let path = self.job.directory.log().display();
+            tracing::warn!(target: "nethical", "{path}: {torn} bytes at its end are no whole record");
+        }
+        self.job.progress.change(|known| {
+            known.confirmed += u64::from(marked.is_ok());
+            known.damaged += damaged;
+            known.finished = true;
+        });
+        // Only a later `nethical sync` looks again, and finds everything there.
+        marked.or_else(|error| {
+            tracing::warn!(target: "nethical", "{}: cannot mark the run as uploaded: {error}", self.job.name);
+            Ok(())
+        })
+    }
+}
+
+/// How many lines go into one request: so many bytes, and at least one line.
+fn count_of(assembly: &Assembly, at_most: Option<usize>) -> usize {
+    let mut bytes = 0;
+    let fits = |line: &&super::assembly::Line| {
+        bytes += line.text.len();
+        bytes <= wire::MOST_BYTES
+    };
+    let count = assembly.lines.iter().take_while(fits).count();
+    let count = count.max(usize::from(!assembly.lines.is_empty()));
+    at_most.map_or(count, |most| count.min(most.max(1)))
+}
+
+/// A row without its values: what keeps the place of one that the server refuses.
+fn hollow(line: &str) -> String {
+    let step = graphql::step_of(line).unwrap_or(0);
+    format!("{{\"_step\":{step}}}")
+}

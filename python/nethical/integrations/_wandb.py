@@ -1,0 +1,319 @@
+"""Runs in Weights & Biases."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from .. import _core, _spool
+from .._spool import Durability
+
+_Self = TypeVar("_Self", bound="WandBIntegration")
+
+FLUSH_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 30.0
+
+Summary = Literal["min", "max", "mean", "best", "last", "none", "copy", "first"]
+"""What the summary of a run has of a metric."""
+
+
+class WandBArtifact:
+    """An artifact on its way."""
+
+    def __init__(self, core: _core.Wandb, run_id: str, number: int) -> None:
+        self._core, self._run_id, self._number = core, run_id, number
+
+    def wait(self, timeout: float = 60.0) -> str:
+        """Its id at the server, once that has all of it.
+
+        Raises :class:`RuntimeError` if it was refused, and :class:`TimeoutError` if it is still on its way.
+        """
+        state, text = self._core.artifact_state(self._run_id, self._number, timeout)
+        if state == "failed":
+            raise RuntimeError(text)
+        if state != "committed" or text is None:
+            raise TimeoutError(f"the artifact was not uploaded within {timeout:g} s")
+        return text
+
+    @property
+    def state(self) -> str:
+        """``waiting``, ``committed`` or ``failed``."""
+        return self._core.artifact_state(self._run_id, self._number, 0.0)[0]
+
+
+class WandBIntegration:
+    """Tracks runs in a project of Weights & Biases.
+
+    Every call is written to the run's log on this machine and returns; nothing waits for the network, and there is
+    no second process. One uploader per run sends what stands in the log, also after the end of the process: the next
+    one that opens this project, or ``nethical sync``, goes on.
+
+    Without a key (``api_key``, ``WANDB_API_KEY``, ``~/.netrc``) or with ``mode="offline"`` runs are only written;
+    ``nethical sync`` uploads them. ``directory``, ``WANDB_DIR`` or the working directory is where ``wandb/`` is made.
+    ``upload_interval`` is the least time between two requests of a run, in seconds. ``durability`` is that of
+    :class:`JSONFileConnector`. ``home`` is where unfinished runs are remembered (``NETHICAL_HOME``).
+
+    A step that goes back is an error, since W&B would drop the row; see :meth:`define_metric`.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        entity: str | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        mode: Literal["online", "offline", "disabled"] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        job_type: str | None = None,
+        upload_interval: float = 2.0,
+        durability: Durability = None,
+        home: str | os.PathLike[str] | None = None,
+        name: str = "wandb",
+    ) -> None:
+        options = {
+            "project": project,
+            "entity": entity,
+            "api_key": api_key,
+            "base_url": base_url,
+            "mode": mode,
+            "directory": None if directory is None else os.path.abspath(os.fsdecode(directory)),
+            "job_type": job_type,
+            "upload_interval": upload_interval,
+            "durability": durability,
+        }
+        absolute = _spool.absolute(home)
+        on_disk: _core._Spool = {
+            "enabled": None,
+            "home": absolute if isinstance(absolute, str) else None,
+            "durability": durability,
+            "identity": None,
+        }
+        self._core = _core.Wandb(name, options, on_disk)
+        self._options = {**options, "home": home, "name": name}
+        self.project = project
+        """The project, as it was given."""
+        self.entity = entity
+        """The user or team, as it was given."""
+
+    @property
+    def name(self) -> str:
+        """The name in warnings and accounts."""
+        return str(self._options["name"])
+
+    @property
+    def active_runs(self) -> list[str]:
+        """The ids of the runs that were started and not ended, oldest first."""
+        return self._core.active_runs()
+
+    def start_run(
+        self,
+        experiment_name: str,
+        run_name: str | None = None,
+        *,
+        run_id: str | None = None,
+        resume: Literal["must", "allow", "never"] | None = None,
+        job_type: str | None = None,
+        notes: str | None = None,
+        tags: Mapping[str, Any] | Iterable[str] = (),
+    ) -> str:
+        """Begin a run, and return its id. Never waits for the network.
+
+        ``experiment_name`` is the group of the run, ``run_name`` what people see. With ``run_id`` and ``resume`` it goes
+        on with a run: whether there is one is seen when the server is reached, see :meth:`check_upload`.
+        """
+        return self._core.start(
+            {
+                "experiment": experiment_name,
+                "name": run_name,
+                "id": run_id,
+                "resume": resume,
+                "job_type": job_type,
+                "notes": notes,
+                "tags": _tags(tags),
+            }
+        )
+
+    def resume_run(self, run_id: str) -> str:
+        """Go on with a run: its rows go behind those that are there."""
+        self._core.resume(run_id)
+        return run_id
+
+    def log_parameters(self, run_id: str, parameters: Mapping[str, Any]) -> None:
+        """Set parameters. Nested ones stay nested; those that look like secrets are hidden."""
+        self._core.configure(run_id, json.dumps(_strict(dict(parameters)), default=_plain))
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log a row. Without ``step`` it is the next one; calls with the same step, one after the other, are one row.
+
+        Raises if the step is below that of the last row, or W&B would refuse a name or the size.
+        """
+        self._core.log(run_id, metrics if type(metrics) is dict else dict(metrics), step)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
+        """Set tags: ``{"team": "vision"}`` is W&B's tag ``team:vision``, in the place of an earlier one of that name."""
+        self._core.set_tags(run_id, [(str(key), "" if value is None else str(value)) for key, value in tags.items()])
+
+    def set_notes(self, run_id: str, notes: str) -> None:
+        """Set the notes of a run."""
+        self._core.set_notes(run_id, notes)
+
+    def define_metric(
+        self,
+        run_id: str,
+        name: str,
+        step_metric: str | None = None,
+        summary: Summary | Iterable[Summary] = (),
+        hidden: bool = False,
+    ) -> None:
+        """Say how a metric is drawn and summed up; ``val/*`` stands for all that begin so.
+
+        With ``step_metric`` another metric is its x-axis. Such metrics may be logged in any order: leave ``step`` out.
+        """
+        words = [summary] if isinstance(summary, str) else list(summary)
+        self._core.define_metric(run_id, name, step_metric, words, hidden)
+
+    def log_artifact(
+        self,
+        run_id: str,
+        artifact_path: str | os.PathLike[str],
+        name: str | None = None,
+        type: str | None = None,
+        *,
+        folder: str | None = None,
+        description: str | None = None,
+        aliases: Iterable[str] = (),
+        copy: bool = True,
+    ) -> WandBArtifact:
+        """Add a file, or a folder with all that is in it, as a version of an artifact.
+
+        Waits while it is copied; with ``copy=False`` it is read where it is when it is sent, and refused if it has
+        changed by then. What becomes of it is told by what is returned.
+        """
+        number = self._core.artifact(
+            run_id,
+            os.fspath(artifact_path),
+            {
+                "name": name,
+                "kind": type,
+                "folder": folder,
+                "description": description,
+                "aliases": list(aliases),
+                "copy": copy,
+            },
+        )
+        return WandBArtifact(self._core, run_id, number)
+
+    def save_file(self, run_id: str, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Add a copy of a file to the files of a run, under ``name`` or its own."""
+        source = os.fspath(path)
+        self._core.file(run_id, source, os.path.basename(source) if name is None else name)
+
+    def end_run(self, run_id: str, status: str = "completed", *, wait: float | None = None) -> bool:
+        """End a run: ``completed``, ``failed`` or ``killed``, which are the exit codes 0, 1 and 255.
+
+        With ``wait``, whether everything of it has been delivered within so many seconds. Without it returns at once.
+        """
+        return self._core.end(run_id, getattr(status, "value", status), wait)
+
+    def get_run(self, run_id: str) -> dict[str, Any] | None:
+        """What is known of a run here."""
+        found = self._core.get_run(run_id)
+        return None if found is None else json.loads(found)
+
+    def is_stopped(self, run_id: str) -> bool:
+        """Whether somebody pressed W&B's stop button, as far as the server has said so."""
+        return self._core.is_stopped(run_id)
+
+    def run_directory(self, run_id: str) -> str | None:
+        """The directory of a run, which ``nethical sync`` and ``wandb sync`` can upload."""
+        found = self._core.directory(run_id)
+        return None if found is None else os.fspath(found)
+
+    def check_upload(self, run_id: str) -> None:
+        """Raise what ended the upload of a run, if something did. Its rows are kept."""
+        self._core.check_upload(run_id)
+
+    def check(self) -> str:
+        """See whether runs would arrive: key, entity and project. Raises what is wrong, with a hint."""
+        return self._core.probe()
+
+    def status(self) -> dict[str, Any]:
+        """The accounts of all runs together, as :func:`nethical.status` describes them."""
+        return self._core.status()
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Deliver what waits. True if everything came to its end in ``timeout`` seconds."""
+        return self._core.flush(timeout)
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """End open runs as completed, deliver what waits, and let go. A second call is harmless."""
+        return self._core.close(timeout)
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for run_id in self.active_runs if error is not None else ():
+            self.end_run(run_id, "failed")
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_open, (type(self), self._options))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(project={self.project!r}, entity={self.entity!r})"
+
+
+def _open(kind: type[WandBIntegration], options: dict[str, Any]) -> WandBIntegration:
+    return kind(**options)
+
+
+def _tags(tags: Mapping[str, Any] | Iterable[str]) -> list[str]:
+    if isinstance(tags, str):
+        return [tags]
+    if isinstance(tags, Mapping):
+        return [f"{key}:{value}" if value not in (None, "") else str(key) for key, value in tags.items()]
+    return [str(tag) for tag in tags]
+
+
+def _json(value: object) -> str:
+    """A value of a row. Numbers that JSON does not have stand bare, as W&B has them."""
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What another object is logged as: a scalar of numpy's kind as a number, a dataclass as a dict."""
+    if hasattr(value, "dtype"):
+        return value.item() if getattr(value, "size", 1) == 1 else value.tolist()
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _strict(value: Any) -> Any:
+    """The same without numbers that JSON does not have: W&B wants null for them in a configuration."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return value

@@ -1,0 +1,32 @@
+"""Messages to webhooks.
+
+    from nethical.integrations.webhook import HTTPWebhookDispatcher, WebhookManager
+
+    with WebhookManager() as webhooks:
+        webhooks.add_webhook("internal", HTTPWebhookDispatcher("https://alerts.example.com/hook"))
+        webhooks.broadcast("high_error_rate", {"error_rate": 0.15, "threshold": 0.05}, severity="critical")
+"""
+
+from __future__ import annotations
+
+from ._dispatchers import HTTPWebhookDispatcher, WebhookDispatcher
+from ._payload import WebhookDelivery, WebhookPayload, WebhookStatus
+from ._signatures import WebhookSignatureError, sign_webhook, verify_webhook
+from ._webhook_manager import WebhookManager
+
+__all__ = [
+    "HTTPWebhookDispatcher",
+    "WebhookDelivery",
+    "WebhookDispatcher",
+    "WebhookManager",
+    "WebhookPayload",
+    "WebhookSignatureError",
+    "WebhookStatus",
+    "sign_webhook",
+    "verify_webhook",
+]
+
+for _name in __all__:
+    # Pickles and messages name the place that people import from.
+    globals()[_name].__module__ = __name__
+del _name
