@@ -5,11 +5,27 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from . import _core, _events, _feed
 
 EXIT_TIMEOUT = 30.0
+
+_before: list[Callable[[float], None]] = []
+
+
+def before_close(work: Callable[[float], None]) -> None:
+    """Have ``work(timeout)`` done before the engine is closed at the end."""
+    _before.append(work)
+
+
+def _end_runs() -> None:
+    """Runs that are open end with the program: as it does, as far as that can be seen."""
+    # What the interpreter leaves of an exception that nobody caught.
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    status = "completed" if error is None else "killed" if isinstance(error, KeyboardInterrupt) else "failed"
+    _core.end_open_runs(status)
 
 
 def install() -> None:
@@ -44,6 +60,9 @@ def exit_timeout() -> float:
 def close_engine() -> None:
     """Close everything, within the time for it."""
     timeout = exit_timeout()
+    for work in _before:
+        work(timeout)
+    _end_runs()
     before = _core.status()
     try:
         left = _core.close_all(timeout)

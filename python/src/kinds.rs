@@ -3,10 +3,11 @@
 use nethical::Error;
 use nethical::delivery::Settings;
 use nethical::destinations::find;
-use nethical::destinations::support::options::{Node, Options, Value};
+use nethical::destinations::support::options::{Node, Options, OptionsError, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use serde::de::DeserializeOwned;
 
 use crate::connector::{Connector, QueueOptions};
 use crate::spool::SpoolOptions;
@@ -34,10 +35,7 @@ pub(crate) fn connect(
 ) -> PyResult<Connector> {
     let kind = find(kind)
         .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
-    let config = (kind.parse)(&table(options)?).map_err(|error| {
-        let wrong = Error::config("options.wrong", error.to_string());
-        errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
-    })?;
+    let config = (kind.parse)(&table(options)?).map_err(|error| wrong(py, &error))?;
     let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
     if let Some(webhook) = webhook {
         settings.on_delivery = webhook.on_delivery.map(notices::delivery_observer);
@@ -46,8 +44,23 @@ pub(crate) fn connect(
     Connector::open(py, name, config, settings)
 }
 
+/// These options as those of one kind.
+pub(crate) fn read<T: DeserializeOwned>(options: &Bound<'_, PyDict>) -> PyResult<T> {
+    let py = options.py();
+    table(options)?.read::<T>().map_err(|error| {
+        let wrong = Error::config("options.wrong", error.to_string());
+        errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
+    })
+}
+
+/// The exception for options that cannot work.
+pub(crate) fn wrong(py: Python<'_>, error: &OptionsError) -> PyErr {
+    let wrong = Error::config("options.wrong", error.to_string());
+    errors::exception(py, &error.hint().iter().fold(wrong, |wrong, hint| wrong.with_hint(hint.as_str())))
+}
+
 /// The options that are not `None`.
-fn table(options: &Bound<'_, PyDict>) -> PyResult<Options> {
+pub(crate) fn table(options: &Bound<'_, PyDict>) -> PyResult<Options> {
     let mut table = Options::new();
     for (key, value) in options.iter().filter(|(_, value)| !value.is_none()) {
         let key: String = key.extract()?;

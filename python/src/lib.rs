@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
+//! | `api.rs` | APIs with a key |
 //! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
@@ -15,11 +16,13 @@
 //! | `syslog.rs` | syslog receivers |
 //! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
+//! | `tracking.rs` | platforms for runs |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
 
 mod aggregator;
+mod api;
 mod config;
 mod connector;
 mod convert;
@@ -35,6 +38,7 @@ mod process;
 mod report;
 mod spool;
 mod syslog;
+mod tracking;
 mod values;
 mod wait;
 mod wandb;
@@ -47,6 +51,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::api::Api;
     #[pymodule_export]
     use super::config::Config;
     #[pymodule_export]
@@ -69,6 +75,8 @@ mod _core {
     use super::spool::{survey, sync};
     #[pymodule_export]
     use super::syslog::syslog;
+    #[pymodule_export]
+    use super::tracking::{Tracker, end_open_runs};
     #[pymodule_export]
     use super::wait::{close, flush};
     #[pymodule_export]

@@ -226,6 +226,11 @@ impl Wandb {
         report::status(py, status)
     }
 
+    /// Whether runs are only written because there is no key.
+    fn lacks_key(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.core(py)?.lacks_key())
+    }
+
     /// See whether runs would arrive.
     fn probe(&self, py: Python<'_>) -> PyResult<String> {
         let core = Arc::clone(self.core(py)?);

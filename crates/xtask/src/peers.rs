@@ -4,7 +4,7 @@
 //! `target/peers` and run from there. The clients of W&B and MLflow, and its server, are installed into virtual environments there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -40,14 +40,20 @@ const PROGRAMS: [&str; 2] = ["usr/sbin/rsyslogd", "usr/sbin/syslog-ng"];
 /// What the official client of W&B is installed from.
 const WANDB: &str = "python/requirements-wandb.txt";
 
-/// What MLflow is installed from, with what it keeps artifacts in and what signs for SageMaker.
+/// What MLflow is installed from, with what it keeps artifacts in.
 const MLFLOW: &str = "python/requirements-mlflow.txt";
 
 /// Unpack the receivers, and install the clients that tests put beside ours, unless they are there.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Venv::prepare_peer(workspace, "wandb", WANDB)?;
-    Venv::prepare_peer(workspace, "mlflow", MLFLOW)?;
+    mlflow(workspace)?;
     unpack(workspace)
+}
+
+/// The environment with MLflow in it, which is made if it is not there.
+pub(crate) fn mlflow(workspace: &Workspace) -> Result<PathBuf> {
+    Venv::prepare_peer(workspace, "mlflow", MLFLOW)?;
+    Ok(workspace.peers().join("mlflow"))
 }
 
 fn unpack(workspace: &Workspace) -> Result<()> {

@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from .. import _core, _spool
 from .._spool import Durability
-
-_Self = TypeVar("_Self", bound="WandBIntegration")
-
-FLUSH_TIMEOUT = 10.0
-CLOSE_TIMEOUT = 30.0
+from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
+from ._platforms import ExperimentRun, MLPlatformInterface, RunStatus
 
 Summary = Literal["min", "max", "mean", "best", "last", "none", "copy", "first"]
 """What the summary of a run has of a metric."""
@@ -47,7 +44,7 @@ class WandBArtifact:
         return self._core.artifact_state(self._run_id, self._number, 0.0)[0]
 
 
-class WandBIntegration:
+class WandBIntegration(MLPlatformInterface):
     """Tracks runs in a project of Weights & Biases.
 
     Every call is written to the run's log on this machine and returns; nothing waits for the network, and there is
@@ -97,20 +94,19 @@ class WandBIntegration:
         }
         self._core = _core.Wandb(name, options, on_disk)
         self._options = {**options, "home": home, "name": name}
+        self.name = name
+        if self._core.lacks_key():
+            _say_once()
         self.project = project
         """The project, as it was given."""
         self.entity = entity
         """The user or team, as it was given."""
 
     @property
-    def name(self) -> str:
-        """The name in warnings and accounts."""
-        return str(self._options["name"])
-
-    @property
-    def active_runs(self) -> list[str]:
-        """The ids of the runs that were started and not ended, oldest first."""
-        return self._core.active_runs()
+    def active_runs(self) -> dict[str, ExperimentRun]:
+        """The runs that were started and not ended, by their ids, oldest first. It is a picture."""
+        found = {run_id: self.get_run(run_id) for run_id in self._core.active_runs()}
+        return {run_id: run for run_id, run in found.items() if run is not None}
 
     def start_run(
         self,
@@ -128,7 +124,7 @@ class WandBIntegration:
         ``experiment_name`` is the group of the run, ``run_name`` what people see. With ``run_id`` and ``resume`` it goes
         on with a run: whether there is one is seen when the server is reached, see :meth:`check_upload`.
         """
-        return self._core.start(
+        made = self._core.start(
             {
                 "experiment": experiment_name,
                 "name": run_name,
@@ -139,6 +135,8 @@ class WandBIntegration:
                 "tags": _tags(tags),
             }
         )
+        self.emit("run_started", made, experiment_name=experiment_name, run_name=run_name)
+        return made
 
     def resume_run(self, run_id: str) -> str:
         """Go on with a run: its rows go behind those that are there."""
@@ -148,6 +146,7 @@ class WandBIntegration:
     def log_parameters(self, run_id: str, parameters: Mapping[str, Any]) -> None:
         """Set parameters. Nested ones stay nested; those that look like secrets are hidden."""
         self._core.configure(run_id, json.dumps(_strict(dict(parameters)), default=_plain))
+        self.emit("params_logged", run_id, parameters=parameters)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log a row. Without ``step`` it is the next one; calls with the same step, one after the other, are one row.
@@ -155,10 +154,13 @@ class WandBIntegration:
         Raises if the step is below that of the last row, or W&B would refuse a name or the size.
         """
         self._core.log(run_id, metrics if type(metrics) is dict else dict(metrics), step)
+        if "_event_handlers" in self.__dict__:
+            self.emit("metrics_logged", run_id, metrics=metrics, step=step)
 
     def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
         """Set tags: ``{"team": "vision"}`` is W&B's tag ``team:vision``, in the place of an earlier one of that name."""
         self._core.set_tags(run_id, [(str(key), "" if value is None else str(value)) for key, value in tags.items()])
+        self.emit("tags_set", run_id, tags=tags)
 
     def set_notes(self, run_id: str, notes: str) -> None:
         """Set the notes of a run."""
@@ -208,6 +210,7 @@ class WandBIntegration:
                 "copy": copy,
             },
         )
+        self.emit("artifact_logged", run_id, path=artifact_path)
         return WandBArtifact(self._core, run_id, number)
 
     def save_file(self, run_id: str, path: str | os.PathLike[str], name: str | None = None) -> None:
@@ -215,17 +218,20 @@ class WandBIntegration:
         source = os.fspath(path)
         self._core.file(run_id, source, os.path.basename(source) if name is None else name)
 
-    def end_run(self, run_id: str, status: str = "completed", *, wait: float | None = None) -> bool:
+    def end_run(self, run_id: str, status: str | RunStatus = "completed", *, wait: float | None = None) -> bool:
         """End a run: ``completed``, ``failed`` or ``killed``, which are the exit codes 0, 1 and 255.
 
         With ``wait``, whether everything of it has been delivered within so many seconds. Without it returns at once.
         """
-        return self._core.end(run_id, getattr(status, "value", status), wait)
+        text = status.value if isinstance(status, RunStatus) else status
+        done = self._core.end(run_id, text, wait)
+        self.emit("run_ended", run_id, status=text)
+        return done
 
-    def get_run(self, run_id: str) -> dict[str, Any] | None:
-        """What is known of a run here."""
+    def get_run(self, run_id: str) -> ExperimentRun | None:
+        """What this process knows of a run."""
         found = self._core.get_run(run_id)
-        return None if found is None else json.loads(found)
+        return None if found is None else ExperimentRun._from_engine(found)
 
     def is_stopped(self, run_id: str) -> bool:
         """Whether somebody pressed W&B's stop button, as far as the server has said so."""
@@ -256,19 +262,6 @@ class WandBIntegration:
         """End open runs as completed, deliver what waits, and let go. A second call is harmless."""
         return self._core.close(timeout)
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for run_id in self.active_runs if error is not None else ():
-            self.end_run(run_id, "failed")
-        self.close()
-
     def __reduce__(self) -> tuple[Any, ...]:
         return (_open, (type(self), self._options))
 
@@ -278,6 +271,19 @@ class WandBIntegration:
 
 def _open(kind: type[WandBIntegration], options: dict[str, Any]) -> WandBIntegration:
     return kind(**options)
+
+
+_said = False
+
+
+def _say_once() -> None:
+    global _said
+    if not _said:
+        _said = True
+        logging.getLogger("nethical").warning(
+            "wandb: there is no key, so runs are only written to disk; hint: set WANDB_API_KEY or run `wandb login`; "
+            "`nethical sync` uploads later what is written now"
+        )
 
 
 def _tags(tags: Mapping[str, Any] | Iterable[str]) -> list[str]:

@@ -19,4 +19,11 @@ fn the_demo_accounts_for_every_entry_at_every_destination() {
     assert!(ended.stdout.contains("the receiver took 3 messages of RFC 5424, 0 malformed"), "{ended:?}");
     assert!(ended.stdout.contains("training finished"), "the last message is shown: {ended:?}");
     assert_eq!(sandbox.messages("demo/training.jsonl").len(), 103);
+    assert!(
+        ended.stdout.contains("an offline run of 4 updates"),
+        "a start, parameters, an epoch, an end: {ended:?}"
+    );
+    let runs: Vec<_> =
+        std::fs::read_dir(sandbox.path("demo/wandb")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert!(runs.iter().any(|name| name.to_str().unwrap().starts_with("offline-run-")), "{runs:?}");
 }

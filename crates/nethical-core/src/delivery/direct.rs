@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::delivery::pace::Wait;
 use crate::delivery::pipeline::Pipeline;
 use crate::delivery::schedule::luck;
 use crate::delivery::{Answer, Batch, Delivery, DeliveryStatus, Error, Kind, Outcome, Policy, Receipt};
@@ -18,10 +19,12 @@ impl Pipeline {
     pub(crate) async fn deliver_now(&self, event: Event, policy: Policy) -> Delivery {
         let deadline = Instant::now() + policy.total;
         let batch: Batch = [event.clone()].into_iter().collect();
+        // What an open breaker may cost is no more than a usual wait between attempts.
+        let patience = policy.delay.max(Duration::from_secs(1));
         let mut attempts = 0;
         let mut last = None;
         loop {
-            let error = match self.try_once(&batch, deadline, &mut attempts).await {
+            let error = match self.try_once(&batch, deadline, patience, &mut attempts).await {
                 Ok(answer) => return self.succeed_now(&event, attempts, answer.as_ref()).await,
                 // What went wrong on the endpoint says more than that there is no time left to ask again.
                 Err(error) if error.code() == NO_TURN => last.take().unwrap_or(error),
@@ -45,6 +48,7 @@ impl Pipeline {
         &self,
         batch: &Batch,
         deadline: Instant,
+        patience: Duration,
         attempts: &mut u32,
     ) -> Result<Option<Answer>, Error> {
         if let Some(error) = self.gone() {
@@ -55,10 +59,12 @@ impl Pipeline {
             Err(_) => return Err(self.no_turn(Duration::ZERO)),
         };
         while let Err(wait) = self.turn() {
-            if Instant::now() + wait >= deadline {
-                return Err(self.no_turn(wait));
+            // Somebody waits: a pause is worth it, an endpoint that keeps failing is not.
+            let is_left_alone = matches!(wait, Wait::Breaker(wait) if wait > patience);
+            if is_left_alone || Instant::now() + wait.get() >= deadline {
+                return Err(self.no_turn(wait.get()));
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(wait.get()).await;
         }
         *attempts += 1;
         let receipt = match tokio::time::timeout_at(deadline, self.attempt(batch)).await {

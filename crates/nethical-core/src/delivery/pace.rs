@@ -63,15 +63,33 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Take a turn. Otherwise: how long to wait before asking again.
+    /// Take a turn. Otherwise: how long to wait before asking again, and for what.
     ///
     /// # Errors
     /// The wait.
-    pub(crate) fn turn(&self, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn turn(&self, now: Instant) -> Result<(), Wait> {
         let mut state = self.lock();
         match state.breaker.pause(now) {
-            Duration::ZERO => state.gate.pass(now),
-            pause => Err(pause),
+            Duration::ZERO => state.gate.pass(now).map_err(Wait::Gate),
+            pause => Err(Wait::Breaker(pause)),
+        }
+    }
+}
+
+/// Why nothing may be sent now, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The endpoint keeps failing and is left alone.
+    Breaker(Duration),
+    /// The rate, or a pause that the endpoint asked for.
+    Gate(Duration),
+}
+
+impl Wait {
+    /// How long.
+    pub(crate) const fn get(self) -> Duration {
+        match self {
+            Self::Breaker(wait) | Self::Gate(wait) => wait,
         }
     }
 }

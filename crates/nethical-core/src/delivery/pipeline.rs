@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::delivery::backlog::{Backlog, BatchLimits, Flushed, Rejected};
 use crate::delivery::dead_letters::{DeadLetter, DeadLetters};
 use crate::delivery::notice::{Change, Health, Notice};
-use crate::delivery::pace::Pace;
+use crate::delivery::pace::{Pace, Wait};
 use crate::delivery::queue::Queue;
 use crate::delivery::records::Records;
 use crate::delivery::schedule::{MAX_RETRY_AFTER, luck};
@@ -122,9 +122,11 @@ impl Pipeline {
         let profile = destination.profile();
         // Where each event is a request of its own, each takes its turn at the gate.
         let alone = profile.one_at_a_time || profile.request_each && settings.rate_limit_per_sec.is_some();
+        // A full queue is never left waiting for a batch that it cannot hold.
+        let close_at = settings.batch_size.min(profile.max_events).min(settings.queue.max_events);
         let limits = BatchLimits {
-            // A full queue is never left waiting for a batch that it cannot hold.
-            close_at: settings.batch_size.min(profile.max_events).min(settings.queue.max_events).max(1),
+            // Where each event is a request of its own there is nothing to gain from waiting for more of them.
+            close_at: if profile.request_each { 1 } else { close_at.max(1) },
             max_events: if alone { 1 } else { profile.max_events.max(1) },
             max_bytes: profile.max_bytes.min(settings.queue.max_bytes),
             event_overhead: profile.event_overhead,
@@ -266,7 +268,11 @@ impl Pipeline {
     async fn deliver_batch(&self, batch: Batch) {
         let mut parts = vec![Part::from(batch)];
         while let Some(mut part) = parts.pop() {
-            let lane = self.lane().await;
+            // Whoever holds the lane may hold it for long; the end does not wait for them.
+            let lane = tokio::select! {
+                lane = self.lane() => lane,
+                () = self.stop.notify.notified() => None,
+            };
             if !self.wait_for_turn().await {
                 self.backlog.put_back(&part.batch);
                 continue;
@@ -307,7 +313,7 @@ impl Pipeline {
             // What is gone is not asked again; its events wait for another configuration.
             let wait = match (self.gone.get(), self.turn()) {
                 (Some(_), _) => Duration::MAX,
-                (None, Err(wait)) => wait,
+                (None, Err(wait)) => wait.get(),
                 (None, Ok(())) => return true,
             };
             tokio::select! {
@@ -451,7 +457,7 @@ impl Pipeline {
     }
 
     /// Take a turn at the gate and the breaker, or see how long to wait.
-    pub(super) fn turn(&self) -> Result<(), Duration> {
+    pub(super) fn turn(&self) -> Result<(), Wait> {
         self.pace.turn(Instant::now())
     }
 

@@ -217,6 +217,11 @@ impl Assembly {
             Kind::Artifact(artifact) => self.artifacts.push_back((record.num, artifact)),
             Kind::Exit(exit) => {
                 self.close_row();
+                if self.own {
+                    let runtime = format!("{{\"runtime\":{}}}", exit.runtime);
+                    self.summary.note(&self.metrics, "_wandb", &runtime);
+                    self.summary_changes += 1;
+                }
                 self.exit = Some(exit);
             }
         }

@@ -92,7 +92,7 @@ impl MetricDefinition<'_> {
             name: if is_glob { String::new() } else { name.to_owned() },
             glob_name: if is_glob { name.to_owned() } else { String::new() },
             step_metric: step_metric.unwrap_or_default().to_owned(),
-            options: Some(MetricOptions { step_sync: step_metric.is_some(), hidden, defined: true }),
+            options: Some(MetricOptions { step_sync: step_metric.is_some(), hidden, defined: !is_glob }),
             summary: Some(wanted),
             ..Metric::default()
         })

@@ -212,8 +212,7 @@ impl Wandb {
             // Without it `nethical sync` only has to be told where the run is.
             let _ = registry.add(&directory);
         }
-        let after = earlier.and_then(|earlier| earlier.upload).map(|upload| upload.progress);
-        let upload = process.uploads.add(&recording, held.into_iter().collect(), after)?;
+        let upload = process.uploads.add(&recording, held.into_iter().collect())?;
         process.runs().insert(id, OpenRun { upload: Some(upload), writer });
         Ok(())
     }
@@ -244,6 +243,11 @@ impl Wandb {
         let process = self.process()?;
         let runs = process.runs();
         runs.get(run).map(|open| open.upload.clone()).ok_or_else(|| unknown(run))
+    }
+
+    /// Whether runs are only written although they were to be uploaded: there is no key.
+    pub fn lacks_key(&self) -> bool {
+        self.options.mode == Mode::Online && self.api.is_none()
     }
 
     /// Logs a row of any values.

@@ -129,18 +129,13 @@ impl Uploads {
         &self.means
     }
 
-    /// Begins with a run that is being written. `after` is an earlier part of the same run.
+    /// Begins with a run that is being written.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(crate) fn add(
-        &self,
-        recording: &Arc<Recording>,
-        locks: Vec<Lock>,
-        after: Option<Arc<Progress>>,
-    ) -> Result<Upload, Error> {
+    pub(crate) fn add(&self, recording: &Arc<Recording>, locks: Vec<Lock>) -> Result<Upload, Error> {
         let upload = self.upload(recording.directory.clone(), Some(Arc::clone(recording)), 0);
-        self.start(&upload, locks, after, None)?;
+        self.start(&upload, locks, None)?;
         self.keep(upload.clone());
         Ok(upload)
     }
@@ -151,7 +146,7 @@ impl Uploads {
     /// If the system gives no thread.
     pub(crate) fn take_over(&self, directory: RunDirectory, held: Lock, left: u64) -> Result<Upload, Error> {
         let upload = self.upload(directory, None, left);
-        self.start(&upload, vec![held], None, Some(Arc::clone(&self.permits)))?;
+        self.start(&upload, vec![held], Some(Arc::clone(&self.permits)))?;
         self.keep(upload.clone());
         Ok(upload)
     }
@@ -180,14 +175,9 @@ impl Uploads {
         *uploads = rest;
     }
 
-    fn start(
-        &self,
-        upload: &Upload,
-        locks: Vec<Lock>,
-        after: Option<Arc<Progress>>,
-        permits: Option<Arc<Semaphore>>,
-    ) -> Result<(), Error> {
+    fn start(&self, upload: &Upload, locks: Vec<Lock>, permits: Option<Arc<Semaphore>>) -> Result<(), Error> {
         let Some(api) = self.means.api.clone() else { return hold(upload, locks) };
+        let earlier = self.earlier(&upload.directory);
         let job = Job {
             name: Arc::clone(&self.means.name),
             api,
@@ -207,14 +197,19 @@ impl Uploads {
                 Some(permits) => permits.acquire_owned().await.ok(),
                 None => None,
             };
-            if let Some(earlier) = after {
-                while !earlier.look(|known| known.ended) {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+            match earlier {
+                Some(earlier) => go_on_after(&earlier, job).await,
+                None => upload::run(job).await,
             }
-            upload::run(job).await;
         });
         Ok(())
+    }
+
+    /// The upload of an earlier part of the same run.
+    fn earlier(&self, directory: &RunDirectory) -> Option<Arc<Progress>> {
+        let uploads = lock(&self.uploads);
+        let same = |upload: &&Upload| upload.directory.log().file_name() == directory.log().file_name();
+        uploads.iter().rfind(same).map(|upload| Arc::clone(&upload.progress))
     }
 
     /// All that are known.
@@ -245,6 +240,21 @@ impl Uploads {
     fn unfinished(&self) -> Vec<Upload> {
         self.all().into_iter().filter(|upload| upload.ledger().waiting > 0).collect()
     }
+}
+
+/// Sends a part of a run when the part before it is there. Where that cannot be, this one waits for it to be put right.
+async fn go_on_after(earlier: &Progress, job: Job) {
+    while !earlier.look(|known| known.ended) && !job.control.is_stopped() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if earlier.look(|known| known.finished) {
+        return upload::run(job).await;
+    }
+    let failure = earlier.look(|known| known.failure.clone());
+    job.progress.change(|known| {
+        known.ended = true;
+        known.failure = failure;
+    });
 }
 
 /// Keeps a run that is not uploaded for this process, until it has ended and is written.

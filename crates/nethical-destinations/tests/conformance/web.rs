@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     ("an_endless_answer_does_no_harm", an_endless_answer_does_no_harm),
     ("what_is_queued_outlasts_all_of_them", what_is_queued_outlasts_all_of_them),
     ("a_pause_holds_the_queue_and_those_who_wait", a_pause_holds_the_queue_and_those_who_wait),
+    (
+        "who_waits_does_not_wait_for_an_endpoint_that_keeps_failing",
+        who_waits_does_not_wait_for_an_endpoint_that_keeps_failing,
+    ),
     ("what_fails_while_somebody_waits_is_a_dead_letter", what_fails_while_somebody_waits_is_a_dead_letter),
 ];
 
@@ -170,4 +174,16 @@ fn what_fails_while_somebody_waits_is_a_dead_letter(peer: &dyn Peer) {
     let ledger = ledger(&connector);
     assert_eq!((ledger.accepted, ledger.dead_lettered), (1, 1));
     assert_eq!(connector.recent_deliveries().len(), 1);
+}
+
+fn who_waits_does_not_wait_for_an_endpoint_that_keeps_failing(peer: &dyn Peer) {
+    let connector = open(peer);
+    web(peer).always(Answer::new(500));
+    let attempts: Vec<_> = (0..4).map(|_| deliver(&connector, peer).0.attempt_count).collect();
+    let requests = web(peer).requests();
+    assert_eq!((attempts[0], attempts[3]), (3, 0), "{attempts:?}");
+    let (delivery, took) = deliver(&connector, peer);
+    assert_eq!((delivery.attempt_count, delivery.error_code.as_deref()), (0, Some("delivery.no_turn")));
+    assert!(delivery.error_message.unwrap().contains("500") && took < Duration::from_secs(1));
+    assert_eq!((web(peer).requests(), ledger(&connector).dead_lettered), (requests, 5));
 }

@@ -5,5 +5,6 @@
 mod arrival;
 mod ends;
 mod offline;
+mod sdk;
 mod trouble;
 mod world;

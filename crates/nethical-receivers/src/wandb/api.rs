@@ -72,7 +72,8 @@ fn operation(request: &Request, json: &Value) -> String {
     if request.path().starts_with("/storage/") {
         return "put".to_owned();
     }
-    let named = json.get("operationName").and_then(Value::as_str).map(str::to_owned);
+    let named =
+        json.get("operationName").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned);
     let query = json.get("query").and_then(Value::as_str).unwrap_or_default();
     named.unwrap_or_else(|| {
         let mut words =
@@ -143,6 +144,7 @@ fn graphql(state: &mut State, operation: &str, variables: &Value, base: &str) ->
         "CreateArtifact" => super::artifacts::create(state, variables),
         "CreateArtifactManifest" => super::artifacts::manifest(state, variables, base),
         "CreateArtifactFiles" => super::artifacts::files(state, variables, base),
+        "ArtifactType" => Ok(super::artifacts::kind(state, variables)),
         "CommitArtifact" => super::artifacts::commit(state, variables),
         "OrganizationCoreWeaveOrganizationID" => {
             Ok(json!({ "entity": { "organization": { "coreWeaveOrganizationId": null } } }))

@@ -77,6 +77,13 @@ pub(super) fn create(state: &mut State, variables: &Value) -> Said {
     } } }))
 }
 
+/// The type of the artifacts of a name, which the official client asks for first.
+pub(super) fn kind(state: &State, variables: &Value) -> Value {
+    let name = text(variables, "name").split(':').next().unwrap_or_default();
+    let known = state.artifacts.iter().rfind(|artifact| artifact.name == name);
+    json!({ "project": { "artifact": known.map(|known| json!({ "artifactType": { "name": known.kind } })) } })
+}
+
 pub(super) fn manifest(state: &mut State, variables: &Value, base: &str) -> Said {
     let artifact = index_of(state, text(variables, "artifactID"))?;
     let wanted = variables.get("includeUpload").and_then(Value::as_bool).unwrap_or(false);

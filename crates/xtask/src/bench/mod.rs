@@ -16,6 +16,7 @@ mod report;
 mod rounds;
 mod script;
 mod spool;
+mod webhook;
 
 use std::fs;
 use std::time::Duration;
@@ -101,6 +102,7 @@ fn contests(workspace: &Workspace) -> Vec<Contest> {
         spool::append::every_64(workspace),
         spool::fanout::append(workspace),
         spool::fanout::delivery(workspace),
+        webhook::contest(workspace),
     ]
 }
 

@@ -72,8 +72,11 @@ fn python(workspace: &Workspace) -> Result<()> {
     let venv = Venv::prepare(workspace)?;
     venv.install_package()?;
     npm::prepare(workspace)?;
+    let mlflow = peers::mlflow(workspace)?;
     let modules = workspace.npm().join("node_modules");
-    process::run(venv.python().args(["-m", "pytest", "python/tests"]).env("NETHICAL_NODE_MODULES", modules))
+    let mut pytest = venv.python();
+    pytest.args(["-m", "pytest", "python/tests"]);
+    process::run(pytest.env("NETHICAL_NODE_MODULES", modules).env("NETHICAL_MLFLOW", mlflow))
 }
 
 /// A toolchain without one of its components says so before the stage starts.

@@ -4,6 +4,7 @@
 
 mod inbox;
 mod model;
+mod offline;
 
 use std::fs;
 use std::io::{self, Write};
@@ -25,6 +26,7 @@ use nethical::{Error, Level, LogAggregator, Metadata, Status, fields};
 
 use self::inbox::{Inbox, Received};
 use self::model::{Network, Score, Spirals};
+use self::offline::{OfflineRun, Written};
 
 const POINTS: usize = 2_000;
 const BATCH: usize = 20;
@@ -54,13 +56,17 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
     let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("nethical-demo"));
     let inbox = Inbox::open()?;
     let (logs, shown) = destinations(&dir, &inbox)?;
-    let calls = train(&logs, args.epochs);
+    let offline = OfflineRun::start(&dir, &fields! { points: POINTS, batch_size: BATCH, hidden: HIDDEN })?;
+    let calls = train(&logs, &offline, args.epochs);
+    let written = offline.end()?;
     let all_delivered = logs.close_all(PATIENCE);
     let (statuses, received) = (logs.statuses(), inbox.read());
     report(&statuses, &shown, &calls, &received)
+        .and_then(|()| show_run(&written))
         .map_err(|error| Error::unavailable("demo.output", error.to_string()))?;
     let sent = statuses.iter().map(|status| status.ledger.sent).sum::<u64>();
     let whole = all_delivered
+        && written.whole
         && statuses.iter().all(|status| status.ledger.balances())
         && (received.understood, received.malformed) == (sent, 0);
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -101,7 +107,7 @@ impl Timed<'_> {
 }
 
 /// Train, and log every step. Returns how long each log call took.
-fn train(logs: &LogAggregator, epochs: u32) -> Vec<Duration> {
+fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> Vec<Duration> {
     let rng = &mut Rng::with_seed(2_026);
     let mut data = Spirals::new(POINTS, rng);
     let mut network = Network::new(HIDDEN, rng);
@@ -119,6 +125,7 @@ fn train(logs: &LogAggregator, epochs: u32) -> Vec<Duration> {
         } else {
             timed.log(Level::Info, "epoch done", metadata);
         }
+        offline.epoch(epoch, score.loss(), score.accuracy());
         best = best.min(score.loss());
         progress.set_message(format!("loss {:.3}  accuracy {:.1} %", score.loss(), score.accuracy() * 100.0));
         progress.inc(1);
@@ -174,6 +181,16 @@ fn report(statuses: &[Status], shown: &[Shown], calls: &[Duration], received: &R
         "syslog: the receiver took {understood} messages of RFC 5424, {malformed} malformed; the last one:\n  {last}"
     )?;
     out.flush()
+}
+
+/// Where the run is, and what to do with it.
+fn show_run(written: &Written) -> io::Result<()> {
+    let Written { updates, directory, .. } = written;
+    let directory = directory.display();
+    writeln!(
+        anstream::stdout(),
+        "wandb: an offline run of {updates} updates, which `nethical sync` and `wandb sync` upload:\n  {directory}"
+    )
 }
 
 /// Microseconds.

@@ -1,0 +1,257 @@
+"""One run on many platforms."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as _Timeout
+from types import MappingProxyType, TracebackType
+from typing import Any, TypeVar
+
+from .. import _process
+from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
+from ._platforms import EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
+from ._wandb import WandBIntegration
+
+_Self = TypeVar("_Self", bound="MLPlatformManager")
+
+_logger = logging.getLogger("nethical")
+
+START_TIMEOUT = 30.0
+"""Seconds that the start of a run waits for a platform that is written in Python."""
+
+RunIds = Mapping[str, str]
+"""The ids of one run, by the names of the platforms that have it."""
+
+
+class _Thread:
+    """Calls a platform that is written in Python, in order, on a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._name = name
+        self._process = os.getpid()
+        threading.Thread(target=self._run, name=f"nethical-{name}", daemon=True).start()
+        _process.before_close(self.drain)
+
+    def _run(self) -> None:
+        while True:
+            call, future = self._calls.get()
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+    def call(self, work: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._calls.put((work, future))
+        return future
+
+    def drain(self, timeout: float) -> None:
+        """Have everything called that was put down so far."""
+        if self._process == os.getpid():
+            with contextlib.suppress(_Timeout):
+                self.call(lambda: None).result(timeout)
+
+
+class _Member:
+    """A platform in a manager. One of the engine's is called at once: none of its calls is slow."""
+
+    def __init__(self, name: str, platform: MLPlatformInterface) -> None:
+        self.name, self.platform = name, platform
+        self.thread = None if isinstance(platform, (EnginePlatform, WandBIntegration)) else _Thread(name)
+
+    def start(self, call: Callable[[MLPlatformInterface], str]) -> str | None:
+        try:
+            if self.thread is None:
+                return call(self.platform)
+            started: str = self.thread.call(lambda: call(self.platform)).result(START_TIMEOUT)
+            return started
+        except Exception as error:
+            self._tell("start_run", error)
+            return None
+
+    def tell(self, what: str, call: Callable[[MLPlatformInterface], Any]) -> None:
+        if self.thread is None:
+            try:
+                call(self.platform)
+            except Exception as error:
+                self._tell(what, error)
+            return
+
+        def ended(future: Future[Any]) -> None:
+            if error := future.exception():
+                self._tell(what, error)
+
+        self.thread.call(lambda: call(self.platform)).add_done_callback(ended)
+
+    def wait(self, call: Callable[[MLPlatformInterface], bool], timeout: float) -> bool:
+        """Whether a flush or close came to its end in time."""
+        try:
+            if self.thread is None:
+                return bool(call(self.platform))
+            return bool(self.thread.call(lambda: call(self.platform)).result(timeout))
+        except Exception as error:
+            self._tell("flush or close", error)
+            return False
+
+    def _tell(self, what: str, error: BaseException) -> None:
+        kind = "" if type(error).__module__.startswith("nethical") else f"{type(error).__name__}: "
+        _logger.warning("%s: %s: %s%s", self.name, what, kind, error)
+
+
+class MLPlatformManager:
+    """Tells all of its platforms of a run. One that fails or is slow concerns no other, and not the caller: what fails
+    is a warning on the logger ``nethical``.
+
+        with MLPlatformManager() as manager:
+            manager.add_platform("mlflow", MLflowIntegration("http://localhost:5000"))
+            with manager.run_all_context("sentiment", "bert") as run_ids:
+                manager.log_metrics_all(run_ids, {"loss": 0.4}, step=1)
+    """
+
+    def __init__(self) -> None:
+        self._members: dict[str, _Member] = {}
+
+    @property
+    def platforms(self) -> Mapping[str, Any]:
+        """The platforms by their names, in the order in which they were added. It is a picture."""
+        return MappingProxyType({name: member.platform for name, member in self._members.items()})
+
+    @property
+    def active_runs(self) -> dict[str, list[str]]:
+        """The ids of open runs, by platform, where a platform knows them."""
+        found = {name: getattr(member.platform, "active_runs", None) for name, member in self._members.items()}
+        return {name: list(runs) for name, runs in found.items() if runs is not None}
+
+    def add_platform(self, name: str, platform: Any) -> None:
+        """Have ``platform`` told of runs from now on; in the place of one of that name."""
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"add_platform() takes a name, not {name!r}")
+        wanted = ("start_run", "log_parameters", "log_metrics", "log_artifact", "end_run")
+        if isinstance(platform, type) or not all(callable(getattr(platform, one, None)) for one in wanted):
+            shown = platform.__name__ if isinstance(platform, type) else type(platform).__name__
+            raise TypeError(f"add_platform() takes an MLPlatformInterface, not {shown}")
+        self._members[name] = _Member(name, platform)
+
+    def remove_platform(self, name: str) -> bool:
+        """Have this platform told no more. It stays open. Whether it was there."""
+        return self._members.pop(name, None) is not None
+
+    def start_run_all(self, experiment_name: str, run_name: str | None = None) -> dict[str, str]:
+        """Start a run everywhere, at the same time. The ids of the platforms that took it."""
+        found: dict[str, str | None] = {}
+
+        def start(member: _Member) -> None:
+            found[member.name] = member.start(lambda platform: platform.start_run(experiment_name, run_name))
+
+        members = list(self._members.values())
+        threads = [threading.Thread(target=start, args=(member,), daemon=True) for member in members[1:]]
+        for thread in threads:
+            thread.start()
+        for member in members[:1]:
+            start(member)
+        for thread in threads:
+            thread.join()
+        started = {member.name: found.get(member.name) for member in members}
+        return {name: run_id for name, run_id in started.items() if run_id is not None}
+
+    def log_parameters_all(self, run_ids: RunIds, parameters: Mapping[str, Any]) -> None:
+        """Set parameters of a run everywhere."""
+        kept = dict(parameters)
+        self._each(run_ids, "log_parameters", lambda platform, run_id: platform.log_parameters(run_id, kept))
+
+    def log_metrics_all(self, run_ids: RunIds, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add a point to each of some metrics of a run everywhere."""
+        kept = dict(metrics)
+        self._each(run_ids, "log_metrics", lambda platform, run_id: platform.log_metrics(run_id, kept, step))
+
+    def set_tags_all(self, run_ids: RunIds, tags: Mapping[str, Any]) -> None:
+        """Set tags of a run everywhere."""
+        kept = dict(tags)
+        self._each(run_ids, "set_tags", lambda platform, run_id: platform.set_tags(run_id, kept))
+
+    def log_artifact_all(self, run_ids: RunIds, artifact_path: str | os.PathLike[str]) -> None:
+        """Add a file or folder to a run everywhere."""
+        self._each(run_ids, "log_artifact", lambda platform, run_id: platform.log_artifact(run_id, artifact_path))
+
+    def end_run_all(self, run_ids: RunIds, status: str | RunStatus = "completed") -> None:
+        """End a run everywhere: ``completed``, ``failed`` or ``killed``."""
+        text = status.value if isinstance(status, RunStatus) else status
+        if text not in ("completed", "failed", "killed", "finished"):
+            raise ValueError(f"status is {text!r}: use 'completed', 'failed' or 'killed'")
+        self._each(run_ids, "end_run", lambda platform, run_id: platform.end_run(run_id, text))
+
+    def get_summaries(self, run_ids: RunIds) -> dict[str, ExperimentRun]:
+        """What is known of a run here, by platform."""
+        found: dict[str, ExperimentRun] = {}
+        for name, run_id in run_ids.items():
+            member = self._members.get(name)
+            get_run = getattr(member.platform, "get_run", None) if member else None
+            run = get_run(run_id) if callable(get_run) else None
+            if run is not None:
+                found[name] = run
+        return found
+
+    @contextlib.contextmanager
+    def run_all_context(self, experiment_name: str, run_name: str | None = None) -> Iterator[dict[str, str]]:
+        """A run everywhere that ends with the block: as completed, as failed after an exception, as killed after Ctrl-C."""
+        run_ids = self.start_run_all(experiment_name, run_name)
+        try:
+            yield run_ids
+        except KeyboardInterrupt:
+            self.end_run_all(run_ids, "killed")
+            raise
+        except BaseException:
+            self.end_run_all(run_ids, "failed")
+            raise
+        self.end_run_all(run_ids, "completed")
+
+    def flush_all(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Deliver what waits, everywhere. True if all of it came to its end in ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        return all([self._wait(member, "flush", deadline) for member in self._members.values()])
+
+    def close_all(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """End open runs as completed and close every platform, within ``timeout`` seconds. True if nothing was left."""
+        deadline = time.monotonic() + timeout
+        return all([self._wait(member, "close", deadline) for member in self._members.values()])
+
+    def _wait(self, member: _Member, method: str, deadline: float) -> bool:
+        call = getattr(member.platform, method, None)
+        if not callable(call):
+            return True
+        left = max(0.0, deadline - time.monotonic())
+        return member.wait(lambda _: call(left), left)
+
+    def _each(self, run_ids: RunIds, what: str, call: Callable[[Any, str], Any]) -> None:
+        for name, run_id in run_ids.items():
+            member = self._members.get(name)
+            if member is None:
+                _logger.warning("there is no platform %r: %s goes nowhere there", name, what)
+            else:
+                member.tell(what, lambda platform, run_id=run_id: call(platform, run_id))  # type: ignore[misc]
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for name, runs in self.active_runs.items():
+                for run_id in runs:
+                    self.end_run_all({name: run_id}, "failed")
+        self.close_all()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({dict(self.platforms)!r})"

@@ -1,0 +1,40 @@
+"""Experiment runs on one platform or many.
+
+    from nethical.integrations.ml_platforms import MLflowIntegration
+
+    with MLflowIntegration("http://localhost:5000") as mlflow:
+        run_id = mlflow.start_run("model_training", "xgboost_v1")
+        mlflow.log_parameters(run_id, {"max_depth": 10})
+        mlflow.log_metrics(run_id, {"accuracy": 0.95}, step=1)
+        mlflow.end_run(run_id, "completed")
+"""
+
+from __future__ import annotations
+
+from ._platform_manager import MLPlatformManager
+from ._platforms import (
+    ExperimentRun,
+    InMemoryIntegration,
+    MLflowIntegration,
+    MLPlatform,
+    MLPlatformInterface,
+    RunStatus,
+)
+from ._wandb import WandBArtifact, WandBIntegration
+
+__all__ = [
+    "ExperimentRun",
+    "InMemoryIntegration",
+    "MLPlatform",
+    "MLPlatformInterface",
+    "MLPlatformManager",
+    "MLflowIntegration",
+    "RunStatus",
+    "WandBArtifact",
+    "WandBIntegration",
+]
+
+for _name in __all__:
+    # Pickles and messages name the place that people import from.
+    globals()[_name].__module__ = __name__
+del _name

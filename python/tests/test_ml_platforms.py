@@ -1,0 +1,195 @@
+"""Runs, platforms of one's own, and the manager of many."""
+
+import json
+import logging
+import pickle
+import threading
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import nethical
+from nethical.integrations.ml_platforms import (
+    ExperimentRun,
+    InMemoryIntegration,
+    MLPlatform,
+    MLPlatformInterface,
+    MLPlatformManager,
+    RunStatus,
+)
+
+
+@pytest.fixture
+def memory():
+    with InMemoryIntegration() as memory:
+        yield memory
+
+
+class Recording(MLPlatformInterface):
+    """Keeps the calls, after it was let go on."""
+
+    def __init__(self, go=None, fails=()):
+        self.calls, self.go, self.fails, self.threads = [], go, fails, set()
+
+    def _call(self, *call):
+        if self.go is not None:
+            assert self.go.wait(20)
+        self.threads.add(threading.current_thread().name)
+        self.calls.append(call)
+        if call[0] in self.fails:
+            raise RuntimeError(f"no {call[0]}")
+
+    def start_run(self, experiment_name, run_name=None):
+        self._call("start", experiment_name, run_name)
+        return "r1"
+
+    def log_parameters(self, run_id, parameters):
+        self._call("params", run_id, parameters)
+
+    def log_metrics(self, run_id, metrics, step=None):
+        self._call("metrics", run_id, metrics, step)
+
+    def log_artifact(self, run_id, artifact_path):
+        self._call("artifact", run_id, artifact_path)
+
+    def end_run(self, run_id, status="completed"):
+        self._call("end", run_id, status)
+
+
+def test_a_run_says_how_it_stands():
+    start = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    run = ExperimentRun("r", "e", start_time=start, end_time=start + timedelta(seconds=2.5), status=RunStatus.FAILED)
+    assert run.duration_seconds == 2.5
+    found = json.loads(run.to_json())
+    assert found == run.to_dict()
+    assert (found["status"], found["platform"], found["end_time"]) == ("failed", "custom", "2026-03-01T00:00:02.500000+00:00")
+    assert pickle.loads(pickle.dumps(run)) == run
+    assert ExperimentRun("r", "e", start_time=datetime.now()).duration_seconds < 60
+
+
+def test_memory_keeps_every_point(memory):
+    run_id = memory.start_run("e", "n", tags={"a": 1})
+    memory.log_metrics(run_id, {"loss": 0.5, "nan": float("nan")}, step=7)
+    memory.log_metrics(run_id, {"loss": 0.25})
+    assert [(step, value) for step, value, _ in memory.history(run_id, "loss")] == [(7, 0.5), (None, 0.25)]
+    assert str(memory.history(run_id, "nan")[0][1]) == "nan"
+    run = memory.active_runs[run_id]
+    assert (run.platform, run.metrics["loss"], run.tags) == (MLPlatform.MEMORY, 0.25, {"a": "1"})
+    memory.end_run(run_id, RunStatus.KILLED)
+    assert memory.get_run(run_id).status is RunStatus.KILLED and memory.active_runs == {}
+    with pytest.raises(nethical.NethicalError, match="has ended"):
+        memory.log_metrics(run_id, {"loss": 1})
+    memory.resume_run(run_id)
+    memory.log_metrics(run_id, {"loss": 1})
+
+
+def test_handlers_are_told_and_one_that_fails_harms_nobody(memory, tmp_path, caplog):
+    told = []
+    for event in ("run_started", "params_logged", "metrics_logged", "artifact_logged", "tags_set", "run_ended"):
+        memory.add_event_handler(event, lambda run_id, event=event, **what: told.append((event, what)))
+    memory.add_event_handler("run_ended", lambda run_id, status: 1 / 0)
+    with pytest.raises(ValueError, match="run_started"):
+        memory.add_event_handler("run_start", print)
+    (tmp_path / "f").write_text("x")
+    run_id = memory.start_run("e")
+    memory.log_parameters(run_id, {"a": 1})
+    memory.log_metrics(run_id, {"loss": 1.0}, 3)
+    memory.log_artifact(run_id, tmp_path / "f")
+    memory.set_tags(run_id, {"t": "x"})
+    memory.end_run(run_id)
+    assert told == [
+        ("run_started", {"experiment_name": "e", "run_name": None}),
+        ("params_logged", {"parameters": {"a": 1}}),
+        ("metrics_logged", {"metrics": {"loss": 1.0}, "step": 3}),
+        ("artifact_logged", {"path": tmp_path / "f"}),
+        ("tags_set", {"tags": {"t": "x"}}),
+        ("run_ended", {"status": "completed"}),
+    ]
+    assert "a handler of run_ended failed" in caplog.text
+
+
+def test_a_manager_tells_all_and_a_slow_one_only_itself(memory):
+    go = threading.Event()
+    slow = Recording()
+    with MLPlatformManager() as manager:
+        manager.add_platform("memory", memory)
+        manager.add_platform("slow", slow)
+        run_ids = manager.start_run_all("e", run_name="n")
+        slow.go = go
+        assert list(run_ids) == ["memory", "slow"]
+        for step in range(100):
+            manager.log_metrics_all(run_ids, {"loss": step}, step=step)
+        manager.log_parameters_all(run_ids, {"a": 1})
+        manager.set_tags_all(run_ids, {"t": "x"})
+        manager.end_run_all(run_ids, "completed")
+        assert len(memory.history(run_ids["memory"], "loss")) == 100
+        assert len(slow.calls) == 1
+        go.set()
+        assert manager.flush_all(20)
+        assert [call[0] for call in slow.calls] == ["start", *["metrics"] * 100, "params", "end"]
+        assert slow.threads == {"nethical-slow"}
+        assert manager.get_summaries(run_ids)["memory"].parameters == {"a": 1}
+        assert manager.remove_platform("slow") and list(manager.platforms) == ["memory"]
+
+
+def test_one_that_fails_concerns_no_other(memory, caplog):
+    broken, half = Recording(fails=["start"]), Recording(fails=["metrics"])
+    with MLPlatformManager() as manager, caplog.at_level(logging.WARNING, "nethical"):
+        for name, platform in (("broken", broken), ("half", half), ("memory", memory)):
+            manager.add_platform(name, platform)
+        run_ids = manager.start_run_all("e")
+        assert list(run_ids) == ["half", "memory"]
+        manager.log_metrics_all({**run_ids, "unknown": "r"}, {"loss": 1})
+        manager.log_artifact_all(run_ids, "/missing")
+        manager.end_run_all(run_ids)
+        assert manager.flush_all()
+    assert memory.get_run(run_ids["memory"]).status is RunStatus.COMPLETED
+    for said in ("broken: start_run", "no metrics", "'unknown'", "cannot read"):
+        assert said in caplog.text
+    with pytest.raises(ValueError, match="completed"):
+        manager.end_run_all({}, "done")
+    with pytest.raises(TypeError, match="InMemoryIntegration"):
+        manager.add_platform("memory", InMemoryIntegration)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "completed"), (ValueError, "failed"), (KeyboardInterrupt, "killed"), (SystemExit, "failed")]
+)
+def test_a_block_ends_its_run_as_it_ends(memory, error, status):
+    manager = MLPlatformManager()
+    manager.add_platform("memory", memory)
+    ids = {}
+    try:
+        with manager.run_all_context("e", "n") as run_ids:
+            ids.update(run_ids)
+            if error is not None:
+                raise error
+    except BaseException as raised:
+        assert type(raised) is error
+    assert memory.get_run(ids["memory"]).status.value == status
+
+
+def test_a_program_waits_for_its_own_platforms(script):
+    done = script(
+        """
+        import time
+        from nethical.integrations.ml_platforms import MLPlatformInterface, MLPlatformManager
+
+        class Slow(MLPlatformInterface):
+            def start_run(self, experiment_name, run_name=None): return "r"
+            def log_parameters(self, run_id, parameters): pass
+            def log_metrics(self, run_id, metrics, step=None):
+                time.sleep(0.01)
+                print(step, flush=True)
+            def log_artifact(self, run_id, artifact_path): pass
+            def end_run(self, run_id, status="completed"): print(status, flush=True)
+
+        manager = MLPlatformManager()
+        manager.add_platform("slow", Slow())
+        run_ids = manager.start_run_all("e")
+        for step in range(20):
+            manager.log_metrics_all(run_ids, {"loss": 1.0}, step=step)
+        manager.end_run_all(run_ids)
+        """
+    )
+    assert done.stdout.split() == [*map(str, range(20)), "completed"], done.stderr
