@@ -248,7 +248,7 @@ mod tests {
         let with = |count: usize| {
             let mut component = Component::default();
             (0..count).for_each(|number| {
-                component.add_output(format!("a{number}"), wire::artifact(&format!("s3://b/{number}")))
+                component.add_output(format!("a{number}"), wire::artifact(&format!("s3://b/{number}")));
             });
             component
         };

@@ -247,7 +247,7 @@ fn apply(component: &mut Component, item: &Item, outcome: &Outcome, has_job: boo
     }
     match &item.update.change {
         RunChange::Params(parameters) => {
-            parameters.0.iter().for_each(|(name, value)| component.set(name, value))
+            parameters.0.iter().for_each(|(name, value)| component.set(name, value));
         }
         RunChange::Resume {} if !has_job => component.set_status(RunStatus::Running),
         RunChange::End { status } if !has_job => {

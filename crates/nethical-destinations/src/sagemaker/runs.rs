@@ -142,12 +142,12 @@ impl SageMaker {
         let experiment = names::experiment(&start.experiment);
         let body = training::create(&self.config, training, run, &experiment, wire::called(start));
         let created = self.create_one(&about("sagemaker:CreateTrainingJob", &resource), &body).await;
-        if let Err(error) = &created {
-            if error.code() == "sagemaker.limit" || !error.is_endpoint_fault() {
-                self.fail(run, known, error).await?;
-                return Err(Error::refused("sagemaker.no_job", error.message())
-                    .with_hint(error.hint().unwrap_or("see the options of `training`")));
-            }
+        if let Err(error) = &created
+            && (error.code() == "sagemaker.limit" || !error.is_endpoint_fault())
+        {
+            self.fail(run, known, error).await?;
+            return Err(Error::refused("sagemaker.no_job", error.message())
+                .with_hint(error.hint().unwrap_or("see the options of `training`")));
         }
         created?;
         known.job = Some(Job::default());

@@ -45,7 +45,7 @@ pub(super) fn put_points(state: &mut State, body: &[u8]) -> Result<Value, Refuse
         let is_poison = state.behaviour.poison.as_ref().is_some_and(|poison| point.name.contains(poison));
         let code = match state.behaviour.failed_points_per_mille {
             _ if is_poison || !is_of_now(point.time) => Some("VALIDATION_ERROR"),
-            failed if draw < failed && draw % 2 == 0 => Some("INTERNAL_ERROR"),
+            failed if draw < failed && draw.is_multiple_of(2) => Some("INTERNAL_ERROR"),
             failed if draw < failed => Some("CONFLICT_ERROR"),
             _ => None,
         };

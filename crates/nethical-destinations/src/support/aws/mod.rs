@@ -28,9 +28,7 @@ pub(crate) use self::endpoint::{
 pub(crate) use self::environment::Environment;
 pub(crate) use self::errors::{Answer, Context, Fault, element};
 use self::sign::Clock;
-#[cfg(test)]
-pub(crate) use self::sign::sign_at;
-pub(crate) use self::sign::{Signing, sign_now};
+pub(crate) use self::sign::{Signing, sign_at, sign_now};
 use crate::support::http::{Client, Request, Response};
 
 /// Keys for AWS that a program has at hand.
@@ -124,7 +122,7 @@ impl Service {
                 service: endpoint.signing_name(),
                 with_digest: endpoint.signing_name() == "s3",
             };
-            let signed = sign::sign_at(&signing, &headers, &body, credentials, now)?;
+            let signed = sign_at(&signing, &headers, &body, credentials, now)?;
             headers.extend(signed);
             Ok(Request { method, url, headers, body })
         })

@@ -97,7 +97,7 @@ fn signatures_are_those_of_botocore() {
         service: endpoint.signing_name(),
         with_digest: false,
     };
-    let signed = sign::sign_at(&signing, &headers, b"{\"a\":1}", credentials, now).unwrap();
+    let signed = sign_at(&signing, &headers, b"{\"a\":1}", credentials, now).unwrap();
     let authorization = &signed.iter().find(|(name, _)| name == "authorization").unwrap().1;
     assert_eq!(authorization, SIGNED_BY_BOTOCORE);
 }
