@@ -116,7 +116,8 @@ impl Mlflow {
         loop {
             let call =
                 format!("metrics/get-history?run_id={run}&metric_key={metric}&max_results=25000{page}");
-            let (_, answer) = self.ask(&call, None);
+            let (status, answer) = self.ask(&call, None);
+            assert_eq!(status, 200, "{call}: {answer}");
             points.extend(answer["metrics"].as_array().into_iter().flatten().cloned());
             match answer["next_page_token"].as_str().filter(|token| !token.is_empty()) {
                 Some(token) => page = format!("&page_token={token}"),

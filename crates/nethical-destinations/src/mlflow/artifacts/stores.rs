@@ -10,9 +10,11 @@ use futures_util::StreamExt;
 use nethical_core::delivery::{Error, Kind};
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::path::Path;
-use object_store::{ClientOptions, CredentialProvider, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{
+    ClientOptions, CredentialProvider, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider,
+};
 
 use super::source::Source;
 use crate::mlflow::server::Server;
@@ -158,7 +160,11 @@ fn gcs(bucket: &str) -> object_store::Result<impl ObjectStore + use<>> {
         Ok(host) if !host.is_empty() => {
             let url = if host.contains("://") { host } else { format!("http://{host}") };
             let options = options().with_allow_http(url.starts_with("http://"));
-            builder.with_base_url(&url).with_skip_signature(true).with_client_options(options).build()
+            // Unsigned, and with credentials that are none: without any, the machine's metadata service would be asked.
+            let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
+            let builder =
+                builder.with_base_url(&url).with_skip_signature(true).with_credentials(Arc::new(nobody));
+            builder.with_client_options(options).build()
         }
         _ => builder.with_client_options(options()).build(),
     }

@@ -1,6 +1,6 @@
 """A run of W&B, ours beside the official client, offline and online, to the same server. Prints JSON.
 
-    target/peers/wandb/bin/python python/benches/wandb.py URL [--rows 20000] [--rounds 3]
+    target/peers/wandb/bin/python python/benches/wandb_runs.py URL [--rows 20000] [--rounds 3]
 
 Needs both `nethical` and `wandb` in one environment, and a server at URL that takes any key. Each measurement is a
 process of its own; the two clients take turns. Memory is the peak of the process and its helpers together.
