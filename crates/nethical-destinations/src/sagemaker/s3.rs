@@ -27,6 +27,12 @@ pub(super) enum Completed {
     Forgotten,
 }
 
+/// The code and the message of an error, if this is one.
+fn failure(text: &str) -> Option<(&str, &str)> {
+    let (_, rest) = text.split_once("<Error>")?;
+    Some((element(rest, "Code").unwrap_or_default(), element(rest, "Message").unwrap_or_default()))
+}
+
 /// CRC-32 of some bytes, as S3 writes it.
 pub(super) fn crc(bytes: &[u8]) -> String {
     STANDARD.encode(crc32fast::hash(bytes).to_be_bytes())
@@ -143,17 +149,14 @@ impl Bucket<'_> {
     /// "A processing error can occur after the initial 200 OK response has been sent": it stands in the body then.
     fn is_whole(&self, action: &'static str, answer: &Response) -> Result<(), Error> {
         let text = String::from_utf8_lossy(&answer.body);
-        if text.contains("<CompleteMultipartUploadResult") {
-            return Ok(());
-        }
-        match element(&text, "Code") {
-            Some(code) => {
-                let said = element(&text, "Message").unwrap_or_default();
+        match failure(&text) {
+            None if element(&text, "ETag").is_some() => Ok(()),
+            None => Err(errors::not_an_answer(action, self.service.endpoint().url())),
+            Some((code, said)) => {
                 let text = format!("{action} on {}: {code}: {said}", self.resource());
                 Err(Error::unavailable("sagemaker.upload_broken", text)
                     .with_hint("nothing to do: it is tried again"))
             }
-            None => Err(errors::not_an_answer(action, self.service.endpoint().url())),
         }
     }
 
@@ -179,6 +182,16 @@ impl Bucket<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_after_a_success_is_one() {
+        let error = "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>";
+        assert_eq!(failure(error), Some(("InternalError", "m")));
+        assert_eq!(
+            failure("<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"),
+            None
+        );
+    }
 
     #[test]
     fn keys_and_checksums_are_written_as_s3_does() {
