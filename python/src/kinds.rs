@@ -1,9 +1,11 @@
 //! Connectors to any kind of destination, from the options that its configuration would have.
 
+use std::sync::Arc;
+
 use nethical::Error;
 use nethical::delivery::Settings;
-use nethical::destinations::find;
 use nethical::destinations::support::options::{Node, Options, OptionsError, Value};
+use nethical::destinations::{Validated, find};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -33,15 +35,24 @@ pub(crate) fn connect(
     spool: SpoolOptions,
     webhook: Option<WebhookOptions>,
 ) -> PyResult<Connector> {
-    let kind = find(kind)
-        .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
-    let config = (kind.parse)(&table(options)?).map_err(|error| wrong(py, &error))?;
+    let config = checked(py, kind, options)?;
     let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
     if let Some(webhook) = webhook {
         settings.on_delivery = webhook.on_delivery.map(notices::delivery_observer);
         settings.rate_limit_per_sec = webhook.rate_limit_per_sec.or(settings.rate_limit_per_sec);
     }
     Connector::open(py, name, config, settings)
+}
+
+/// The options of a destination of this kind, checked.
+pub(crate) fn checked(
+    py: Python<'_>,
+    kind: &str,
+    options: &Bound<'_, PyDict>,
+) -> PyResult<Arc<dyn Validated>> {
+    let kind = find(kind)
+        .ok_or_else(|| PyValueError::new_err(format!("there is no destination of type `{kind}`")))?;
+    (kind.parse)(&table(options)?).map_err(|error| wrong(py, &error))
 }
 
 /// These options as those of one kind.

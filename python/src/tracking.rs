@@ -46,6 +46,21 @@ impl Tracker {
         Self::open(py, Arc::new(config), name, settings, None)
     }
 
+    /// Runs in SageMaker.
+    #[staticmethod]
+    fn sagemaker(
+        py: Python<'_>,
+        name: &str,
+        options: &Bound<'_, PyDict>,
+        queue: QueueOptions,
+        spool: SpoolOptions,
+    ) -> PyResult<Self> {
+        let config = kinds::checked(py, "sagemaker", options)?;
+        let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+        let settings = config.settings(settings);
+        Self::open(py, config, name, settings, None)
+    }
+
     /// Runs in memory.
     #[staticmethod]
     fn memory(py: Python<'_>, name: &str, max_events: usize) -> PyResult<Self> {

@@ -19,6 +19,7 @@ pub mod http;
 pub mod jsonl;
 pub mod memory;
 pub mod mlflow;
+pub mod sagemaker;
 pub mod slack;
 pub mod support;
 pub mod syslog;
@@ -37,6 +38,7 @@ pub static ALL: &[&Descriptor] = &[
     &jsonl::DESCRIPTOR,
     &memory::DESCRIPTOR,
     &mlflow::DESCRIPTOR,
+    &sagemaker::DESCRIPTOR,
     &slack::DESCRIPTOR,
     &syslog::DESCRIPTOR,
     &wandb::DESCRIPTOR,

@@ -8,6 +8,7 @@ pub mod cloudwatch;
 pub mod discord;
 pub mod http;
 mod kept;
+pub mod sagemaker;
 pub mod slack;
 pub mod syslog;
 pub mod wandb;

@@ -20,6 +20,7 @@ from ._platforms import (
     MLPlatformInterface,
     RunStatus,
 )
+from ._sagemaker import SageMakerIntegration
 from ._wandb import WandBArtifact, WandBIntegration
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "MLPlatformManager",
     "MLflowIntegration",
     "RunStatus",
+    "SageMakerIntegration",
     "WandBArtifact",
     "WandBIntegration",
 ]

@@ -18,6 +18,13 @@ fn the_demo_accounts_for_every_entry_at_every_destination() {
     }
     assert!(ended.stdout.contains("the receiver took 3 messages of RFC 5424, 0 malformed"), "{ended:?}");
     assert!(ended.stdout.contains("training finished"), "the last message is shown: {ended:?}");
+    for shown in [
+        "http     {\"event_type\":\"training_finished\"",
+        "slack    Training finished",
+        "discord  | Training finished",
+    ] {
+        assert!(ended.stdout.contains(shown), "{shown}: {ended:?}");
+    }
     assert_eq!(sandbox.messages("demo/training.jsonl").len(), 103);
     assert!(
         ended.stdout.contains("an offline run of 4 updates"),

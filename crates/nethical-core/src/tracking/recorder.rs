@@ -23,6 +23,17 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The type of the platform: `mlflow`.
     fn kind(&self) -> &'static str;
 
+    /// The id of a run that begins now, until the service gives it another one.
+    fn new_id(&self, _start: &RunStart) -> String {
+        local_id()
+    }
+
+    /// Whether a run goes on when the process that began it is gone: then the next process goes on with it, instead of
+    /// ending it as killed.
+    fn outlives_process(&self) -> bool {
+        false
+    }
+
     /// Add what the service wants to know of a run that begins now.
     fn complete(&self, _start: &mut RunStart) {}
 
@@ -139,6 +150,10 @@ impl Recorder {
     fn end_stale(&self) {
         let Some(marks) = &self.marks else { return };
         marks.end_stale(|stale| {
+            if self.backend.outlives_process() {
+                let _ = self.send(&RunUpdate::now(&stale.run, RunChange::Resume {}));
+                return;
+            }
             let change = RunChange::End { status: RunStatus::Killed };
             let time = stale.last_heard.as_millisecond();
             // A queue that is full now keeps the run open on the server, and says so itself.
@@ -199,7 +214,7 @@ impl Recorder {
     }
 
     fn begin(&self, mut start: RunStart, time: i64) -> Result<String, Error> {
-        let key = local_id();
+        let key = self.backend.new_id(&start);
         self.backend.complete(&mut start);
         if let Some(id) = self.backend.begin(&key, &start, time)? {
             return Ok(id);

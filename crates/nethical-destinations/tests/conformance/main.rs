@@ -8,6 +8,7 @@
 mod cases;
 mod mlflow;
 mod peers;
+mod sagemaker;
 mod web;
 
 use libtest_mimic::{Arguments, Trial};

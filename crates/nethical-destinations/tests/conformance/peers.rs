@@ -24,7 +24,7 @@ use nethical_receivers::http::{Answer, HttpPeer};
 use nethical_receivers::slack::Slack;
 use nethical_receivers::syslog::{Receiver, parse};
 
-use crate::{Peer, WebPeer, mlflow};
+use crate::{Peer, WebPeer, mlflow, sagemaker};
 
 /// Start the peer of this destination.
 pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
@@ -41,6 +41,7 @@ pub(crate) fn start(destination: &str) -> Box<dyn Peer> {
         "jsonl" => Box::new(JsonlFile::new()),
         "memory" => Box::new(InMemory(MemoryConfig::default())),
         "mlflow" => Box::new(mlflow::Runs::new()),
+        "sagemaker" => Box::new(sagemaker::Runs::new()),
         "slack" => Box::new(Chat::<Slack>::new()),
         "syslog" => Box::new(SyslogOverTcp::new()),
         other => panic!("no peer for {other}: write one in tests/conformance/peers.rs"),

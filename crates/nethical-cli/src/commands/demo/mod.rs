@@ -2,6 +2,7 @@
 //!
 //! Needs no account, server or configuration. It grows with every destination.
 
+mod alarms;
 mod inbox;
 mod model;
 mod offline;
@@ -57,16 +58,19 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
     let inbox = Inbox::open()?;
     let (logs, shown) = destinations(&dir, &inbox)?;
     let offline = OfflineRun::start(&dir, &fields! { points: POINTS, batch_size: BATCH, hidden: HIDDEN })?;
-    let calls = train(&logs, &offline, args.epochs);
+    let (calls, best_loss) = train(&logs, &offline, args.epochs);
+    let told = alarms::tell(args.epochs, best_loss)?;
     let written = offline.end()?;
     let all_delivered = logs.close_all(PATIENCE);
     let (statuses, received) = (logs.statuses(), inbox.read());
     report(&statuses, &shown, &calls, &received)
         .and_then(|()| show_run(&written))
+        .and_then(|()| told.write(&mut anstream::stdout()))
         .map_err(|error| Error::unavailable("demo.output", error.to_string()))?;
     let sent = statuses.iter().map(|status| status.ledger.sent).sum::<u64>();
     let whole = all_delivered
         && written.whole
+        && told.whole
         && statuses.iter().all(|status| status.ledger.balances())
         && (received.understood, received.malformed) == (sent, 0);
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -106,8 +110,8 @@ impl Timed<'_> {
     }
 }
 
-/// Train, and log every step. Returns how long each log call took.
-fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> Vec<Duration> {
+/// Train, and log every step. Returns how long each log call took, and the best loss.
+fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> (Vec<Duration>, f32) {
     let rng = &mut Rng::with_seed(2_026);
     let mut data = Spirals::new(POINTS, rng);
     let mut network = Network::new(HIDDEN, rng);
@@ -132,7 +136,7 @@ fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> Vec<Duratio
     }
     progress.finish();
     timed.log(Level::Info, "training finished", fields! { best_loss: best });
-    timed.calls
+    (timed.calls, best)
 }
 
 fn one_epoch(

@@ -52,6 +52,17 @@ pub(crate) const LOGS: ServiceName =
     ServiceName { host: "logs", signing: "logs", variables: &["CLOUDWATCH_LOGS", "LOGS"] };
 /// The Security Token Service.
 pub(crate) const STS: ServiceName = ServiceName { host: "sts", signing: "sts", variables: &["STS"] };
+/// SageMaker: what creates and describes.
+pub(crate) const SAGEMAKER: ServiceName =
+    ServiceName { host: "api.sagemaker", signing: "sagemaker", variables: &["SAGEMAKER"] };
+/// SageMaker Metrics.
+pub(crate) const SAGEMAKER_METRICS: ServiceName =
+    ServiceName { host: "metrics.sagemaker", signing: "sagemaker", variables: &["SAGEMAKER_METRICS"] };
+/// CloudWatch: metrics.
+pub(crate) const CLOUDWATCH: ServiceName =
+    ServiceName { host: "monitoring", signing: "monitoring", variables: &["CLOUDWATCH"] };
+/// The Simple Storage Service.
+pub(crate) const S3: ServiceName = ServiceName { host: "s3", signing: "s3", variables: &["S3"] };
 
 /// Where a service is.
 #[derive(Debug, Clone)]
@@ -82,6 +93,15 @@ impl Endpoint {
             custom.clone().unwrap_or_else(|| format!("https://{}.{region}.{}", service.host, suffix(region)));
         let url = format!("{}/", url.trim_end_matches('/'));
         Self { service, region: region.to_owned(), url, custom: custom.is_some() }
+    }
+
+    /// The address of a bucket, at the endpoint of S3: a host of its own where that can be.
+    pub(crate) fn bucket(&self, bucket: &str) -> Self {
+        let url = match self.url.strip_prefix("https://").filter(|_| !self.custom && !bucket.contains('.')) {
+            Some(rest) => format!("https://{bucket}.{rest}"),
+            None => format!("{}{bucket}/", self.url),
+        };
+        Self { url, ..self.clone() }
     }
 
     /// What signatures call the service.

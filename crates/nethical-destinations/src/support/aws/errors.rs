@@ -201,7 +201,7 @@ impl Answer {
 }
 
 /// The text of the first XML element of this name.
-pub(super) fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+pub(crate) fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }

@@ -17,7 +17,7 @@ impl Service {
         let headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
         let body = Bytes::from_static(b"Action=GetCallerIdentity&Version=2011-06-15");
         let sts = self.at(endpoint);
-        let asked = tokio::time::timeout(PATIENCE, sts.call(Call { headers, body })).await;
+        let asked = tokio::time::timeout(PATIENCE, sts.call(Call::post(headers, body))).await;
         let response = asked.ok()?.ok()?;
         element(&String::from_utf8_lossy(&response.body), "Arn").map(str::to_owned)
     }

@@ -22,13 +22,13 @@ use jiff::Timestamp;
 use nethical_core::delivery::{Error, runtime};
 
 pub(crate) use self::credentials::Provider;
-pub(crate) use self::endpoint::{Endpoint, LOGS, STS, is_region, region};
+pub(crate) use self::endpoint::{
+    CLOUDWATCH, Endpoint, LOGS, S3, SAGEMAKER, SAGEMAKER_METRICS, STS, ServiceName, is_region, region,
+};
 pub(crate) use self::environment::Environment;
-pub(crate) use self::errors::{Answer, Context, Fault};
+pub(crate) use self::errors::{Answer, Context, Fault, element};
 use self::sign::Clock;
-#[cfg(test)]
-pub(crate) use self::sign::sign_at;
-pub(crate) use self::sign::{Signing, sign_now};
+pub(crate) use self::sign::{Signing, sign_at, sign_now};
 use crate::support::http::{Client, Request, Response};
 
 /// Keys for AWS that a program has at hand.
@@ -45,6 +45,10 @@ pub(crate) struct Service {
 
 /// One operation of a service.
 pub(crate) struct Call {
+    /// `POST`.
+    pub(crate) method: &'static str,
+    /// What follows the address of the service, encoded: without a `/` at the start, and with its query.
+    pub(crate) path: String,
     /// Headers beside those that HTTP and the signature need.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The body, of whatever type the headers say.
@@ -52,11 +56,15 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// A POST to the address of the service.
+    pub(crate) fn post(headers: Vec<(&'static str, String)>, body: impl Into<Bytes>) -> Self {
+        Self { method: "POST", path: String::new(), headers, body: body.into() }
+    }
+
     /// An operation in the protocol AWS JSON 1.1.
     pub(crate) fn json(target: String, body: impl Into<Bytes>) -> Self {
-        let headers =
-            vec![("content-type", "application/x-amz-json-1.1".to_owned()), ("x-amz-target", target)];
-        Self { headers, body: body.into() }
+        let kind = ("content-type", "application/x-amz-json-1.1".to_owned());
+        Self::post(vec![kind, ("x-amz-target", target)], body)
     }
 }
 
@@ -105,10 +113,18 @@ impl Service {
         let mut headers: Vec<_> =
             call.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let (body, endpoint, now) = (call.body.clone(), Arc::clone(&self.endpoint), self.clock.now());
+        let (method, url) = (call.method, format!("{}{}", endpoint.url(), call.path));
         runtime::blocking(move || {
-            let signed = sign::headers(&endpoint, &headers, &body, credentials, now)?;
+            let signing = Signing {
+                method,
+                url: &url,
+                region: endpoint.region(),
+                service: endpoint.signing_name(),
+                with_digest: endpoint.signing_name() == "s3",
+            };
+            let signed = sign_at(&signing, &headers, &body, credentials, now)?;
             headers.extend(signed);
-            Ok(Request { method: "POST", url: endpoint.url().to_owned(), headers, body })
+            Ok(Request { method, url, headers, body })
         })
         .await?
     }

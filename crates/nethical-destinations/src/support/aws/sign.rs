@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4::SigningParams;
 use jiff::Timestamp;
 use nethical_core::delivery::Error;
-
-use super::Endpoint;
 
 /// What a signature is about, beside headers, body and time.
 #[derive(Debug, Clone, Copy)]
@@ -21,24 +22,6 @@ pub(crate) struct Signing<'a> {
     pub(crate) service: &'a str,
     /// Whether a header says the digest of the body.
     pub(crate) with_digest: bool,
-}
-
-/// The headers that sign a POST of `body` with `headers`.
-pub(super) fn headers(
-    endpoint: &Endpoint,
-    headers: &[(String, String)],
-    body: &[u8],
-    credentials: Credentials,
-    now: SystemTime,
-) -> Result<Vec<(String, String)>, Error> {
-    let (url, region, service) = (endpoint.url(), endpoint.region(), endpoint.signing_name());
-    sign_at(
-        &Signing { method: "POST", url, region, service, with_digest: false },
-        headers,
-        body,
-        credentials,
-        now,
-    )
 }
 
 /// The headers that sign a request of now.
@@ -68,6 +51,11 @@ pub(crate) fn sign_at(
     let mut settings = SigningSettings::default();
     if with_digest {
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    if service == "s3" {
+        // Every other service signs a path that is encoded twice, and with `a//b` as `a/b`.
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     }
     let params = SigningParams::builder()
         .identity(&identity)
