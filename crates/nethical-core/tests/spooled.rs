@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -242,6 +243,28 @@ fn the_counts_of_an_emptied_directory_outlive_it() {
     let counts: Vec<_> =
         counts.map(|report| (report.key.as_str(), report.open, report.ledger.confirmed)).collect();
     assert_eq!(counts, [("a", true, 5), ("b", false, 7)]);
+}
+
+#[test]
+fn the_counts_of_several_emptied_directories_are_counted_once_each() {
+    let home = tempfile::tempdir().unwrap();
+    let connector = Receiver::default().connect(home.path(), "a");
+    for confirmed in 1..=4 {
+        leave_counts(home.path(), "a", &numbers(0..confirmed));
+        leave_counts(home.path(), "b", &numbers(0..confirmed));
+    }
+    adopt();
+    let own = connector.status().unwrap().directory.unwrap();
+    assert!(handed_over(&Disk, &own).unwrap().is_empty());
+    assert!(
+        !fs::read_dir(&own)
+            .unwrap()
+            .any(|file| file.unwrap().path().extension() == Some("handover".as_ref()))
+    );
+    let reports = survey(home.path()).unwrap();
+    let counts = reports.iter().flat_map(|process| &process.destinations);
+    let counts: Vec<_> = counts.map(|report| (report.key.as_str(), report.ledger.confirmed)).collect();
+    assert_eq!(counts, [("a", 10), ("b", 10)]);
 }
 
 #[test]

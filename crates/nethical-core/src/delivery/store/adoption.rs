@@ -148,18 +148,27 @@ impl Store {
             return;
         }
         let attached = lock(&self.attached);
-        handing.retain(|(handed, counted)| {
+        take_in_each(&self.spool, self.directory.path(), &mut handing, |(handed, counted)| {
             let mut same = attached.iter().filter(|other| *other.key == *handed.key);
             let backlog = same.find_map(|other| other.backlog.upgrade().filter(|one| !one.is_finished()));
             let taken = backlog.map_or(Ok(false), |backlog| backlog.take_in(handed, *counted));
             // Kept for whoever opens it.
-            !(taken.is_ok_and(|taken| taken || take_in_closed(&self.spool, handed).is_ok()))
+            taken.is_ok_and(|taken| taken || take_in_closed(&self.spool, handed).is_ok())
         });
-        drop(attached);
-        if self.spool.sync(LETTING_GO) {
-            let _ = clear_handed_over(&Disk, self.directory.path());
-        }
     }
+}
+
+/// Take what was handed over in, one after the other, and keep what could not be. A cursor names only the last that
+/// is in its sum, so the one before must be durable and its file gone.
+fn take_in_each(
+    spool: &Spool,
+    directory: &Path,
+    handing: &mut Vec<(HandedOver, bool)>,
+    take: impl Fn(&(HandedOver, bool)) -> bool,
+) {
+    let settled = || spool.sync(LETTING_GO) && clear_handed_over(&Disk, directory).is_ok();
+    handing.retain(|one| !(settled() && take(one)));
+    settled();
 }
 
 /// Add counts to those of a destination that is not open.
@@ -174,11 +183,10 @@ fn take_in_closed(spool: &Spool, handed: &HandedOver) -> Result<(), SpoolError> 
 
 /// Add what was handed over to a process that ended before it had added it. Returns what could not be.
 pub(super) fn take_in_leftovers(spool: &Spool, directory: &Path) -> Vec<(HandedOver, bool)> {
-    let mut left = handed_over(&Disk, directory).unwrap_or_default();
-    let found = !left.is_empty();
-    left.retain(|handed| take_in_closed(spool, handed).is_err());
-    if found && spool.sync(LETTING_GO) {
-        let _ = clear_handed_over(&Disk, directory);
+    let found = handed_over(&Disk, directory).unwrap_or_default();
+    let mut left: Vec<_> = found.into_iter().map(|handed| (handed, false)).collect();
+    if !left.is_empty() {
+        take_in_each(spool, directory, &mut left, |(handed, _)| take_in_closed(spool, handed).is_ok());
     }
-    left.into_iter().map(|handed| (handed, false)).collect()
+    left
 }
