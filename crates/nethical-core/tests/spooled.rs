@@ -428,7 +428,7 @@ fn what_the_spool_drops_is_told() {
 fn a_home_that_cannot_be_used_does_not_stop_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
-    std::fs::write(&file, "").unwrap();
+    fs::write(&file, "").unwrap();
     let receiver = Receiver::default();
     let connector = receiver.connect(&file, "a");
     send(&connector, &numbers(0..5));
