@@ -27,7 +27,7 @@ pub(super) fn is_run(text: &str) -> bool {
 /// tells names apart that would be the same.
 pub(super) fn experiment(given: &str) -> String {
     let cleaned = cleaned(given, char::to_ascii_lowercase);
-    if cleaned == given && given.len() <= NAME {
+    if cleaned == given && (1..=NAME).contains(&given.len()) {
         return cleaned;
     }
     let digest = Sha256::digest(given.as_bytes());
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(apart.len(), changed.len());
         assert!(changed.iter().all(|name| name.starts_with("a-b-") && name.len() == 10), "{changed:?}");
         assert_eq!(experiment(&"a".repeat(121)).len(), 120);
-        assert!(experiment("日本").starts_with("experiment-"));
+        assert!(["日本", ""].iter().all(|given| experiment(given).starts_with("experiment-")));
     }
 
     #[test]
