@@ -38,10 +38,14 @@ fn faults_and_dropped_answers_lose_and_double_nothing() {
 fn a_row_that_is_refused_keeps_its_place_without_its_values() {
     let world = World::new();
     let platform = world.open();
-    world.server.behave(|behaviour| behaviour.poison = Some("666".to_owned()));
+    // Long enough not to stand in a timestamp by chance.
+    let poison = 666_666_666_666.0;
+    world.server.behave(|behaviour| behaviour.poison = Some(poison.to_string()));
     let id = start(&*platform);
     for row in 0..100 {
-        platform.log_metrics(&id, &[("loss", if row == 63 { 666.0 } else { f64::from(row) })], None).unwrap();
+        platform
+            .log_metrics(&id, &[("loss", if row == 63 { poison } else { f64::from(row) })], None)
+            .unwrap();
     }
     assert!(platform.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap());
     let run = world.at_server(&id);
