@@ -8,8 +8,8 @@ use super::faults::Faults;
 /// `SUPPRESS_EMBEDS` and `SUPPRESS_NOTIFICATIONS`.
 const FLAGS: u64 = 1 << 2 | 1 << 12;
 
-/// Whether Discord takes this body and loses nothing of it. That a message must not be empty is not
-/// asked here: [`is_empty`] does.
+/// Whether Discord takes this body and loses nothing of it. That a message must not be empty is asked
+/// apart from it.
 ///
 /// # Errors
 /// The `errors` of its answer 50035.
