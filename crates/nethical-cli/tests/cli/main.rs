@@ -9,6 +9,7 @@ mod demo;
 mod interrupt;
 mod log;
 mod readme;
+mod rotation;
 mod runs;
 mod spool;
 mod stdin;

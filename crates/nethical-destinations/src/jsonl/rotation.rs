@@ -93,11 +93,12 @@ impl Rotating {
         if !self.rotates() || !state.is_file() {
             return Ok(all);
         }
-        if state.len() > 0 && (self.is_old(&state) || self.room(&state, lines, start) == start) {
-            if !self.rotate() {
+        if self.is_due(&state, lines, start) {
+            let rotated = self.rotate();
+            state = self.file.follow()?;
+            if !rotated && self.is_due(&state, lines, start) {
                 return Ok(all);
             }
-            state = self.file.follow()?;
         }
         if state.len() == 0 {
             self.begun = Some((state.ino(), SystemTime::now()));
@@ -112,6 +113,10 @@ impl Rotating {
             Some(most) => lines.fitting(start, most.saturating_sub(state.len())),
             None => lines.bytes.len(),
         }
+    }
+
+    fn is_due(&self, state: &Metadata, lines: &Lines, start: usize) -> bool {
+        state.len() > 0 && (self.is_old(state) || self.room(state, lines, start) == start)
     }
 
     fn is_old(&self, state: &Metadata) -> bool {
