@@ -197,12 +197,15 @@ fn a_file_that_somebody_may_still_write_to_is_not_compressed() {
     until("all others are compressed", || folder.endings(".jsonl") == 1 && folder.endings(".tmp") == 0);
     assert_eq!(folder.archived()[0].extension().unwrap(), "jsonl");
     idle.reopen();
-    send(&busy, 200..400);
-    assert!(busy.flush(PATIENCE));
-    until("it is compressed once it was let go of", || folder.endings(".jsonl") == 0);
-    send(&idle, 400..401);
+    let mut next = 200;
+    until("it is compressed at a rotation after it was let go of", || {
+        send(&busy, next..next + 50);
+        next += 50;
+        busy.flush(PATIENCE) && folder.archived()[0].extension().unwrap() == "gz"
+    });
+    send(&idle, next..next + 1);
     assert!(idle.close(PATIENCE) && busy.close(PATIENCE));
-    assert_eq!(folder.messages(), (0..401).collect::<Vec<_>>());
+    assert_eq!(folder.messages(), (0..=next).collect::<Vec<_>>());
 }
 
 #[test]
@@ -231,7 +234,8 @@ fn writers_of_one_file_rotate_it_together() {
     messages.sort_unstable();
     assert_eq!(messages, (0..4_000).collect::<Vec<_>>());
     let files = folder.archived().len();
-    assert!(files > 60, "{files}");
+    // While one is at it the others write on, so files may be longer.
+    assert!(files > 20, "{files}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use nethical_core::delivery::Error;
 use rustix::fs::{FlockOperation, flock};
 
 use super::archive;
+use super::config::Fsync;
 use super::errors::classify;
 
 /// An open file, and where it was opened.
@@ -143,7 +144,7 @@ impl LogFile {
 
     /// Move the file away, to a name that says when, and begin a new one. `false`: another process is at it, or
     /// was before; nobody waits for that.
-    pub(super) fn rotate(&mut self, durable: bool) -> io::Result<bool> {
+    pub(super) fn rotate(&mut self, fsync: Fsync) -> io::Result<bool> {
         // Where the path is a link, the file that it leads to is moved.
         let path = fs::canonicalize(&self.path)?;
         let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
@@ -152,14 +153,15 @@ impl LogFile {
         if locked == Err(rustix::io::Errno::WOULDBLOCK) || identity(&metadata) != self.identity {
             return Ok(false);
         }
-        if durable {
+        // Otherwise it is enough that it is forced to the disk when it is let go of.
+        if fsync == Fsync::Batch {
             self.file.sync_data()?;
         }
         fs::rename(&path, archive::free_name(&path, Timestamp::now()))?;
         // The next file may be read by whoever may read this one. What keeps it from being made is said when it
         // is written to.
         let _ = open_append(&path).and_then(|next| next.set_permissions(metadata.permissions()));
-        if durable {
+        if fsync != Fsync::Never {
             let _ = folder.sync_all();
         }
         Ok(true)

@@ -25,7 +25,7 @@ pub(super) struct Rotating {
     pub(super) file: LogFile,
     bytes: Option<u64>,
     age: Option<Duration>,
-    durable: bool,
+    fsync: Fsync,
     /// Since when there is something in the file of this inode, if this process saw it empty.
     begun: Option<(u64, SystemTime)>,
     failed: Option<Instant>,
@@ -40,7 +40,7 @@ impl Rotating {
             file: LogFile::open(&config.filepath)?,
             bytes: config.rotate_bytes,
             age: config.rotate_age(),
-            durable: config.fsync != Fsync::Never,
+            fsync: config.fsync,
             begun: None,
             failed: None,
             rotated: false,
@@ -132,7 +132,7 @@ impl Rotating {
         if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
             return false;
         }
-        match self.file.rotate(self.durable) {
+        match self.file.rotate(self.fsync) {
             Ok(rotated) => {
                 self.failed = None;
                 self.rotated |= rotated;

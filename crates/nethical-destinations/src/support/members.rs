@@ -81,12 +81,16 @@ fn descend(
 ) -> bool {
     let mut go_on = true;
     members(object, &mut |name, value| {
+        let is_parent = value.starts_with('{') && value != "{}";
         let before = path.len();
+        if before == 0 && !is_parent {
+            go_on = visit(name, value);
+            return go_on;
+        }
         if before > 0 {
             path.push(joint);
         }
         path.push_str(name);
-        let is_parent = value.starts_with('{') && value != "{}";
         go_on = if is_parent { descend(value, joint, path, visit) } else { visit(path, value) };
         path.truncate(before);
         go_on
