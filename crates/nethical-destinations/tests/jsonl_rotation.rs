@@ -259,6 +259,17 @@ fn what_a_killed_process_left_half_compressed_is_begun_anew() {
 }
 
 #[test]
+fn a_rotation_that_fails_keeps_nobody_from_writing() {
+    let folder = Folder::new();
+    // With a time in it the name is longer than names can be.
+    let path = folder.0.path().join("x".repeat(250));
+    let connector = open(JsonlConfig { rotate_bytes: Some(10_000), ..JsonlConfig::new(&path) });
+    send(&connector, 0..500);
+    assert!(connector.close(PATIENCE));
+    assert_eq!(messages(&fs::read_to_string(&path).unwrap()), (0..500).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_link_stays_where_it_is() {
     let folder = Folder::new();
     let real = folder.0.path().join("elsewhere");

@@ -3,7 +3,7 @@
 //! This is decided before each write, with what the file system says: it counts what other processes have written,
 //! and what this one wrote before it was restarted. A rotation that fails keeps nobody from writing.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -69,8 +69,10 @@ impl Rotating {
     /// See whether a line could be written, and the file be moved away.
     pub(super) fn probe(&mut self) -> Result<String, Error> {
         let found = self.file.probe()?;
-        let folder = self.file.path().parent().unwrap_or(Path::new("/"));
         if self.rotates() {
+            // Where the path is a link, the file that it leads to is moved.
+            let path = fs::canonicalize(self.file.path()).unwrap_or_else(|_| self.file.path().to_owned());
+            let folder = path.parent().unwrap_or(Path::new("/"));
             access(folder, Access::WRITE_OK | Access::EXEC_OK)
                 .map_err(|error| errors::cannot_rotate(folder, &error.into()))?;
         }
