@@ -189,12 +189,16 @@ impl Tracker {
         wait::interruptibly(py, move || platform.close(patience))
     }
 
-    /// Its accounts.
+    /// Its accounts; those of its artifacts, where they have a queue of their own, under `artifacts`.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let platform = self.platform(py)?;
         let statuses = py.detach(|| platform.statuses());
         let status = statuses.first().ok_or_else(|| errors::closed(py, platform.name()))?;
-        report::status(py, status)
+        let found = report::status(py, status)?;
+        if let Some(artifacts) = statuses.get(1) {
+            found.set_item("artifacts", report::status(py, artifacts)?)?;
+        }
+        Ok(found)
     }
 
     /// See whether runs would arrive.
@@ -206,6 +210,11 @@ impl Tracker {
 }
 
 impl Tracker {
+    /// One that is open.
+    pub(crate) const fn of(platform: Arc<dyn Platform>) -> Self {
+        Self { platform: Some(platform), memory: None }
+    }
+
     fn open(
         py: Python<'_>,
         config: Arc<dyn Validated>,

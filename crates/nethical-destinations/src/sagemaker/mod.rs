@@ -52,13 +52,16 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 /// Updates that close a batch before its age does: as many points as one request to CloudWatch takes.
 const BATCH: usize = limits::DATA;
 
+/// Updates in one batch, which may be of many runs.
+const MOST: usize = 5_000;
+
 impl Validated for SageMakerConfig {
     /// Reads the profile files for the region, and what TLS trusts; reaches nothing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         if let Some(wrong) = self.fault() {
             return Err(Error::config("sagemaker.option", wrong.message).with_hint(wrong.hint));
         }
-        Ok(Arc::new(Delivery(Arc::new(SageMaker::open(self)?))))
+        Ok(Arc::new(Delivery { sagemaker: self.sagemaker()?, of_artifacts: false }))
     }
 
     fn settings(&self, usual: Settings) -> Settings {
@@ -78,12 +81,18 @@ impl Validated for SageMakerConfig {
                 "{name}: runs are tracked as experiments, and no training job is started"
             );
         }
-        let runs = Arc::new(Runs { config: Arc::clone(&self) });
-        Some(platform::open(self, runs, name, settings, redaction))
+        let (runs, apart) = (Arc::new(Runs { config: Arc::clone(&self) }), Arc::clone(&self));
+        let artifacts =
+            move || Ok(Arc::new(Delivery { sagemaker: apart.sagemaker()?, of_artifacts: true }) as _);
+        Some(platform::open_apart(self, artifacts, runs, name, settings, redaction))
     }
 }
 
-struct Delivery(Arc<SageMaker>);
+struct Delivery {
+    sagemaker: Arc<SageMaker>,
+    /// Only artifacts come this way, and the starts of their runs another.
+    of_artifacts: bool,
+}
 
 #[async_trait]
 impl Destination for Delivery {
@@ -91,7 +100,7 @@ impl Destination for Delivery {
     /// answered may be there twice.
     fn profile(&self) -> Profile {
         Profile {
-            max_events: 5_000,
+            max_events: if self.of_artifacts { 1 } else { MOST },
             max_bytes: 4 << 20,
             repeat_safe: true,
             retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(10) },
@@ -100,11 +109,11 @@ impl Destination for Delivery {
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
-        deliver::deliver(&self.0, batch).await
+        deliver::deliver(&self.sagemaker, batch, self.of_artifacts).await
     }
 
     async fn probe(&self) -> Result<String, Error> {
-        probe::probe(&self.0).await
+        probe::probe(&self.sagemaker).await
     }
 }
 
@@ -122,6 +131,11 @@ impl Backend for Runs {
     /// The name of its trial, its component and its job.
     fn new_id(&self, start: &RunStart) -> String {
         names::run(wire::called(start), Timestamp::now())
+    }
+
+    fn begin(&self, key: &str, _start: &RunStart, _time: i64) -> Result<Option<String>, Error> {
+        self.config.sagemaker()?.expect(key);
+        Ok(None)
     }
 
     fn outlives_process(&self) -> bool {
