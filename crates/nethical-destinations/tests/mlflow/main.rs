@@ -5,6 +5,8 @@
 mod artifacts;
 mod outages;
 mod runs;
+mod scripted;
+mod servers;
 #[cfg(feature = "cloud-artifacts")]
 mod stores;
 

@@ -20,6 +20,7 @@ use testkit::mlflow::{Mlflow, environment};
 use crate::{PATIENCE, config, home, ledger, name, open, start, write};
 
 const CHILD: &str = "NETHICAL_TEST_EXPERIMENT";
+const ALL_SIZES: &str = "NETHICAL_TEST_ALL_SIZES";
 
 /// More than goes in one piece.
 const LARGE: usize = 20 << 20;
@@ -82,15 +83,15 @@ fn program(name: &str) -> Command {
     Command::new(environment().join("bin").join(name))
 }
 
-/// The program whose artifacts these are: a folder with an empty file, one in another folder and, if asked for, a large one.
+/// The program whose artifacts these are: a folder with a file in another and, if asked for, an empty and a large one.
 fn run_the_program(experiment: &str) {
     let (server, home) = (Mlflow::shared(), home());
     let platform = open(config(&server.url()), home.path());
     let run = start(&*platform, experiment);
     let data = home.path().join("data");
-    write(&data, "empty", b"");
     write(&data, "sub dir/é.txt", b"text");
-    if std::env::var_os("LARGE").is_some() {
+    if std::env::var_os(ALL_SIZES).is_some() {
+        write(&data, "empty", b"");
         write(&data, "large", &large());
     }
     platform.log_artifact(&run, &data, &ArtifactOptions::default()).unwrap();
@@ -122,13 +123,14 @@ fn s3_takes_an_artifact() {
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         command
     });
-    assert_eq!(moto.put("/models", ""), 200);
+    // Everybody may read it.
+    assert_eq!(moto.put("/models", "x-amz-acl: public-read\r\n"), 200);
     let variables = [
         ("AWS_ENDPOINT_URL_S3", &*moto.url()),
         ("AWS_ACCESS_KEY_ID", "testing"),
         ("AWS_SECRET_ACCESS_KEY", "testing"),
         ("AWS_REGION", "us-east-1"),
-        ("LARGE", "1"),
+        (ALL_SIZES, "1"),
     ];
     let path = artifacts_of("stores::s3_takes_an_artifact", "s3://models/runs", &variables);
     assert_eq!(moto.get(&format!("/models/runs{path}/empty")), b"");
@@ -147,11 +149,10 @@ fn google_cloud_storage_takes_an_artifact() {
         command.args([script, &port.to_string(), "models"]);
         command
     });
-    // The emulator does not know how to put parts of a file together.
+    // The emulator can neither put parts of a file together nor take an empty one.
     let variables = [("STORAGE_EMULATOR_HOST", &*emulator.url())];
     let path =
         artifacts_of("stores::google_cloud_storage_takes_an_artifact", "gs://models/runs", &variables);
-    assert_eq!(emulator.get(&format!("/models/runs{path}/empty")), b"");
     assert_eq!(emulator.get(&format!("/models/runs{path}/sub%20dir/%C3%A9.txt")), b"text");
 }
 
@@ -165,7 +166,7 @@ fn azure_takes_an_artifact() {
     let headers = create_container(&key);
     assert_eq!(azurite.put("/team/models?restype=container", &headers), 201);
     let connection = format!("AccountName=team;AccountKey={key};BlobEndpoint={}/team", azurite.url());
-    let variables = [("AZURE_STORAGE_CONNECTION_STRING", &*connection), ("LARGE", "1")];
+    let variables = [("AZURE_STORAGE_CONNECTION_STRING", &*connection), (ALL_SIZES, "1")];
     let location = "wasbs://models@team.blob.core.windows.net/runs";
     let path = artifacts_of("stores::azure_takes_an_artifact", location, &variables);
     assert_eq!(azurite.get(&format!("/team/models/runs{path}/empty")), b"");

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nethical_receivers::syslog::tls::Authority;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
@@ -153,6 +154,27 @@ impl Own {
         let server = Mlflow { address: free() };
         let child = spawn(folder.path(), server.address.port());
         server.wait();
+        Self { folder, server, child }
+    }
+
+    /// One that speaks TLS with a certificate of this authority, and asks for the password of its user `admin`. It is not
+    /// waited for.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn secured(authority: &Authority, password: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let identity = authority.identity(&["127.0.0.1"]).unwrap_or_else(|error| panic!("{error}"));
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+        for (path, text) in [(&certificate, &identity.certificate), (&key, &identity.key)] {
+            fs::write(path, text).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let server = Mlflow { address: free() };
+        let tls = format!("--ssl-certfile {} --ssl-keyfile {}", certificate.display(), key.display());
+        let mut command = command(folder.path(), server.address.port());
+        command.args(["--app-name", "basic-auth", "--uvicorn-opts", &tls]);
+        command.env("MLFLOW_AUTH_ADMIN_PASSWORD", password).env("MLFLOW_FLASK_SERVER_SECRET_KEY", "any");
+        let child = command.spawn().unwrap_or_else(|error| panic!("no MLflow: {error}"));
         Self { folder, server, child }
     }
 
