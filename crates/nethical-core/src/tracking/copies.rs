@@ -103,7 +103,8 @@ fn oldest_waiting(home: &Path) -> io::Result<Option<Duration>> {
 fn of_letters(home: &Path) -> io::Result<HashSet<PathBuf>> {
     let mut found = HashSet::new();
     let letters = Home::new(Arc::new(Disk), home.to_owned()).dead_letters();
-    let log = DeadLetterLog::open(Arc::new(Disk), &letters, Retention::default()).map_err(io::Error::other)?;
+    let log =
+        DeadLetterLog::open(Arc::new(Disk), &letters, Retention::default()).map_err(io::Error::other)?;
     log.visit(&Filter::default(), |letter| {
         let event = Event::from_stored(&letter.payload).filter(|event| event.family() == Family::Runs);
         let change = event.and_then(|event| Some(event.run().ok()?.change));
@@ -145,7 +146,8 @@ mod tests {
         let log = DeadLetterLog::open(Arc::new(Disk), &letters, Retention::default()).unwrap();
         let event =
             RunUpdate::now("r", RunChange::Artifact(artifact(&folder.join("kept")))).to_event().unwrap();
-        let letter = DeadLetter { destination: "mlflow".into(), payload: event.to_stored(), ..DeadLetter::default() };
+        let letter =
+            DeadLetter { destination: "mlflow".into(), payload: event.to_stored(), ..DeadLetter::default() };
         log.append(&letter).unwrap();
         sweep(home.path()).unwrap();
         let mut left: Vec<_> =

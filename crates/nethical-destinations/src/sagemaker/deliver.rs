@@ -114,12 +114,7 @@ fn sort(batch: &Batch) -> (Runs, Vec<Refusal>) {
 }
 
 /// Carry out the changes of one run.
-async fn serve(
-    sagemaker: &Arc<SageMaker>,
-    run: String,
-    items: Vec<Item>,
-    of_artifacts: bool,
-) -> Outcome {
+async fn serve(sagemaker: &Arc<SageMaker>, run: String, items: Vec<Item>, of_artifacts: bool) -> Outcome {
     let mut outcome = Outcome::default();
     let served = changes(sagemaker, &run, &items, of_artifacts, &mut outcome).await;
     if let Err(error) = served {

@@ -17,7 +17,7 @@ mod training;
 mod uploads;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -74,18 +74,26 @@ impl Validated for SageMakerConfig {
         settings: Settings,
         redaction: &Redaction,
     ) -> Option<Result<Arc<dyn Platform>, Error>> {
-        if self.role.is_some() && self.training.is_none() {
-            tracing::info!(
-                target: "nethical",
-                hint = "set `training` with an image or algorithm and an output path to start training jobs",
-                "{name}: runs are tracked as experiments, and no training job is started"
-            );
+        if self.training.is_none() {
+            say_once(name);
         }
         let (runs, apart) = (Arc::new(Runs { config: Arc::clone(&self) }), Arc::clone(&self));
         let artifacts =
             move || Ok(Arc::new(Delivery { sagemaker: apart.sagemaker()?, of_artifacts: true }) as _);
         Some(platform::open_apart(self, artifacts, runs, name, settings, redaction))
     }
+}
+
+/// The first of the process is told what its runs are not.
+fn say_once(name: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            target: "nethical",
+            hint = "set `training` with an image or algorithm and an output path, and `role`, to start training jobs",
+            "{name}: runs are tracked as experiments, and no training job is started"
+        );
+    });
 }
 
 struct Delivery {

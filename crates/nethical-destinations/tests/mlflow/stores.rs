@@ -46,7 +46,10 @@ impl Emulator {
         let emulator = Self { child: command.spawn().unwrap(), address };
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < deadline, "no emulator (`cargo xtask peers` installs them): {command:?}");
+            assert!(
+                Instant::now() < deadline,
+                "no emulator (`cargo xtask peers` installs them): {command:?}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         emulator
@@ -151,8 +154,7 @@ fn google_cloud_storage_takes_an_artifact() {
     });
     // The emulator can neither put parts of a file together nor take an empty one.
     let variables = [("STORAGE_EMULATOR_HOST", &*emulator.url())];
-    let path =
-        artifacts_of("stores::google_cloud_storage_takes_an_artifact", "gs://models/runs", &variables);
+    let path = artifacts_of("stores::google_cloud_storage_takes_an_artifact", "gs://models/runs", &variables);
     assert_eq!(emulator.get(&format!("/models/runs{path}/sub%20dir/%C3%A9.txt")), b"text");
 }
 

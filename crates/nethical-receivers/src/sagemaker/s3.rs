@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::limits::{Refused, refused};
-use super::state::{State, Upload};
 use super::server::Done;
+use super::state::{State, Upload};
 use crate::http::{Answer, Request};
 
 /// The least bytes of a part that is not the last.

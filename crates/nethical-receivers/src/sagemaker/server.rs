@@ -89,9 +89,7 @@ impl Handler for Mutex<State> {
             Some(Trouble::DropRequest) => return Answer::close(),
             Some(Trouble::DropAnswer) | None => {}
         }
-        let done = state
-            .identify(&request, service)
-            .and_then(|()| operate(&mut state, operation, &request));
+        let done = state.identify(&request, service).and_then(|()| operate(&mut state, operation, &request));
         match done {
             Ok(_) if trouble.is_some() => Answer::close(),
             Ok(Done(answer)) => answer,

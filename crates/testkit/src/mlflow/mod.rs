@@ -92,12 +92,14 @@ impl Mlflow {
     /// Ask the tracking API: `GET runs/get?run_id=...`, or POST if there is a body.
     ///
     /// # Panics
-    /// If the server does not answer.
+    /// If the server does not answer, or not whole.
     pub fn ask(&self, call: &str, body: Option<&Value>) -> Answer {
         let (method, text) = body.map_or(("GET", String::new()), |body| ("POST", body.to_string()));
         let (status, body) = exchange(self.address, method, &format!("/api/2.0/mlflow/{call}"), &text)
             .unwrap_or_else(|error| panic!("{call}: {error}"));
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        let answer = serde_json::from_slice(&body);
+        assert!(status != 200 || answer.is_ok(), "{call}: {}", String::from_utf8_lossy(&body));
+        (status, answer.unwrap_or_default())
     }
 
     /// The bytes at a path of the server.
@@ -252,6 +254,12 @@ fn exchange(address: SocketAddr, method: &str, path: &str, body: &str) -> std::i
     let bad = || std::io::Error::other("no answer of HTTP");
     let at = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(bad)?;
     let (head, body) = answer.split_at(at + 4);
-    let status = String::from_utf8_lossy(head).split_whitespace().nth(1).and_then(|code| code.parse().ok());
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok());
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    // Half an answer would look like one with nothing in it.
+    if length.is_some_and(|length: usize| length != body.len()) {
+        return Err(std::io::Error::other(format!("{} bytes of {length:?}", body.len())));
+    }
     Ok((status.ok_or_else(bad)?, body.to_vec()))
 }

@@ -27,11 +27,7 @@ pub(super) struct Sending {
 impl Sending {
     /// Open the destination and hand it the letters. They wait on disk whatever the configuration says: they
     /// were there before.
-    pub(super) fn start(
-        destination: &Configured,
-        name: &str,
-        letters: &[DeadLetter],
-    ) -> Result<Self, Error> {
+    pub(super) fn start(destination: &Configured, name: &str, letters: &[DeadLetter]) -> Result<Self, Error> {
         let connector = destination.connect_as(name, &|mut settings: Settings| {
             settings.observer = Arc::new(render::notice);
             settings.spool.enabled = Some(true);
