@@ -293,7 +293,7 @@ fn metadata(values: &Bound<'_, PyDict>) -> PyResult<Metadata> {
     let limits = Limits { max_value_bytes: 1 << 20, max_entry_bytes: 16 << 20, ..Limits::default() };
     // Secrets are hidden when the parameters are flat: their whole names count.
     let rules = Rules { redaction: Redaction::off(), limits };
-    let (mut json, mut walk) = (Vec::new(), Walk::default());
+    let (mut json, mut walk) = (Vec::new(), Walk::narrow());
     values::shared_object(&mut JsonWriter::new(&mut json, &rules), values, &mut walk);
     walk.finish()?;
     let map: serde_json::Map<String, serde_json::Value> =
