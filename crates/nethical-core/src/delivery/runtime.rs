@@ -61,7 +61,7 @@ fn start() -> Result<Handle, Error> {
         .name("nethical".to_owned())
         .spawn(move || {
             mark();
-            runtime.block_on(std::future::pending::<()>())
+            runtime.block_on(std::future::pending::<()>());
         })
         .map_err(failed)?;
     Ok(handle)

@@ -86,7 +86,10 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for TracingLayer {
 /// The fields of a span, kept with it by the registry.
 struct SpanFields(Metadata);
 
-fn spans<S: Subscriber + for<'span> LookupSpan<'span>>(event: &Event<'_>, context: &Context<'_, S>) -> Vec<Value> {
+fn spans<S: Subscriber + for<'span> LookupSpan<'span>>(
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) -> Vec<Value> {
     let Some(scope) = context.event_scope(event) else { return Vec::new() };
     scope
         .from_root()
