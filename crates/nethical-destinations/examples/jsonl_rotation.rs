@@ -5,7 +5,14 @@
 //! jsonl_rotation kill COUNT     the same while the writer is killed and restarted: what was promised, and what is there
 //! ```
 
-#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a bench")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -66,8 +73,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.retain(|path| path.extension().is_none_or(|ending| ending != "tmp"));
     // The one that is being written has no time in its name.
     files.sort_by_key(|path| (path.ends_with("app.jsonl"), path.clone()));
-    let compressed: Vec<_> =
-        files.iter().filter(|path| path.extension().is_some_and(|ending| ending != "jsonl")).cloned().collect();
+    let compressed: Vec<_> = files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending != "jsonl"))
+        .cloned()
+        .collect();
     files.retain(|path| !compressed.contains(&PathBuf::from(format!("{}.zst", path.display()))));
     files
 }

@@ -72,7 +72,8 @@ fn messages(text: &str) -> Vec<usize> {
 }
 
 fn open(config: JsonlConfig) -> Connector {
-    let queue = QueueLimits { full: nethical_core::delivery::Full::Block(PATIENCE), ..QueueLimits::default() };
+    let queue =
+        QueueLimits { full: nethical_core::delivery::Full::Block(PATIENCE), ..QueueLimits::default() };
     let settings = Settings { queue, observer: Arc::new(|_| {}), ..Settings::default() };
     connect(Arc::new(config), "jsonl", settings).unwrap()
 }

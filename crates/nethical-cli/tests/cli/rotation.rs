@@ -106,7 +106,10 @@ fn a_file_that_was_moved_away_is_let_go_of_at_once_when_asked() {
     });
     writeln!(input, "after").unwrap();
     end(child, input);
-    assert_eq!((sandbox.messages("out.1"), sandbox.messages("out")), (vec!["before".to_owned()], vec!["after".to_owned()]));
+    assert_eq!(
+        (sandbox.messages("out.1"), sandbox.messages("out")),
+        (vec!["before".to_owned()], vec!["after".to_owned()])
+    );
 }
 
 #[test]
@@ -152,8 +155,12 @@ fn after_copytruncate_the_file_starts_anew_without_a_hole() {
 fn kills_in_between_lose_nothing_and_tear_no_line() {
     const ROUNDS: usize = 8;
     let sandbox = Sandbox::new();
-    let options = "filepath = 'out'\nrotate_bytes = 10000\ncompress = 'gzip'\nspool = true\nbuffer_size = 10\n";
-    sandbox.write("nethical.toml", format!("[spool]\ndurability = 'every'\n[logging.out]\ntype = 'jsonl'\n{options}"));
+    let options =
+        "filepath = 'out'\nrotate_bytes = 10000\ncompress = 'gzip'\nspool = true\nbuffer_size = 10\n";
+    sandbox.write(
+        "nethical.toml",
+        format!("[spool]\ndurability = 'every'\n[logging.out]\ntype = 'jsonl'\n{options}"),
+    );
     for round in 0..ROUNDS {
         let (mut child, mut input) = start(&sandbox, &[]);
         let files = archived(&sandbox).len();

@@ -70,7 +70,9 @@ pub(super) fn free_name(path: &Path, now: Timestamp) -> PathBuf {
     loop {
         let stamp = at.strftime(STAMP).to_string();
         let name = path.with_file_name(format!("{stem}-{stamp}{ending}"));
-        if [Compress::None, Compress::Gzip, Compress::Zstd].into_iter().all(|kind| !with_ending(&name, kind).exists())
+        if [Compress::None, Compress::Gzip, Compress::Zstd]
+            .into_iter()
+            .all(|kind| !with_ending(&name, kind).exists())
         {
             return name;
         }
@@ -130,7 +132,8 @@ impl Listing {
 
 /// When the file of this name was moved away, and whether it is compressed; `None` if it is not one of ours.
 fn read_name(name: &str, stem: &str, ending: &str) -> Option<(Timestamp, bool)> {
-    let plain = [Compress::Gzip, Compress::Zstd].into_iter().find_map(|kind| name.strip_suffix(kind.ending()));
+    let plain =
+        [Compress::Gzip, Compress::Zstd].into_iter().find_map(|kind| name.strip_suffix(kind.ending()));
     let stamp = plain.unwrap_or(name).strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(ending)?;
     let at = DateTime::strptime(STAMP, stamp).ok()?.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
     // Parsing forgives what printing would not write.
@@ -187,7 +190,8 @@ mod tests {
         let half = unfinished(&with_ending(&second, Compress::Gzip));
         fs::write(&half, "").unwrap();
         let listing = Listing::of(&path).unwrap();
-        let found: Vec<_> = listing.files.iter().map(|file| (&file.path, file.compressed, file.bytes)).collect();
+        let found: Vec<_> =
+            listing.files.iter().map(|file| (&file.path, file.compressed, file.bytes)).collect();
         assert_eq!(found, [(&with_ending(&first, Compress::Zstd), true, 1), (&second, false, 0)]);
         assert_eq!(listing.files[1].at, at("2026-11-25T19:00:00.123457Z"));
         assert_eq!(listing.unfinished, [half]);
@@ -214,8 +218,14 @@ mod tests {
         let files: Vec<_> = (0..5).map(file).collect();
         let gone = |keep: Keep| keep.victims(&files, at("2026-11-25T05:00:00Z")).len();
         assert_eq!(gone(Keep::default()), 0);
-        assert_eq!([0, 1, 5, 9].map(|most| gone(Keep { files: Some(most), ..Keep::default() })), [5, 4, 0, 0]);
-        assert_eq!([0, 9, 10, 49, 50].map(|most| gone(Keep { bytes: Some(most), ..Keep::default() })), [5, 5, 4, 1, 0]);
+        assert_eq!(
+            [0, 1, 5, 9].map(|most| gone(Keep { files: Some(most), ..Keep::default() })),
+            [5, 4, 0, 0]
+        );
+        assert_eq!(
+            [0, 9, 10, 49, 50].map(|most| gone(Keep { bytes: Some(most), ..Keep::default() })),
+            [5, 5, 4, 1, 0]
+        );
         let hours = |hours: u64| Some(Duration::from_secs(3_600 * hours));
         assert_eq!([0, 1, 3, 5].map(|age| gone(Keep { age: hours(age), ..Keep::default() })), [5, 4, 2, 0]);
         assert_eq!(gone(Keep { files: Some(4), bytes: Some(25), age: hours(4) }), 3);

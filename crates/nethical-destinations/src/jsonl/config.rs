@@ -162,7 +162,11 @@ impl JsonlConfig {
             ("keep_days", self.keep_days.is_some()),
         ];
         let (key, _) = unused.into_iter().find(|(_, is_set)| *is_set)?;
-        fault(key, format!("{key} counts only where the file is rotated"), "set rotate_bytes or rotate_hours too")
+        fault(
+            key,
+            format!("{key} counts only where the file is rotated"),
+            "set rotate_bytes or rotate_hours too",
+        )
     }
 }
 
@@ -186,9 +190,14 @@ mod tests {
             let text = format!("filepath = 'a.jsonl'\n{text}");
             let error = (super::super::DESCRIPTOR.parse)(&Options::from_toml(&text).unwrap()).unwrap_err();
             let place = error.span().unwrap();
-            assert!(text[place.clone()].starts_with(key) || text[..place.start].contains(key), "{text}: {error}");
+            assert!(
+                text[place.clone()].starts_with(key) || text[..place.start].contains(key),
+                "{text}: {error}"
+            );
         }
-        for text in ["rotate_bytes = 1\ncompress = 'gzip'\nkeep_files = 0", "rotate_hours = 24\nkeep_days = 0.5"] {
+        for text in
+            ["rotate_bytes = 1\ncompress = 'gzip'\nkeep_files = 0", "rotate_hours = 24\nkeep_days = 0.5"]
+        {
             let config: JsonlConfig =
                 Options::from_toml(&format!("filepath = 'a'\n{text}")).unwrap().read().unwrap();
             assert!(config.fault().is_none(), "{text}");

@@ -66,7 +66,8 @@ impl Tidy {
     /// Delete compressed files that nobody is going to finish.
     fn delete_leftovers(&self, path: &Path) -> Result<(), Error> {
         let Listing { files, unfinished: found } = list(path)?;
-        let planned: Vec<_> = files.iter().map(|file| unfinished(&with_ending(&file.path, self.compress))).collect();
+        let planned: Vec<_> =
+            files.iter().map(|file| unfinished(&with_ending(&file.path, self.compress))).collect();
         found.iter().filter(|found| !planned.contains(found)).try_for_each(|path| delete(path))
     }
 

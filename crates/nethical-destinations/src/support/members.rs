@@ -73,12 +73,7 @@ pub(crate) fn leaves(object: &str, joint: char, visit: &mut dyn FnMut(&str, &str
     descend(object, joint, &mut String::new(), visit);
 }
 
-fn descend(
-    object: &str,
-    joint: char,
-    path: &mut String,
-    visit: &mut dyn FnMut(&str, &str) -> bool,
-) -> bool {
+fn descend(object: &str, joint: char, path: &mut String, visit: &mut dyn FnMut(&str, &str) -> bool) -> bool {
     let mut go_on = true;
     members(object, &mut |name, value| {
         let is_parent = value.starts_with('{') && value != "{}";

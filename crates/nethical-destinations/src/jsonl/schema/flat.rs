@@ -16,8 +16,7 @@ pub(super) fn write(view: &LogView<'_>, out: &mut Vec<u8>) {
     field(out, "source", &view.source);
     let mut names = Names::default();
     members::leaves(view.metadata, '.', &mut |path, value| {
-        let wanted =
-            if OURS.contains(&path) { format!("metadata.{path}") } else { path.to_owned() };
+        let wanted = if OURS.contains(&path) { format!("metadata.{path}") } else { path.to_owned() };
         out.push(b',');
         string(out, &names.claim(wanted));
         out.push(b':');

@@ -28,10 +28,12 @@ fn rest(event: &Event) -> (String, String, u32) {
 
 #[test]
 fn ecs_begins_with_its_required_fields_and_labels_are_flat() {
-    let event = event("High \"memory\"", json!({"a.b": 1, "a": {"b": null, "c": "x"}, "l": [1, "two"], "o": {}}));
+    let event =
+        event("High \"memory\"", json!({"a.b": 1, "a": {"b": null, "c": "x"}, "l": [1, "two"], "o": {}}));
     let (id, host, pid) = rest(&event);
     let (text, value) = line(Schema::Ecs, &event);
-    let start = r#"{"@timestamp":"2026-03-01T12:34:56.123456Z","log.level":"warning","message":"High \"memory\"","#;
+    let start =
+        r#"{"@timestamp":"2026-03-01T12:34:56.123456Z","log.level":"warning","message":"High \"memory\"","#;
     assert!(text.starts_with(start), "{text}");
     let expected = json!({
         "@timestamp": "2026-03-01T12:34:56.123456Z",
@@ -50,7 +52,8 @@ fn ecs_begins_with_its_required_fields_and_labels_are_flat() {
 
 #[test]
 fn flat_lines_have_nothing_twice() {
-    let metadata = json!({"level": "mine", "metadata.level": 2, "a": {"b": [1, {"c": 2}]}, "a.b": true, "a.b_2": 0});
+    let metadata =
+        json!({"level": "mine", "metadata.level": 2, "a": {"b": [1, {"c": 2}]}, "a.b": true, "a.b_2": 0});
     let event = event("line\nbreak", metadata);
     let (id, host, pid) = rest(&event);
     let expected = json!({
