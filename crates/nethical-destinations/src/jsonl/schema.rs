@@ -64,8 +64,8 @@ fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
 struct Names(HashSet<String>);
 
 impl Names {
-    fn claim(&mut self, name: String) -> String {
-        let mut free = name.clone();
+    fn claim(&mut self, name: &str) -> String {
+        let mut free = name.to_owned();
         for count in 2_u64.. {
             if self.0.insert(free.clone()) {
                 break;

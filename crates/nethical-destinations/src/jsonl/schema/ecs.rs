@@ -34,7 +34,7 @@ fn labels(metadata: &str, out: &mut Vec<u8>) {
         if out.len() > start {
             out.push(b',');
         }
-        string(out, &names.claim(path.replace('.', "_")));
+        string(out, &names.claim(&path.replace('.', "_")));
         out.push(b':');
         if value.starts_with(['[', '{']) {
             string(out, value);

@@ -18,7 +18,7 @@ pub(super) fn write(view: &LogView<'_>, out: &mut Vec<u8>) {
     members::leaves(view.metadata, '.', &mut |path, value| {
         let wanted = if OURS.contains(&path) { format!("metadata.{path}") } else { path.to_owned() };
         out.push(b',');
-        string(out, &names.claim(wanted));
+        string(out, &names.claim(&wanted));
         out.push(b':');
         out.extend_from_slice(value.as_bytes());
         true
