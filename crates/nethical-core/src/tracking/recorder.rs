@@ -34,6 +34,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// By what a later process knows the runs that this one leaves open, where nothing of them waits on disk.
+    fn marks_key(&self) -> Option<String> {
+        None
+    }
+
     /// Add what the service wants to know of a run that begins now.
     fn complete(&self, _start: &mut RunStart) {}
 
@@ -123,8 +128,9 @@ impl Recorder {
         options: &RecorderOptions,
     ) -> Result<Arc<Self>, Error> {
         let status = connector.status()?;
-        let home = options.settings.spool.directory().filter(|_| status.key.is_some());
-        let marks = home.as_ref().zip(status.key).map(|(home, key)| OpenRuns::new(home, key));
+        let key = status.key.or_else(|| backend.marks_key());
+        let home = options.settings.spool.home().filter(|_| key.is_some());
+        let marks = home.as_ref().zip(key).map(|(home, key)| OpenRuns::new(home, key));
         let temporary = || std::env::temp_dir().join(format!("nethical-{}", std::process::id()));
         let recorder = Arc::new(Self {
             connector,
@@ -264,6 +270,21 @@ impl Platform for Recorder {
         self.send(&RunUpdate::now(run, RunChange::Resume {}))?;
         self.book().reopen(self.backend.kind(), run);
         self.mark(run);
+        Ok(())
+    }
+
+    fn join_run(&self, run: &str) -> Result<(), Error> {
+        self.backend.check_resume(run)?;
+        self.book().join(self.backend.kind(), run);
+        Ok(())
+    }
+
+    fn leave_run(&self, run: &str) -> Result<(), Error> {
+        self.change(run, |_| Ok(()))?;
+        self.book().leave(run);
+        if let Some(marks) = &self.marks {
+            marks.unmark(run);
+        }
         Ok(())
     }
 
