@@ -72,7 +72,13 @@ impl MlflowConfig {
     /// The same as [`server`](Self::server), keeping the ids that the server gives in this home.
     fn at_home(&self, spool: &SpoolSettings) -> Self {
         let home = spool.directory().filter(|_| spool.enabled != Some(false) && SpoolSettings::is_allowed());
-        Self { home: Some(home), server: Arc::default(), ..self.clone() }
+        let mut config = self.clone();
+        (config.home, config.server) = (Some(home), Arc::default());
+        #[cfg(feature = "mlflow-embedded")]
+        {
+            config.store = Arc::default();
+        }
+        config
     }
 }
 

@@ -106,6 +106,24 @@ fn a_run_that_was_left_open_by_its_platform_goes_on() {
 }
 
 #[test]
+fn a_file_that_was_removed_is_made_again_and_one_that_was_closed_is_whole() {
+    let home = home();
+    let path = home.path().join("mlflow.db");
+    let platform = at(&path, home.path());
+    let run = start(&*platform, "e");
+    platform.end_run(&run, RunStatus::Completed, Some(PATIENCE)).unwrap();
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(home.path().join(format!("mlflow.db{end}")));
+    }
+    let run = start(&*platform, "e");
+    assert!(platform.close(PATIENCE));
+    let runs = Stored::open(&path).unwrap().runs().unwrap();
+    assert_eq!((runs.len(), &*runs[0].run_id, runs[0].status), (1, &*run, RunStatus::Completed));
+    let journal = home.path().join("mlflow.db-wal");
+    assert!(std::fs::metadata(journal).map_or(0, |about| about.len()) == 0);
+}
+
+#[test]
 fn a_file_of_somebody_elses_is_refused_when_it_is_opened() {
     let home = home();
     let text = write(home.path(), "notes.txt", "no database, whatever it is called".repeat(50).as_bytes());

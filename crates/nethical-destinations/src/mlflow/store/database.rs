@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub(super) struct Database {
     pub(super) journal: Journal,
     /// MLflow's revision of the tables.
     pub(super) revision: String,
+    /// The device and number of the file.
+    identity: Option<(u64, u64)>,
 }
 
 impl Database {
@@ -91,11 +93,20 @@ impl Database {
             found = make(&mut connection, artifacts).map_err(failed)?;
         }
         match found {
-            Found::Mlflow(revision) => Ok(Self { connection, journal, revision }),
+            Found::Mlflow(revision) => Ok(Self { connection, journal, revision, identity: identity(path) }),
             Found::Nothing => Err(foreign(path, "it has no tables")),
             Found::Foreign(why) => Err(foreign(path, &why)),
         }
     }
+
+    /// Whether this is what stands at the path.
+    pub(super) fn is_still_at(&self, path: &Path) -> bool {
+        self.identity.is_some() && self.identity == identity(path)
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()))
 }
 
 /// Make the file, for its user only. One that is there is not touched: to close it here would give up the locks that

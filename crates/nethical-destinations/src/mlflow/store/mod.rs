@@ -52,7 +52,8 @@ pub(super) struct Store {
     path: PathBuf,
     /// The folder for artifacts, as a URI.
     artifacts: String,
-    database: Mutex<Database>,
+    /// None while nobody uses it.
+    database: Mutex<Option<Database>>,
 }
 
 impl Store {
@@ -67,19 +68,42 @@ impl Store {
 
     /// Open it; a file that is missing is made.
     fn open(path: &Path) -> Result<Self, Error> {
-        let artifacts = database::artifacts_of(path);
-        let database = Database::open(path, &artifacts)?;
-        Ok(Self { path: path.to_owned(), artifacts, database: Mutex::new(database) })
+        let store = Self {
+            path: path.to_owned(),
+            artifacts: database::artifacts_of(path),
+            database: Mutex::new(None),
+        };
+        store.with(|_| Ok(()))?;
+        Ok(store)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Database> {
+    fn lock(&self) -> MutexGuard<'_, Option<Database>> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Do something with the open file. One that was removed is made again, instead of writing where nobody reads.
+    fn with<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, Error>) -> Result<T, Error> {
+        let mut open = self.lock();
+        if open.as_ref().is_some_and(|database| !database.is_still_at(&self.path)) {
+            *open = None;
+        }
+        match &mut *open {
+            Some(database) => work(database),
+            none => work(none.insert(Database::open(&self.path, &self.artifacts)?)),
+        }
+    }
+
+    /// Let go of the file: what stands in its journal becomes part of it.
+    fn close(&self) {
+        *self.lock() = None;
     }
 
     /// Write some updates, without the files of artifacts.
     fn write(&self, events: &[Event]) -> Result<Written, Error> {
-        let written = write::write(&mut self.lock().connection, events, &self.artifacts);
-        written.map_err(|error| database::fault(&self.path, &error))
+        self.with(|database| {
+            let written = write::write(&mut database.connection, events, &self.artifacts);
+            written.map_err(|error| database::fault(&self.path, &error))
+        })
     }
 
     /// Write the start of a run, so that it is there before its id is used. `false` if that takes longer than
@@ -111,23 +135,21 @@ impl Store {
     }
 
     /// What is known of the file, for people.
-    fn describe(&self) -> String {
-        let database = self.lock();
-        let path = self.path.display();
-        let uri = uri_of(&self.path);
-        let mut text = format!(
-            "runs in {path} (tables of MLflow {})\nopen it: mlflow ui --backend-store-uri {uri}",
-            database.revision
-        );
-        if database.journal == Journal::Delete
-            && Journal::of(self.path.parent().unwrap_or(&self.path)) == Journal::Delete
-        {
-            text.push_str(
-                "\nwarning: this is a network file system: one process at a time should write, and slowly; \
-                 a file on this machine, or a server, is better",
+    fn describe(&self) -> Result<String, Error> {
+        self.with(|database| {
+            let (path, uri) = (self.path.display(), uri_of(&self.path));
+            let mut text = format!(
+                "runs in {path} (tables of MLflow at {})\nopen it: mlflow ui --backend-store-uri {uri}",
+                database.revision
             );
-        }
-        text
+            if Journal::of(self.path.parent().unwrap_or(&self.path)) == Journal::Delete {
+                text.push_str(
+                    "\nwarning: others may see this file system, so the file is written with a journal that works there, \
+                     slowly; a file on this machine, or a server, is better",
+                );
+            }
+            Ok(text)
+        })
     }
 }
 
@@ -170,9 +192,15 @@ impl Destination for Embedded {
         let store = Arc::clone(&self.0);
         runtime::blocking(move || {
             drop(store.write(&[])?);
-            Ok(store.describe())
+            store.describe()
         })
         .await?
+    }
+
+    async fn close(&self) {
+        let store = Arc::clone(&self.0);
+        // Nothing is lost if the file is only closed by the end of the process.
+        let _ = runtime::blocking(move || store.close()).await;
     }
 }
 
