@@ -31,7 +31,7 @@ pub use self::config::{MlflowConfig, StartTimeout};
 use self::limits::{check_experiment, check_key, check_path, param_text};
 use self::server::Server;
 #[cfg(feature = "mlflow-embedded")]
-pub use self::store::Reader;
+pub use self::store::{Reader, Replay, ReplayOutcome, ReplayReport};
 pub use self::target::uri_of;
 use crate::support::aws::Environment;
 use crate::support::platform;

@@ -12,7 +12,9 @@
 mod database;
 mod names;
 mod read;
+mod replay;
 mod schema;
+mod sent;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ use nethical_core::tracking::artifact;
 
 use self::database::{Database, Journal};
 pub use self::read::Reader;
+pub use self::replay::{Replay, ReplayOutcome, ReplayReport};
 use self::write::Written;
 use super::target::{Target, uri_of};
 use super::{MlflowConfig, artifacts};
@@ -142,7 +145,8 @@ impl Store {
                 "runs in {path} (tables of MLflow at {})\nopen it: mlflow ui --backend-store-uri {uri}",
                 database.revision
             );
-            if Journal::of(self.path.parent().unwrap_or(&self.path)) == Journal::Delete {
+            let folder = self.path.parent().unwrap_or(&self.path);
+            if database.journal == Journal::Delete && Journal::of(folder) == Journal::Delete {
                 text.push_str(
                     "\nwarning: others may see this file system, so the file is written with a journal that works there, \
                      slowly; a file on this machine, or a server, is better",
