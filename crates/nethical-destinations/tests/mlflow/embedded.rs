@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nethical_core::event::Metadata;
 use nethical_core::tracking::{ArtifactOptions, Platform, RunStatus, StartRun};
-use nethical_destinations::mlflow::{MlflowConfig, uri_of};
+use nethical_destinations::mlflow::{MlflowConfig, Replay, ReplayOutcome, uri_of};
 use nethical_destinations::stored::Stored;
 use serde_json::Value;
+use testkit::mlflow::Mlflow;
+use testkit::proxy::Proxy;
 
 use crate::runs::{a_whole_run_is_read_back, read_back};
-use crate::{PATIENCE, config, home, ledger, open, start, write};
+use crate::{PATIENCE, config, home, ledger, name, open, start, write};
 
 fn at(path: &Path, home: &Path) -> Arc<dyn Platform> {
     open(config(&uri_of(path)), home)
@@ -103,6 +106,61 @@ fn a_run_that_was_left_open_by_its_platform_goes_on() {
     assert_eq!((found.run_name.as_deref(), found.status), (Some("left"), RunStatus::Completed));
     assert_eq!(found.artifacts, ["copies/model.bin", "model.bin"]);
     assert_eq!(std::fs::read(&file).unwrap(), b"weights");
+}
+
+fn replay(path: &Path, url: &str, home: &Path, patience: Duration) -> ReplayOutcome {
+    let mut replay = Replay::open(path, &config(url), home, Arc::new(|_| {})).unwrap();
+    let mut reports = replay.run(Instant::now() + patience, &|done, all| assert!(done <= all)).unwrap();
+    assert_eq!(reports.len(), 1);
+    reports.remove(0).outcome
+}
+
+#[test]
+fn a_file_is_sent_to_a_server_once_whatever_gets_lost_on_the_way() {
+    let (server, home, experiment) = (Mlflow::shared(), home(), name("replayed"));
+    let path = home.path().join("mlflow.db");
+    let platform = at(&path, home.path());
+    let tags = [("team", "x")];
+    let run =
+        platform.start_run(&StartRun { experiment: &experiment, name: Some("first"), tags: &tags }).unwrap();
+    platform.log_parameters(&run, &Metadata::new().with("rate", 2e-5)).unwrap();
+    for step in 0..12_000 {
+        platform.log_metrics(&run, &[("loss", step as f64)], Some(step)).unwrap();
+    }
+    platform.log_metrics(&run, &[("odd", f64::NAN)], None).unwrap();
+    let file = write(home.path(), "model.bin", b"weights");
+    platform.log_artifact(&run, &file, &ArtifactOptions { folder: Some("models"), copy: true }).unwrap();
+    assert!(platform.end_run(&run, RunStatus::Failed, Some(PATIENCE)).unwrap());
+    let known = platform.get_run(&run).unwrap();
+
+    let proxy = Proxy::to(server.address());
+    proxy.take_down();
+    let pending = replay(&path, &proxy.url(), home.path(), Duration::from_millis(500));
+    assert!(matches!(pending, ReplayOutcome::Pending(_)), "{pending:?}");
+    proxy.bring_up();
+    proxy.swallow_answers("runs/create", 1);
+    proxy.swallow_answers("runs/log-batch", 2);
+    let sent = replay(&path, &proxy.url(), home.path(), PATIENCE * 4);
+    assert!(matches!(sent, ReplayOutcome::Sent), "{sent:?}");
+    let again = replay(&path, &proxy.url(), home.path(), PATIENCE);
+    assert!(matches!(again, ReplayOutcome::Already), "{again:?}");
+    // Without the notes of it everything is sent again, and is the same.
+    std::fs::remove_dir_all(home.path().join("runs/sent")).unwrap();
+    let again = replay(&path, &proxy.url(), home.path(), PATIENCE * 4);
+    assert!(matches!(again, ReplayOutcome::Sent), "{again:?}");
+
+    let runs = server.runs(&experiment);
+    assert_eq!(runs.len(), 1);
+    let info = &runs[0]["info"];
+    assert_eq!((&info["run_name"], &info["status"]), (&"first".into(), &"FAILED".into()));
+    assert_eq!(info["start_time"], known.start_time.as_millisecond());
+    assert_eq!(info["end_time"], known.end_time.unwrap().as_millisecond());
+    let id = info["run_id"].as_str().unwrap();
+    assert_eq!(server.history(id, "loss").len(), 12_000);
+    let read = read_back(&server.url(), id, home.path());
+    assert_eq!((&read["params"]["rate"], &read["tags"]["team"]), (&"2e-05".into(), &"x".into()));
+    assert_eq!(read["metrics"]["odd"][0][1], "nan");
+    assert!(read["artifacts"]["models/model.bin"].is_string());
 }
 
 #[test]
