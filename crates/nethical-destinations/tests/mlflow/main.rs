@@ -7,6 +7,10 @@ mod artifacts;
 mod embedded;
 mod outages;
 mod runs;
+mod scripted;
+mod servers;
+#[cfg(feature = "cloud-artifacts")]
+mod stores;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,10 +57,17 @@ fn start(platform: &dyn Platform, experiment: &str) -> String {
     platform.start_run(&StartRun { experiment, ..StartRun::default() }).unwrap()
 }
 
+/// The accounts of updates and artifacts together.
 fn ledger(platform: &dyn Platform) -> Ledger {
-    let ledger = platform.statuses()[0].ledger;
+    let mut ledger = Ledger::default();
+    platform.statuses().iter().for_each(|status| ledger.add(&status.ledger));
     assert!(ledger.balances(), "{ledger:?}");
     ledger
+}
+
+/// The last failure with an artifact.
+fn artifact_error(platform: &dyn Platform) -> &'static str {
+    platform.statuses()[1].last_error.as_ref().unwrap().code()
 }
 
 fn write(folder: &Path, name: &str, content: &[u8]) -> PathBuf {

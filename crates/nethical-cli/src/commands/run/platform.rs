@@ -9,7 +9,7 @@ use nethical::delivery::{Full, Settings, SpoolSettings};
 use nethical::destinations::Validated;
 use nethical::destinations::mlflow::MlflowConfig;
 use nethical::event::Redaction;
-use nethical::{Config, Platform};
+use nethical::{Config, Platform, Status};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -51,25 +51,29 @@ impl Shell {
 
     /// Deliver what was told, and say what became of it.
     pub(super) fn finish(&self, wait: Duration) -> Exit {
-        let settled = self.platform.flush(wait);
-        let Some(status) = self.platform.statuses().into_iter().next() else { return Exit::Success };
-        let ledger = status.ledger.since(&status.inherited);
-        let cause = status.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-        let hint = status.last_error.as_ref().and_then(|error| error.hint());
-        if ledger.dead_lettered + ledger.dropped() > 0 {
-            let refused = count(ledger.dead_lettered + ledger.dropped(), "update");
-            render::error(&format!("{refused} refused by `{}`{cause}", status.name), hint);
-            return Exit::Refused;
-        }
-        if !settled && ledger.waiting > 0 {
-            let left = count(ledger.waiting, "update");
-            let after = wait.as_secs_f64();
-            let kept = if status.key.is_some() { "kept for the next command: " } else { "" };
-            warning(&format!("{kept}{left} not delivered to `{}` after {after} s{cause}", status.name), hint);
-            return Exit::Later;
-        }
-        Exit::Success
+        self.platform.flush(wait);
+        let statuses = self.platform.statuses();
+        statuses.iter().map(|status| account(status, wait)).max().unwrap_or(Exit::Success)
     }
+}
+
+/// What became of what one queue got.
+fn account(status: &Status, wait: Duration) -> Exit {
+    let ledger = status.ledger.since(&status.inherited);
+    let cause = status.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let hint = status.last_error.as_ref().and_then(|error| error.hint());
+    let lost = ledger.dead_lettered + ledger.dropped();
+    if lost > 0 {
+        render::error(&format!("{} refused by `{}`{cause}", count(lost, "update"), status.name), hint);
+        return Exit::Refused;
+    }
+    if ledger.waiting > 0 {
+        let (left, after) = (count(ledger.waiting, "update"), wait.as_secs_f64());
+        let kept = if status.key.is_some() { "kept for the next command: " } else { "" };
+        warning(&format!("{kept}{left} not delivered to `{}` after {after} s{cause}", status.name), hint);
+        return Exit::Later;
+    }
+    Exit::Success
 }
 
 impl Drop for Shell {
