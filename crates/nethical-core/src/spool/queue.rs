@@ -25,8 +25,9 @@ use super::syncer::Done;
 use super::tally::Tally;
 use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, tick_micros};
 
-/// Chunks that are kept for later.
-const SPARES: usize = 16;
+/// Chunks that are kept for later under load, as many as may wait for the disk, and when there is nothing to do.
+const SPARES: usize = 64;
+const SPARES_AT_REST: usize = 4;
 
 /// Bytes that the writer takes at once, and those that a caller lets come together who agreed to wait for room:
 /// more only gets cold.
@@ -264,6 +265,9 @@ impl Queue {
                 inner.batch.since.filter(|_| !patience.holding).map(|since| since + patience.linger);
             let deadline = [collected, patience.until].into_iter().flatten().min();
             inner.asleep = true;
+            if deadline.is_none() {
+                inner.spares.truncate(SPARES_AT_REST);
+            }
             let Some(mut guard) = wait(&self.work, inner, deadline) else {
                 inner = lock(&self.inner);
                 inner.asleep = false;
