@@ -189,7 +189,13 @@ mod tests {
 
     fn sample(offset: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode(&mut bytes, Seq(7), 99, &[DestinationId(1), DestinationId(300)], &Payload::new([b"he", b"llo"]));
+        encode(
+            &mut bytes,
+            Seq(7),
+            99,
+            &[DestinationId(1), DestinationId(300)],
+            &Payload::new([b"he", b"llo"]),
+        );
         place(&mut bytes, 0xABCD, offset);
         bytes
     }

@@ -440,13 +440,7 @@ impl Inner {
     }
 
     /// Copies the event into the batch, for those of its destinations that have room.
-    fn accept(
-        &mut self,
-        options: &Options,
-        time: u64,
-        payload: &Payload<'_>,
-        to: &[DestinationId],
-    ) -> Seq {
+    fn accept(&mut self, options: &Options, time: u64, payload: &Payload<'_>, to: &[DestinationId]) -> Seq {
         let tally = Tally::one(payload.len());
         let mut kept: Option<Vec<DestinationId>> = None;
         for (at, id) in to.iter().enumerate() {
