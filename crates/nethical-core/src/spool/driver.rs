@@ -36,7 +36,11 @@ impl Driver {
 
     /// Without one.
     pub(super) fn by_hand(writer: Writer) -> Self {
-        Self { seat: Arc::new(Mutex::new(Some(writer))), thread: Mutex::default(), waiting: AtomicUsize::new(0) }
+        Self {
+            seat: Arc::new(Mutex::new(Some(writer))),
+            thread: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// Waits for the answer to a ticket that has just been taken.
