@@ -94,11 +94,19 @@ impl Found<'_> {
         self.run.run_name.clone().unwrap_or_else(|| short(&self.run.run_id).to_owned())
     }
 
+    /// Everything about it, and this.
+    pub(super) fn to_json_with(&self, more: impl IntoIterator<Item = (String, Value)>) -> Value {
+        let mut about = self.run.to_dict();
+        if let Some(about) = about.as_object_mut() {
+            about.insert("place".to_owned(), self.place.path.display().to_string().into());
+            about.extend(more);
+        }
+        about
+    }
+
     /// Everything about it.
     pub(super) fn to_json(&self) -> Value {
-        let mut about = self.run.to_dict();
-        about["place"] = Value::from(self.place.path.display().to_string());
-        about
+        self.to_json_with([])
     }
 }
 

@@ -71,7 +71,6 @@ fn about(found: &Found<'_>) -> String {
 }
 
 fn as_json(found: &Found<'_>, names: &[String]) -> Result<Value, Failure> {
-    let mut about = found.to_json();
     let mut history = Map::new();
     for name in names {
         let points = found.history(name)?;
@@ -82,8 +81,7 @@ fn as_json(found: &Found<'_>, names: &[String]) -> Result<Value, Failure> {
         };
         history.insert(name.clone(), points.iter().map(point).collect());
     }
-    about["history"] = Value::from(history);
-    Ok(about)
+    Ok(found.to_json_with([("history".to_owned(), Value::from(history))]))
 }
 
 fn as_csv(out: &mut impl Write, found: &Found<'_>, names: &[String]) -> Result<(), Failure> {
