@@ -17,6 +17,7 @@
 //! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
 //! | `tracking.rs` | platforms for runs |
+//! | `receivers.rs` | receivers for tests |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -35,6 +36,7 @@ mod letters;
 mod levels;
 mod notices;
 mod process;
+mod receivers;
 mod report;
 mod spool;
 mod syslog;
@@ -57,6 +59,8 @@ mod _core {
     use super::config::Config;
     #[pymodule_export]
     use super::connector::Connector;
+    #[pymodule_export]
+    use super::receivers::Receiver;
     #[pymodule_export]
     use super::entry::{entry_to_json, new_id, parse_id, register};
     #[pymodule_export]
