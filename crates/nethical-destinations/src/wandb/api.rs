@@ -9,13 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nethical_core::delivery::{Error, Kind, runtime};
+use nethical_core::delivery::{Error, Kind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::file::{Part, pieces};
 use super::graphql::{self, Features, Query, Said, Target};
-use super::wire::{self, Chunk, Taken};
+use super::wire::{self, Taken};
 use super::{errors, limits};
 use crate::support::http::{Client, Deadlines, Request, Response};
 
@@ -91,17 +91,16 @@ impl Api {
         }
     }
 
-    /// Sends a chunk. Also says how long to wait before the next one, if the server's limits ask for it.
+    /// Sends the body of a chunk, compressed if it is so. Also says how long to wait before the next one, if the server's limits ask for it.
     ///
     /// # Errors
     /// If it was not answered, or refused.
     pub(super) async fn stream(
         &self,
         place: &Place,
-        chunk: Chunk,
+        body: Vec<u8>,
         gzip: bool,
     ) -> Result<(Taken, Option<Duration>), Error> {
-        let body = runtime::blocking(move || if gzip { zipped(&chunk.body()) } else { chunk.body() }).await?;
         let Place { entity, project, run } = place;
         let [entity, project, run] = [entity, project, run].map(|name| escape(name));
         let url = format!("{}/files/{entity}/{project}/{run}/file_stream", self.base_url);
@@ -175,7 +174,8 @@ fn in_doubt(error: Error, failure: &crate::support::http::Failure) -> Error {
     if failure.is_in_doubt() && error.kind() == Kind::Unavailable { error.in_doubt() } else { error }
 }
 
-fn zipped(body: &[u8]) -> Vec<u8> {
+/// Compresses a body.
+pub(super) fn zipped(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     // Writing to memory does not fail.
     let _ = encoder.write_all(body);

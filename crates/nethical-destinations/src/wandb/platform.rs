@@ -31,7 +31,9 @@ use super::log::writer::cannot_create;
 use super::options::{MetricDefinition, Resume, WandbStart};
 use super::progress::ArtifactState;
 use super::recording::Recording;
+use super::refusals::Refusals;
 use super::registry::Registry;
+use super::upload::Parts;
 use super::uploads::{Means, Upload, Uploads};
 
 const KIND: &str = "wandb";
@@ -119,7 +121,9 @@ impl Wandb {
             let means = Means {
                 name: self.name.as_str().into(),
                 api: self.api.clone(),
-                interval: self.options.interval,
+                rhythm: self.options.rhythm(),
+                parts: Parts::default(),
+                refusals: Arc::new(Refusals::new(&self.name, &self.settings.spool)),
                 observer: Arc::clone(&self.settings.observer),
                 breaker: self.settings.breaker,
                 registry: self.registry(),

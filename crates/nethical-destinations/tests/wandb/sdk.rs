@@ -152,7 +152,7 @@ fn our_sync_uploads_its_offline_run_once() {
     assert!(world.server.runs().is_empty());
     let sync = || {
         let spool = SpoolSettings { home: Some(world.home()), ..SpoolSettings::default() };
-        let mut syncer = Syncer::new(&world.config(), &spool, None).unwrap();
+        let mut syncer = Syncer::new("wandb", &world.config(), &spool, None).unwrap();
         syncer.add(world.folder.path()).unwrap();
         let until = Instant::now() + PATIENCE;
         while !syncer.is_done() && Instant::now() < until {
