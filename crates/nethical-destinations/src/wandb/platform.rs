@@ -38,6 +38,9 @@ use super::uploads::{Means, Upload, Uploads};
 
 const KIND: &str = "wandb";
 
+/// Runs that are over and can still be asked about.
+const REMEMBERED: usize = 1_000;
+
 /// Weights & Biases. Every call is written to the run's log and returns; one uploader per run sends what stands there.
 pub struct Wandb {
     name: String,
@@ -217,7 +220,12 @@ impl Wandb {
             let _ = registry.add(&directory);
         }
         let upload = process.uploads.add(&recording, held.into_iter().collect())?;
-        process.runs().insert(id, OpenRun { upload: Some(upload), writer });
+        let mut runs = process.runs();
+        if runs.len() >= REMEMBERED {
+            // What is over can only be asked about, and a program of many runs would have them all in memory.
+            runs.retain(|_, open| !open.is_over());
+        }
+        runs.insert(id, OpenRun { upload: Some(upload), writer });
         Ok(())
     }
 
@@ -362,6 +370,10 @@ impl Process {
 }
 
 impl OpenRun {
+    fn is_over(&self) -> bool {
+        self.upload.as_ref().is_none_or(Upload::is_over)
+    }
+
     fn is_open(&self) -> bool {
         let recording = self.upload.as_ref().and_then(|upload| upload.recording.as_ref());
         recording.is_some_and(|recording| !recording.has_ended())

@@ -91,7 +91,7 @@ impl Upload {
     }
 
     /// Whether nothing more is to be expected of it.
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let over = self.recording.as_ref().is_none_or(|recording| recording.has_ended());
         over && (!self.uploads || self.progress.look(|known| known.ended || known.finished))
     }
