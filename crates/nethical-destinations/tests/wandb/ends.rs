@@ -46,14 +46,13 @@ fn what_w_and_b_would_refuse_is_refused_at_the_call() {
     let merged = platform.log(&id, &half(5_000_000), Some(1));
     assert_eq!(code(merged), "wandb.row_size", "two calls with one step are one line");
     platform.log(&id, &half(5_000_000), Some(2)).unwrap();
-    let parameter = |length| Metadata::new().with("large", long(length));
-    assert_eq!(code(platform.log_parameters(&id, &parameter(15_000_000))), "wandb.config_size");
-    platform.log_parameters(&id, &parameter(14_000_000)).unwrap();
-    assert_eq!(
-        code(platform.log_parameters(&id, &parameter(1_000_000))),
-        "wandb.config_size",
-        "it is sent whole"
-    );
+    let configure =
+        |name: &str, length| platform.log_parameters(&id, &Metadata::new().with(name, long(length)));
+    assert_eq!(code(configure("large", 15_000_000)), "wandb.config_size");
+    configure("large", 14_000_000).unwrap();
+    assert_eq!(code(configure("more", 1_000_000)), "wandb.config_size", "it is sent whole");
+    configure("large", 1_000_000).unwrap();
+    configure("more", 1_000_000).unwrap();
     let file = world.folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let named = |name: &str| {
