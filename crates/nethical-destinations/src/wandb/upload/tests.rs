@@ -27,7 +27,7 @@ impl World {
         let spool = SpoolSettings { home: Some(folder.path().join("home")), ..SpoolSettings::default() };
         let uploads = Uploads::new(Means {
             name: "wandb".into(),
-            api: Some(Api::new(&server.url(), &"0".repeat(40)).unwrap()),
+            api: Some(Api::new(&server.url(), &"0".repeat(40))),
             rhythm: Rhythm { interval: Duration::from_millis(5), heartbeat },
             parts,
             refusals: Arc::new(Refusals::new("wandb", &spool)),
