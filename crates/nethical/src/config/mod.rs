@@ -152,13 +152,7 @@ impl Config {
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
-        let runs = MlPlatformManager::new();
-        for destination in self.section(Section::Runs) {
-            match destination.platform(change, &self.rules.redaction) {
-                Ok(platform) => runs.add_platform(destination.name(), platform),
-                Err(error) => problems.push(self.document.problem_of(destination, &error)),
-            }
-        }
+        let runs = self.platforms(change, &mut problems);
         let webhooks = WebhookManager::new();
         for destination in self.section(Section::Alerts) {
             match destination.connect(change) {
@@ -174,6 +168,31 @@ impl Config {
         } else {
             Err(ConfigError::from_problems(&self.document, problems))
         }
+    }
+
+    /// Open what stands in `[runs]`, and nothing else, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every platform that cannot be opened; then none stays open.
+    pub fn open_runs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<MlPlatformManager, ConfigError> {
+        let mut problems = Vec::new();
+        let runs = self.platforms(change, &mut problems);
+        if problems.is_empty() { Ok(runs) } else { Err(ConfigError::from_problems(&self.document, problems)) }
+    }
+
+    fn platforms(
+        &self,
+        change: &dyn Fn(Settings) -> Settings,
+        problems: &mut Vec<Problem>,
+    ) -> MlPlatformManager {
+        let runs = MlPlatformManager::new();
+        for destination in self.section(Section::Runs) {
+            match destination.platform(change, &self.rules.redaction) {
+                Ok(platform) => runs.add_platform(destination.name(), platform),
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
+        runs
     }
 
     /// The JSON Schema of a configuration.
