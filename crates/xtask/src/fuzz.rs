@@ -14,7 +14,7 @@ use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::workspace::Workspace;
 
-const TARGETS: [&str; 5] = ["segment", "cursor", "dead_letters", "event", "options"];
+const TARGETS: [&str; 6] = ["segment", "cursor", "dead_letters", "event", "options", "run_log"];
 
 /// What gives libFuzzer its feedback.
 const FLAGS: [&str; 7] = [
