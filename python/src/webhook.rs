@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::connector::{Connector, Handle};
 use crate::values::{self, Walk};
-use crate::{convert, errors, process, report, wait};
+use crate::{convert, errors, levels, process, report, wait};
 
 /// A `WebhookPayload`, as far as it is looked at.
 #[derive(FromPyObject)]
@@ -79,6 +79,12 @@ fn object(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Walk) 
 pub(crate) fn payload_to_json(payload: Payload<'_>) -> PyResult<String> {
     let event = Payload { native: None, ..payload }.encode()?;
     Ok(String::from_utf8_lossy(event.json()).into_owned())
+}
+
+/// Whether a message is of this level or above.
+#[pyfunction]
+pub(crate) fn payload_reaches(payload: Payload<'_>, level: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(payload.level() >= levels::level_of(level)?)
 }
 
 /// Sign the bytes of a message: the value of `webhook-signature`.

@@ -21,6 +21,7 @@ pub(super) fn sort(response: &Response, context: Context<'_>) -> Error {
     match &*word {
         // "The data sent in your request cannot be understood as presented."
         "invalid_payload" | "invalid_blocks" | "invalid_attachments" | "no_text" | "too_many_attachments"
+        | "msg_blocks_too_long"
         // "The user used in your request does not actually exist."
         | "user_not_found" => Error::refused("slack.invalid", text)
             .with_hint("see the message; Slack's Block Kit Builder says what it does not like"),
