@@ -11,7 +11,7 @@ mod single;
 mod text;
 mod url;
 
-pub(crate) use self::errors::{Code, Context, said};
+pub(crate) use self::errors::{Code, Context, line, said};
 pub(crate) use self::options::{defaults, options};
 pub(crate) use self::poster::{Common, Exchange, Poster};
 pub(crate) use self::readable::Readable;
