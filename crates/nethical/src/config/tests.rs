@@ -353,12 +353,12 @@ fn each_manager_opens_its_own_table_and_no_other() {
     write(format!(
         "[logging.memory]\n[runs.kept]\ntype = 'memory'\n[alerts.ops]\n{hook}\n[spool]\nenabled = false"
     ));
-    assert_eq!(crate::LogAggregator::from_config(&path).unwrap().connectors().len(), 1);
-    let webhooks = crate::WebhookManager::from_config(&path).unwrap();
+    assert_eq!(LogAggregator::from_config(&path).unwrap().connectors().len(), 1);
+    let webhooks = WebhookManager::from_config(&path).unwrap();
     assert_eq!(webhooks.webhooks().keys().collect::<Vec<_>>(), ["ops"]);
     write(format!("[logging.broken]\n{broken}\n[alerts.ops]\n{hook}\n[spool]\nenabled = false"));
-    assert!(crate::WebhookManager::from_config(&path).is_ok());
-    let error = crate::LogAggregator::from_config(&path).unwrap_err();
+    assert!(WebhookManager::from_config(&path).is_ok());
+    let error = LogAggregator::from_config(&path).unwrap_err();
     assert!(error.to_string().contains("Is a directory"), "{error}");
     assert!(Nethical::from_file(&path).is_err());
 }
