@@ -1,6 +1,7 @@
 //! One object for everything that a configuration describes.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManager};
@@ -20,14 +21,14 @@ use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManage
 /// ```
 #[derive(Debug)]
 pub struct Nethical {
-    logs: LogAggregator,
+    logs: Arc<LogAggregator>,
     runs: MlPlatformManager,
     webhooks: WebhookManager,
 }
 
 impl Nethical {
-    pub(crate) const fn new(logs: LogAggregator, runs: MlPlatformManager, webhooks: WebhookManager) -> Self {
-        Self { logs, runs, webhooks }
+    pub(crate) fn new(logs: LogAggregator, runs: MlPlatformManager, webhooks: WebhookManager) -> Self {
+        Self { logs: Arc::new(logs), runs, webhooks }
     }
 
     /// Read a configuration's file and open every destination in it.
@@ -38,8 +39,8 @@ impl Nethical {
         Config::load(path)?.open()
     }
 
-    /// Where log entries go.
-    pub const fn logs(&self) -> &LogAggregator {
+    /// Where log entries go. A clone serves whatever outlives this, such as a logger of the process.
+    pub const fn logs(&self) -> &Arc<LogAggregator> {
         &self.logs
     }
 

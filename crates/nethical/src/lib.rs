@@ -3,12 +3,17 @@
 pub mod config;
 mod facade;
 mod logs;
+mod macros;
 mod runs;
 pub mod webhooks;
 
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
 pub use logs::{LogAggregator, Routes};
+#[cfg(feature = "log-bridge")]
+pub use macros::LogBridge;
+#[cfg(feature = "tracing-layer")]
+pub use macros::TracingLayer;
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
 pub use nethical_core::fork;

@@ -34,7 +34,7 @@ pub(crate) const WITH_PEER: &[WithPeer] = &[
     ("many_threads_lose_nothing", many_threads_lose_nothing),
 ];
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nothing is said, and nothing is found that others left.
 pub(crate) fn quiet() -> Settings {
