@@ -4,6 +4,9 @@
 use super::tests::{alert, body_of, native};
 use super::*;
 
+/// Makes a message with a part of this length.
+type Make<'m> = &'m dyn Fn(usize) -> Value;
+
 /// A letter that no text of ours has.
 const LETTER: &str = "ж";
 
@@ -28,7 +31,7 @@ fn what_is_too_long_for_its_place_is_split_over_more_embeds() {
     let description = |length| embed(json!({ "description": long(length) }));
     let value = |length| embed(json!({ "fields": [{ "name": "n", "value": long(length), "inline": true }] }));
     let fields = |count| embed(json!({ "fields": vec![json!({ "name": "n", "value": LETTER }); count] }));
-    let cases: [(&str, usize, usize, &dyn Fn(usize) -> Value); 4] = [
+    let cases: [(&str, usize, usize, Make<'_>); 4] = [
         ("content", 2_000, 8_000, &content),
         ("description", 4_096, 6_000, &description),
         ("value", 1_024, 5_000, &value),
@@ -62,7 +65,7 @@ fn what_has_no_room_in_a_message_is_cut_and_says_so() {
         let second = json!({ "title": "t".repeat(200), "description": long(length) });
         sent(json!({ "embeds": [{ "description": "d".repeat(4_000) }, second] }))
     };
-    let cases: [(&str, usize, &dyn Fn(usize) -> Value); 9] = [
+    let cases: [(&str, usize, Make<'_>); 9] = [
         ("content", 8_000, &content),
         ("title", 256, &title),
         ("author", 256, &author),

@@ -66,8 +66,9 @@ fn field(field: &Value) -> Vec<Value> {
     };
     let part = |(name, value): (String, String)| {
         let mut part = field.clone();
-        part["name"] = name.into();
-        part["value"] = value.into();
+        if let Some(object) = part.as_object_mut() {
+            object.extend([("name".to_owned(), name.into()), ("value".to_owned(), value.into())]);
+        }
         part
     };
     parts(name, value).into_iter().map(part).collect()

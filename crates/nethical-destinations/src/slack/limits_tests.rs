@@ -5,6 +5,9 @@ use super::tests::{alert, body_of};
 use super::*;
 use nethical_core::event::Message;
 
+/// Makes a message with a part of this length.
+type Make<'m> = &'m dyn Fn(usize) -> Value;
+
 /// A letter that no text of ours has.
 const LETTER: &str = "ж";
 
@@ -23,7 +26,7 @@ fn sent(body: Value) -> Value {
 }
 
 fn block(block: Value) -> Value {
-    sent(json!({ "text": "t", "blocks": [block] }))
+    sent(json!({ "text": "t", "blocks": Value::Array(vec![block]) }))
 }
 
 fn text(kind: &str, length: usize) -> Value {
@@ -47,7 +50,7 @@ fn what_is_too_long_for_its_block_is_split_over_more_of_them() {
         let block = json!({ "type": "section", "text": text("mrkdwn", length) });
         sent(json!({ "text": "t", "attachments": [{ "color": "good", "blocks": [block] }] }))
     };
-    let cases: [(&str, usize, usize, &dyn Fn(usize) -> Value); 7] = [
+    let cases: [(&str, usize, usize, Make<'_>); 7] = [
         ("section", 3_000, 11_000, &section),
         ("attached section", 3_000, 11_000, &attached),
         ("field", 2_000, 11_000, &field),
@@ -77,7 +80,7 @@ fn what_has_no_room_in_a_message_is_cut_and_says_so() {
         sent(json!({ "text": "t", "blocks": vec![small; count] }))
     };
     let attachments = |count| sent(json!({ "attachments": vec![json!({ "text": LETTER }); count] }));
-    let cases: [(&str, usize, &dyn Fn(usize) -> Value); 7] = [
+    let cases: [(&str, usize, Make<'_>); 7] = [
         ("text", 40_000, &whole),
         ("header", 150, &header),
         ("block_id", 255, &id),

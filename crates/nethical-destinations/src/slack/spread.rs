@@ -92,7 +92,10 @@ fn texts(object: &Value, limit: usize) -> Vec<Value> {
     let Some(Value::String(text)) = object.get("text") else { return vec![object.clone()] };
     let part = |part: &str| {
         let mut object = object.clone();
-        object["text"] = part.into();
+        object
+            .as_object_mut()
+            .into_iter()
+            .for_each(|object| _ = object.insert("text".to_owned(), part.into()));
         object
     };
     split(text, limit).map(part).collect()
