@@ -2,7 +2,8 @@
 //! installing anything.
 //!
 //! The packages of rsyslog and syslog-ng conflict with each other, so Debian's packages are unpacked under
-//! `target/peers` and run from there. What is Python is installed into virtual environments there.
+//! `target/peers` and run from there. What is Python is installed into virtual environments there, and an emulator of
+//! Azure's blobs beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::npm;
 use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::venv::Venv;
@@ -61,6 +63,7 @@ const APPRISE: &str = "python/requirements-apprise.txt";
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Venv::prepare_peer(workspace, "wandb", WANDB)?;
     mlflow(workspace)?;
+    npm::prepare_azurite(workspace)?;
     Venv::prepare_peer(workspace, "apprise", APPRISE)?;
     unpack(workspace)
 }

@@ -146,13 +146,7 @@ impl Config {
     pub fn open_with(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Nethical, ConfigError> {
         let mut problems = Vec::new();
         let logs = self.logs(change, &mut problems);
-        let runs = MlPlatformManager::new();
-        for destination in self.section(Section::Runs) {
-            match destination.platform(change, &self.rules.redaction) {
-                Ok(platform) => runs.add_platform(destination.name(), platform),
-                Err(error) => problems.push(self.document.problem_of(destination, &error)),
-            }
-        }
+        let runs = self.platforms(change, &mut problems);
         let webhooks = self.webhooks(change, &mut problems);
         self.unless_wrong(Nethical::new(logs, runs, webhooks), problems)
     }
@@ -209,6 +203,30 @@ impl Config {
         } else {
             Err(ConfigError::from_problems(&self.document, problems))
         }
+    }
+
+    /// Open what stands in `[runs]`, and nothing else, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every platform that cannot be opened; then none stays open.
+    pub fn open_runs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<MlPlatformManager, ConfigError> {
+        let mut problems = Vec::new();
+        self.unless_wrong(self.platforms(change, &mut problems), problems)
+    }
+
+    fn platforms(
+        &self,
+        change: &dyn Fn(Settings) -> Settings,
+        problems: &mut Vec<Problem>,
+    ) -> MlPlatformManager {
+        let runs = MlPlatformManager::new();
+        for destination in self.section(Section::Runs) {
+            match destination.platform(change, &self.rules.redaction) {
+                Ok(platform) => runs.add_platform(destination.name(), platform),
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
+        runs
     }
 
     /// The JSON Schema of a configuration.
