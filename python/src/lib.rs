@@ -86,7 +86,7 @@ mod _core {
     #[pymodule_export]
     use super::wandb::Wandb;
     #[pymodule_export]
-    use super::webhook::{deliver, payload_to_json, sign, verify};
+    use super::webhook::{deliver, payload_reaches, payload_to_json, sign, verify};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
