@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    check, completions, dead, deliveries, demo, destinations, init, log, status, sync, webhook,
+    check, completions, dead, deliveries, demo, destinations, init, log, run, runs, status, sync, webhook,
 };
 use self::failure::Failure;
 
@@ -36,6 +36,8 @@ struct Cli {
 enum Command {
     Log(log::Args),
     Webhook(webhook::Args),
+    Run(run::Args),
+    Runs(runs::Args),
     Deliveries(deliveries::Args),
     Status(status::Args),
     Sync(sync::Args),
@@ -56,6 +58,8 @@ impl Cli {
         let exit = match self.command {
             Command::Log(args) => log::run(&args, config),
             Command::Webhook(args) => webhook::run(&args, config),
+            Command::Run(args) => run::run(&args, config),
+            Command::Runs(args) => runs::run(&args, config),
             Command::Deliveries(args) => deliveries::run(&args, config),
             Command::Status(args) => status::run(&args, config),
             Command::Sync(args) => sync::run(&args, config),

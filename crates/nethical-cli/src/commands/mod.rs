@@ -10,6 +10,8 @@ mod fields;
 pub(crate) mod init;
 pub(crate) mod log;
 mod place;
+pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod webhook;

@@ -14,6 +14,7 @@ mod readme;
 mod runs;
 mod spool;
 mod stdin;
+mod tracking;
 mod webhook;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The tables that hold destinations, such as `[logging]`, and what stands in them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nethical_core::delivery::{Connector, Error, Observer, Settings, SpoolSettings};
@@ -134,6 +135,11 @@ impl Configured {
 }
 
 impl Configured {
+    /// Where runs of this destination are on this machine; `None` if they are elsewhere.
+    pub fn stored(&self) -> Option<PathBuf> {
+        self.validated.stored()
+    }
+
     /// What uploads runs of this destination that wait in directories of their own; `None` if it has no such.
     pub fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
         self.validated.syncer(&self.name, spool, observer)
