@@ -120,7 +120,7 @@ class Receiver:
 class Connector:
     @staticmethod
     def jsonl(
-        name: str, filepath: str, buffer_size: int, fsync: str, queue: _Queue, spool: _Spool
+        name: str, filepath: str, options: dict[str, Any], queue: _Queue, spool: _Spool
     ) -> Connector: ...
     @staticmethod
     def memory(name: str, max_events: int, queue: _Queue) -> Connector: ...

@@ -11,6 +11,7 @@ mod interrupt;
 mod log;
 mod mlflow;
 mod readme;
+mod rotation;
 mod runs;
 mod spool;
 mod stdin;
