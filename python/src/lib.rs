@@ -60,8 +60,6 @@ mod _core {
     #[pymodule_export]
     use super::connector::Connector;
     #[pymodule_export]
-    use super::receivers::Receiver;
-    #[pymodule_export]
     use super::entry::{entry_to_json, new_id, parse_id, register};
     #[pymodule_export]
     use super::feed::Feed;
@@ -75,6 +73,8 @@ mod _core {
     use super::notices::next_notice;
     #[pymodule_export]
     use super::process::{close_all, generation, status};
+    #[pymodule_export]
+    use super::receivers::Receiver;
     #[pymodule_export]
     use super::spool::{survey, sync};
     #[pymodule_export]
