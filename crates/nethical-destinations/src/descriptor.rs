@@ -53,9 +53,20 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// What uploads runs that wait in directories of their own; `None` if there are no such.
-    fn syncer(&self, _spool: &SpoolSettings, _observer: Observer) -> Option<Result<Syncer, Error>> {
+    /// What uploads runs that wait in directories of their own, under this name; `None` if there are no such.
+    fn syncer(
+        &self,
+        _name: &str,
+        _spool: &SpoolSettings,
+        _observer: Observer,
+    ) -> Option<Result<Syncer, Error>> {
         None
+    }
+
+    /// # Errors
+    /// If a dead letter of it cannot be sent again: what to do instead.
+    fn check_replay(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Open it as a platform for runs, fed as `settings` say; `None` if it is none.

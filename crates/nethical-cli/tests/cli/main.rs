@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod chat;
 mod check;
 mod check_services;
 mod dead;
@@ -10,6 +11,7 @@ mod interrupt;
 mod log;
 mod mlflow;
 mod readme;
+mod rotation;
 mod runs;
 mod spool;
 mod stdin;

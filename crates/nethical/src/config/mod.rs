@@ -144,15 +144,46 @@ impl Config {
     /// # Errors
     /// Every destination that cannot be opened; then none stays open.
     pub fn open_with(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Nethical, ConfigError> {
-        let logs = LogAggregator::with_rules(self.rules.clone());
         let mut problems = Vec::new();
+        let logs = self.logs(change, &mut problems);
+        let runs = self.platforms(change, &mut problems);
+        let webhooks = self.webhooks(change, &mut problems);
+        self.unless_wrong(Nethical::new(logs, runs, webhooks), problems)
+    }
+
+    /// Open what stands in `[logging]`, and nothing else, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every destination that cannot be opened; then none stays open.
+    pub fn open_logs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<LogAggregator, ConfigError> {
+        let mut problems = Vec::new();
+        self.unless_wrong(self.logs(change, &mut problems), problems)
+    }
+
+    /// Open what stands in `[alerts]`, and nothing else, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every webhook that cannot be opened; then none stays open.
+    pub fn open_webhooks(
+        &self,
+        change: &dyn Fn(Settings) -> Settings,
+    ) -> Result<WebhookManager, ConfigError> {
+        let mut problems = Vec::new();
+        self.unless_wrong(self.webhooks(change, &mut problems), problems)
+    }
+
+    fn logs(&self, change: &dyn Fn(Settings) -> Settings, problems: &mut Vec<Problem>) -> LogAggregator {
+        let logs = LogAggregator::with_rules(self.rules.clone());
         for destination in self.section(Section::Logging) {
             match destination.connect(change) {
                 Ok(connector) => logs.add_from(connector, destination.level()),
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
-        let runs = self.platforms(change, &mut problems);
+        logs
+    }
+
+    fn webhooks(&self, change: &dyn Fn(Settings) -> Settings, problems: &mut Vec<Problem>) -> WebhookManager {
         let webhooks = WebhookManager::new();
         for destination in self.section(Section::Alerts) {
             match destination.connect(change) {
@@ -163,8 +194,12 @@ impl Config {
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
+        webhooks
+    }
+
+    fn unless_wrong<T>(&self, opened: T, problems: Vec<Problem>) -> Result<T, ConfigError> {
         if problems.is_empty() {
-            Ok(Nethical::new(logs, runs, webhooks))
+            Ok(opened)
         } else {
             Err(ConfigError::from_problems(&self.document, problems))
         }
@@ -176,8 +211,7 @@ impl Config {
     /// Every platform that cannot be opened; then none stays open.
     pub fn open_runs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<MlPlatformManager, ConfigError> {
         let mut problems = Vec::new();
-        let runs = self.platforms(change, &mut problems);
-        if problems.is_empty() { Ok(runs) } else { Err(ConfigError::from_problems(&self.document, problems)) }
+        self.unless_wrong(self.platforms(change, &mut problems), problems)
     }
 
     fn platforms(

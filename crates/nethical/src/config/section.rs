@@ -142,7 +142,13 @@ impl Configured {
 
     /// What uploads runs of this destination that wait in directories of their own; `None` if it has no such.
     pub fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
-        self.validated.syncer(spool, observer)
+        self.validated.syncer(&self.name, spool, observer)
+    }
+
+    /// # Errors
+    /// If a dead letter of it cannot be sent again: what to do instead.
+    pub fn check_replay(&self) -> Result<(), Error> {
+        self.validated.check_replay()
     }
 
     /// Open it as a platform for runs, with what the configuration says about its feeding changed by `change`.

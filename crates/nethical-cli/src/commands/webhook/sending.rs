@@ -57,6 +57,8 @@ impl Sending {
             }
             if is_open(&delivery) && !kept {
                 delivery.status = DeliveryStatus::Failed;
+                delivery.error_message.get_or_insert_with(|| "there was no answer in time".to_owned());
+                delivery.hint.get_or_insert_with(|| "wait longer: `--wait`".to_owned());
             }
             delivery
         };
