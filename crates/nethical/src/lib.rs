@@ -1,14 +1,18 @@
 //! One delivery layer for logs, ML runs and alerts.
 
+pub mod alerts;
 pub mod config;
 mod facade;
 mod logs;
+pub mod monitors;
 mod runs;
 pub mod webhooks;
 
+pub use alerts::Alerts;
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
 pub use logs::{LogAggregator, Routes};
+pub use monitors::MonitoringSystem;
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
 pub use nethical_core::fork;
