@@ -70,6 +70,6 @@ fn everybody_gets_a_critical_alert_and_its_end_in_their_own_shape() {
         (&json!("alerts"), &json!({ "team": "ml" }))
     );
     testkit::until("syslog has both", || syslog.messages().len() == 2);
-    let first = String::from_utf8_lossy(&syslog.messages()[0].bytes).into_owned();
+    let first = String::from_utf8_lossy(&syslog.messages()[0]).into_owned();
     assert!(first.starts_with("<130>1 ") && first.contains("Accuracy dropped: 85%"), "{first}");
 }
