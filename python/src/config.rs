@@ -38,8 +38,8 @@ impl Config {
 
     /// Open all: name, type, lowest level and connector of each.
     fn open(&self, py: Python<'_>) -> PyResult<Vec<(&str, &'static str, &'static str, Connector)>> {
-        let opened = self.core.open_with(&observed).map_err(|error| exception(py, &error))?;
-        let connectors = opened.logs().connectors();
+        let opened = self.core.open_logs(&observed).map_err(|error| exception(py, &error))?;
+        let connectors = opened.connectors();
         let described =
             self.core.section(Section::Logging).zip(connectors).map(|(destination, connector)| {
                 let (kind, level) = (destination.kind().name, destination.level().as_str());
@@ -63,18 +63,25 @@ impl Config {
 }
 
 impl Config {
+    /// What was read.
+    pub(crate) const fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// What becomes of an entry before it leaves the caller.
     pub(crate) const fn rules(&self) -> &Rules {
         self.core.rules()
     }
 }
 
-fn observed(mut settings: Settings) -> Settings {
+/// What Python is told of a destination's state.
+pub(crate) fn observed(mut settings: Settings) -> Settings {
     settings.observer = notices::observer();
     settings
 }
 
-fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
+/// Everything that is wrong with a configuration.
+pub(crate) fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
     let hint = error.problems().iter().find_map(|problem| problem.hint.as_deref());
     errors::build(py, "config", "config.invalid", error.render(false).trim_end(), hint)
 }

@@ -47,6 +47,11 @@ macro_rules! field_name {
     };
 }
 
+/// So are those of the guide to alerts.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/alerts.md")]
+struct AlertsGuide;
+
 /// The examples of the README are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -118,6 +118,7 @@ class MLPlatformManager:
 
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
+        self._watchers: list[Callable[[str, float], object]] = []
 
     @property
     def platforms(self) -> Mapping[str, Any]:
@@ -171,6 +172,14 @@ class MLPlatformManager:
         """Add a point to each of some metrics of a run everywhere."""
         kept = dict(metrics)
         self._each(run_ids, "log_metrics", lambda platform, run_id: platform.log_metrics(run_id, kept, step))
+        for watcher in self._watchers:
+            for name, value in kept.items():
+                watcher(name, value)
+
+    def watch_metrics(self, watcher: Callable[[str, float], object]) -> None:
+        """Have ``watcher`` see the name and the value of every metric that is logged for all, such as
+        ``MonitoringSystem.observe``."""
+        self._watchers.append(watcher)
 
     def set_tags_all(self, run_ids: RunIds, tags: Mapping[str, Any]) -> None:
         """Set tags of a run everywhere."""

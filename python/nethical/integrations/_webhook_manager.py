@@ -55,6 +55,11 @@ class WebhookManager:
         """The dispatchers by their names, in the order in which they were added. It is a picture."""
         return MappingProxyType({name: member.dispatcher for name, member in self._members.items()})
 
+    def members(self) -> list[tuple[str, str, _core.Connector]]:
+        """Names, types and what feeds each."""
+        kinds = {name: getattr(member.dispatcher, "kind", name) for name, member in self._members.items()}
+        return [(name, str(kinds[name]), member.connector) for name, member in self._members.items()]
+
     def add_webhook(self, name: str, dispatcher: WebhookDispatcher) -> None:
         """Have ``dispatcher`` get what is for all, and what is for ``name``; in the place of one of that name.
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use super::store::{Outgoing, Store};
 const MOST: usize = 10_000;
 
 /// How long it is remembered what is over.
-const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 /// What is known of alerts.
 #[derive(Debug)]
@@ -43,6 +43,12 @@ pub(super) struct Decided {
     pub(super) event: Option<Event>,
     /// Where it is noted that it is to be sent.
     pub(super) note: Option<PathBuf>,
+}
+
+/// What is remembered of alerts in a home, by any process: what lasts, and what is over since less than a week; the
+/// latest first.
+pub fn remembered(home: &Path, now: Timestamp) -> Vec<AlertState> {
+    Journal::new(Some(home.to_owned())).states(now)
 }
 
 impl Journal {

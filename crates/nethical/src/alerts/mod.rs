@@ -43,6 +43,7 @@ pub use self::dedup::{AlertState, Repeats};
 pub(crate) use self::dedup::{Manner, elapsed, end_of, spoken};
 pub use self::draft::Draft;
 use self::journal::Journal;
+pub use self::journal::remembered;
 pub use self::routing::Route;
 use self::routing::{Target, Ways};
 use self::watch::Watched;
@@ -50,6 +51,9 @@ use crate::{Webhook, WebhookManager};
 
 /// How often is looked after what was sent.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Seconds after which is looked for what processes left that were killed meanwhile.
+const RECOVERING: u64 = 60;
 
 /// Seconds after which is looked for what may be forgotten.
 const FORGETTING: u64 = 3_600;
@@ -145,8 +149,14 @@ impl Alerts {
             ticking: PerProcess::new(),
         };
         let alerts = Self(Arc::new(inner));
-        alerts.0.recover();
+        alerts.recover();
         alerts
+    }
+
+    /// Send what killed processes were about to send to destinations that are there now. Happens when this is made;
+    /// again after destinations were added.
+    pub fn recover(&self) {
+        self.0.recover();
     }
 
     /// Where it is remembered what was sent; `None` if that is in memory only.
@@ -338,6 +348,9 @@ impl Inner {
                     let looked = runtime::blocking(move || {
                         inner.look_after();
                         inner.journal.settle(Instant::now() + PAUSE);
+                        if second.is_multiple_of(RECOVERING) {
+                            inner.recover();
+                        }
                         if second.is_multiple_of(FORGETTING) {
                             inner.journal.states(Timestamp::now());
                         }

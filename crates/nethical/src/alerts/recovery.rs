@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nethical_core::delivery::{DeliveryStatus, RecordFilter, deliveries};
-use nethical_core::event::Event;
+use nethical_core::event::{Event, Timestamp};
 use nethical_core::spool::{Disk, Home, contains};
 
 use super::Inner;
+use super::dedup::elapsed;
+use super::journal::REMEMBERED;
 use super::store::{Outgoing, Store};
 
 impl Inner {
@@ -26,14 +28,17 @@ impl Inner {
         {
             return false;
         }
-        let missing: Vec<_> =
-            outgoing.to.iter().filter(|name| !is_on_its_way(home, name, &event)).cloned().collect();
-        if !missing.is_empty() {
-            self.dispatch(Some(&outgoing.state.key), &event, &missing, Vec::new());
+        let missing = outgoing.to.iter().filter(|name| !is_on_its_way(home, name, &event)).cloned();
+        let (there, absent): (Vec<_>, Vec<_>) = missing.partition(|name| self.webhooks.webhook(name).is_ok());
+        if !there.is_empty() {
+            self.dispatch(Some(&outgoing.state.key), &event, &there, Vec::new());
             // Before the note about it goes.
-            return nethical_core::delivery::sync(super::PAUSE);
+            if !nethical_core::delivery::sync(super::PAUSE) {
+                return false;
+            }
         }
-        true
+        // One that is not there may be in another process, or later; but not for ever.
+        absent.is_empty() || elapsed(event.at(), Timestamp::now()) > REMEMBERED
     }
 }
 

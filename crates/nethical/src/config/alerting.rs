@@ -243,13 +243,19 @@ impl From<MonitorTable> for Monitor {
 }
 
 /// Every `[[routes]]`. `known` are the names of the destinations of `[alerts]`, those too that are switched off.
-pub(super) fn read_routes(options: &mut Options, known: &[String], context: &mut Context<'_>) -> Vec<Route> {
+pub(super) fn read_routes(
+    options: &mut Options,
+    known: Option<&[String]>,
+    context: &mut Context<'_>,
+) -> Vec<Route> {
     let mut routes = Vec::new();
     for (index, table) in tables(options, "routes", context) {
         let Some(route) = read_item::<RouteTable>(&table, "routes", index, context) else { continue };
         for key in ["to", "fallback"] {
             let names = if key == "to" { &route.to } else { &route.fallback };
-            if let Some(at) = names.iter().position(|name| !known.contains(name)) {
+            if let Some(known) = known
+                && let Some(at) = names.iter().position(|name| !known.contains(name))
+            {
                 context.fail(
                     unknown_name(&table, key, at, names, known).within_item(index).within_key("routes"),
                 );

@@ -70,7 +70,7 @@ pub use self::section::{Configured, Section};
 use self::spool::SpoolTable;
 use crate::alerts::{AlertSettings, Repeats, Route};
 use crate::monitors::Monitor;
-use crate::{Alerts, LogAggregator, MlPlatformManager, MonitoringSystem, Nethical, Webhook, WebhookManager};
+use crate::{Alerts, LogAggregator, MlPlatformManager, MonitoringSystem, Nethical, WebhookManager};
 
 /// The tables that a configuration can have.
 const TABLES: [&str; 8] = ["logging", "alerts", "runs", "routes", "monitors", "spool", "redaction", "limits"];
@@ -105,6 +105,14 @@ impl Config {
     }
 
     fn read(document: Document, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        Self::read_as(document, environment, false)
+    }
+
+    fn read_as(
+        document: Document,
+        environment: &Environment<'_>,
+        takes_any_name: bool,
+    ) -> Result<Self, ConfigError> {
         let mut options = match document.options() {
             Ok(options) => options,
             Err(faults) => return Err(ConfigError::new(&document, &faults)),
@@ -124,7 +132,8 @@ impl Config {
             destinations.extend(read.unwrap_or_default());
         }
         section::check_names(&destinations, &mut context);
-        let routes = alerting::read_routes(&mut options, &names, &mut context);
+        let known = (!takes_any_name).then_some(names.as_slice());
+        let routes = alerting::read_routes(&mut options, known, &mut context);
         let monitors = alerting::read_monitors(&mut options, &mut context);
         for entry in options.entries() {
             let unknown = OptionsError::unknown(&entry.key.name, TABLES);
@@ -192,14 +201,8 @@ impl Config {
     /// # Errors
     /// Every destination that cannot be opened; then none stays open.
     pub fn open_with(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Nethical, ConfigError> {
-        let logs = LogAggregator::with_rules(self.rules.clone());
         let mut problems = Vec::new();
-        for destination in self.section(Section::Logging) {
-            match destination.connect(change) {
-                Ok(connector) => logs.add_from(connector, destination.level()),
-                Err(error) => problems.push(self.document.problem_of(destination, &error)),
-            }
-        }
+        let logs = self.logs(change, &mut problems);
         let runs = MlPlatformManager::new();
         for destination in self.section(Section::Runs) {
             match destination.platform(change, &self.rules.redaction) {
@@ -209,7 +212,7 @@ impl Config {
         }
         let webhooks = self.webhooks(change, &mut problems);
         if problems.is_empty() {
-            let logs = Arc::new(logs);
+            let (logs, webhooks) = (Arc::new(logs), Arc::new(webhooks));
             let alerts = Alerts::new(Arc::clone(&webhooks), self.alert_settings());
             let monitoring = MonitoringSystem::new(Arc::clone(&logs), alerts, self.monitors.clone());
             Ok(Nethical::new(logs, runs, webhooks, monitoring))
@@ -218,37 +221,62 @@ impl Config {
         }
     }
 
+    /// Open the destinations of `[logging]` only, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every destination that cannot be opened; then none stays open.
+    pub fn open_logs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<LogAggregator, ConfigError> {
+        let mut problems = Vec::new();
+        let logs = self.logs(change, &mut problems);
+        if problems.is_empty() { Ok(logs) } else { Err(ConfigError::from_problems(&self.document, problems)) }
+    }
+
     /// Open the destinations of `[alerts]` only, with settings of its own changed by `change`.
     ///
     /// # Errors
     /// Every destination that cannot be opened; then none stays open.
-    pub fn open_alerts(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Alerts, ConfigError> {
+    pub fn open_webhooks(
+        &self,
+        change: &dyn Fn(Settings) -> Settings,
+    ) -> Result<WebhookManager, ConfigError> {
         let mut problems = Vec::new();
         let webhooks = self.webhooks(change, &mut problems);
         if problems.is_empty() {
-            Ok(Alerts::new(webhooks, self.alert_settings()))
+            Ok(webhooks)
         } else {
             Err(ConfigError::from_problems(&self.document, problems))
         }
     }
 
-    fn webhooks(
-        &self,
-        change: &dyn Fn(Settings) -> Settings,
-        problems: &mut Vec<Problem>,
-    ) -> Arc<WebhookManager> {
-        let webhooks = WebhookManager::new();
-        for destination in self.section(Section::Alerts) {
+    fn logs(&self, change: &dyn Fn(Settings) -> Settings, problems: &mut Vec<Problem>) -> LogAggregator {
+        let logs = LogAggregator::with_rules(self.rules.clone());
+        for destination in self.section(Section::Logging) {
             match destination.connect(change) {
-                Ok(connector) => {
-                    let kind = destination.kind().name;
-                    let webhook = Webhook::from(connector).from_level(destination.level()).of_kind(kind);
-                    webhooks.add_webhook(destination.name(), webhook);
-                }
+                Ok(connector) => logs.add_from(connector, destination.level()),
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
-        Arc::new(webhooks)
+        logs
+    }
+
+    fn webhooks(&self, change: &dyn Fn(Settings) -> Settings, problems: &mut Vec<Problem>) -> WebhookManager {
+        let webhooks = WebhookManager::new();
+        for destination in self.section(Section::Alerts) {
+            match destination.webhook(change) {
+                Ok(webhook) => drop(webhooks.add_webhook(destination.name(), webhook)),
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
+        webhooks
+    }
+
+    /// Read only what a program says of alerts, in JSON: `[alerts]` with nothing but how often they are sent,
+    /// `[[routes]]`, which may name any destination, and `[[monitors]]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn alerting(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::read_as(Document::new(name, text, Format::Json), &Environment::of_process(), true)
     }
 
     /// The JSON Schema of a configuration.

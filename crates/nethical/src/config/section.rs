@@ -14,6 +14,7 @@ use nethical_destinations::{ALL, Descriptor, Validated};
 
 use super::feeding::{Feeding, KEYS};
 use super::reading::{Context, read, read_through};
+use crate::Webhook;
 
 /// A table whose own tables are destinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,15 @@ impl Configured {
 }
 
 impl Configured {
+    /// Open it as a webhook, as [`connect`](Self::connect) does.
+    ///
+    /// # Errors
+    /// What keeps it from being opened.
+    pub fn webhook(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Webhook, Error> {
+        let connector = self.connect(change)?;
+        Ok(Webhook::from(connector).from_level(self.level).of_kind(self.kind.name))
+    }
+
     /// What uploads runs of this destination that wait in directories of their own; `None` if it has no such.
     pub fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
         self.validated.syncer(spool, observer)

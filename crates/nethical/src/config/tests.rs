@@ -466,6 +466,16 @@ fn faults_of_routes_and_monitors_have_their_bytes() {
 }
 
 #[test]
+fn the_configurations_of_the_guide_to_alerts_are_right() {
+    let guide = include_str!("../../../../docs/alerts.md");
+    let blocks: Vec<_> =
+        guide.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    let config = read(&blocks.concat()).unwrap();
+    assert_eq!((config.routes().len(), config.monitors().len()), (2, 2));
+}
+
+#[test]
 fn metrics_of_runs_are_watched() {
     let config = read(
         "[alerts.memory]\n[runs.track]\ntype = 'memory'\n[[monitors]]\nmetric = 'loss'\ncondition = '>'\nthreshold = 1\n[spool]\nenabled = false",

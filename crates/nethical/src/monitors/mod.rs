@@ -25,6 +25,7 @@ use nethical_core::delivery::runtime;
 use nethical_core::event::{Alert, Level, Metadata, Timestamp};
 use nethical_core::fork::PerProcess;
 
+pub use self::progress::MonitorStatus;
 use self::progress::{Progress, Step, Subject};
 pub use self::rule::{Condition, Limit, Monitor, NanRule, UnknownCondition};
 use crate::LogAggregator;
@@ -48,6 +49,17 @@ struct Inner {
     monitors: Vec<Monitor>,
     watches: PerProcess<Mutex<Vec<Watch>>>,
     ticking: PerProcess<()>,
+}
+
+/// How a monitor stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub monitor: String,
+    /// The metric that it watches.
+    pub metric: String,
+    /// How it stands.
+    pub status: MonitorStatus,
 }
 
 /// A monitor, and how far it has come.
@@ -129,6 +141,16 @@ impl MonitoringSystem {
         let Some(watch) = watches.get_mut(at) else { return false };
         self.0.see(watch, value, now);
         watch.progress.breach_since.is_some()
+    }
+
+    /// How each monitor stands, also those of [`check_threshold`](Self::check_threshold).
+    pub fn standings(&self) -> Vec<Standing> {
+        let standing = |watch: &Watch| Standing {
+            monitor: watch.monitor.name.clone(),
+            metric: watch.monitor.metric.clone(),
+            status: watch.progress.status(),
+        };
+        lock(self.0.watches()).iter().map(standing).collect()
     }
 
     /// See what is missing, what has held for long enough, and what still lasts. Happens every second by itself.

@@ -25,6 +25,31 @@ pub(crate) struct Progress {
     pub(crate) last_seen: Option<Timestamp>,
 }
 
+/// How a monitor stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MonitorStatus {
+    /// There is nothing to tell.
+    Ok,
+    /// There is a breach that has not held for long enough, or comes in the time in which nothing is told.
+    Pending,
+    /// There is an alert about a breach.
+    Firing,
+    /// There is an alert about missing values.
+    Missing,
+}
+
+impl MonitorStatus {
+    /// The lower-case name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 /// What an alert of a monitor is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
@@ -50,6 +75,15 @@ impl Progress {
     pub(crate) fn differs(&self, other: &Self) -> bool {
         let key = |one: &Self| (one.breach_since, one.fires, one.quiet_until, one.misses);
         key(self) != key(other)
+    }
+
+    pub(crate) const fn status(&self) -> MonitorStatus {
+        match self {
+            Self { misses: true, .. } => MonitorStatus::Missing,
+            Self { fires: true, .. } => MonitorStatus::Firing,
+            Self { breach_since: Some(_), .. } => MonitorStatus::Pending,
+            _ => MonitorStatus::Ok,
+        }
     }
 
     /// A value came.

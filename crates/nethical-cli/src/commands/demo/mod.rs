@@ -25,6 +25,7 @@ use nethical::destinations::memory::MemoryConfig;
 use nethical::destinations::{Validated, connect};
 use nethical::{Error, Level, LogAggregator, Metadata, Status, fields};
 
+use self::alarms::Alarms;
 use self::inbox::{Inbox, Received};
 use self::model::{Network, Score, Spirals};
 use self::offline::{OfflineRun, Written};
@@ -58,8 +59,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
     let inbox = Inbox::open()?;
     let (logs, shown) = destinations(&dir, &inbox)?;
     let offline = OfflineRun::start(&dir, &fields! { points: POINTS, batch_size: BATCH, hidden: HIDDEN })?;
-    let (calls, best_loss) = train(&logs, &offline, args.epochs);
-    let told = alarms::tell(args.epochs, best_loss)?;
+    let alarms = Alarms::open()?;
+    let (calls, best_loss) = train(&logs, &offline, &alarms, args.epochs);
+    let told = alarms.end(args.epochs, best_loss);
     let written = offline.end()?;
     let all_delivered = logs.close_all(PATIENCE);
     let (statuses, received) = (logs.statuses(), inbox.read());
@@ -111,7 +113,7 @@ impl Timed<'_> {
 }
 
 /// Train, and log every step. Returns how long each log call took, and the best loss.
-fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> (Vec<Duration>, f32) {
+fn train(logs: &LogAggregator, offline: &OfflineRun, alarms: &Alarms, epochs: u32) -> (Vec<Duration>, f32) {
     let rng = &mut Rng::with_seed(2_026);
     let mut data = Spirals::new(POINTS, rng);
     let mut network = Network::new(HIDDEN, rng);
@@ -130,6 +132,7 @@ fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> (Vec<Durati
             timed.log(Level::Info, "epoch done", metadata);
         }
         offline.epoch(epoch, score.loss(), score.accuracy());
+        alarms.epoch(score.accuracy());
         best = best.min(score.loss());
         progress.set_message(format!("loss {:.3}  accuracy {:.1} %", score.loss(), score.accuracy() * 100.0));
         progress.inc(1);
