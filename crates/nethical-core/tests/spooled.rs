@@ -18,7 +18,7 @@ use nethical_core::spool::{
     DeadLetterLog, Disk, Durability, Filter, Full, Home, Options, Retention, Spool, hand_over, handed_over,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A receiver that several connectors, one after the other, deliver to.
 #[derive(Clone, Default)]
@@ -351,7 +351,7 @@ fn closing_does_not_wait_for_what_stays_on_disk() {
     assert!(!connector.close(Duration::ZERO));
     let started = Instant::now();
     assert!(!connector.close(PATIENCE), "its worker has ended, so nothing more comes");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn each_durability_has_a_store_and_nothing_is_told_twice() {
             .collect::<Vec<_>>()
     };
     assert_eq!(told(orphans()), [("safe".to_owned(), 1)]);
-    assert!(flush_all(Duration::from_secs(5)).is_empty(), "nobody waits for what is closed");
+    assert!(flush_all(Duration::from_secs(60)).is_empty(), "nobody waits for what is closed");
     std::thread::sleep(Duration::from_millis(1_500));
     let reported: Vec<_> =
         survey(home.path()).unwrap().into_iter().flat_map(|one| one.destinations).collect();
@@ -82,8 +82,8 @@ fn each_durability_has_a_store_and_nothing_is_told_twice() {
 
     let again = open(home.path(), "safe", Durability::Every, true);
     assert_eq!(adopt(), 0);
-    assert!(flush_all(Duration::from_secs(5)).is_empty() && orphans().is_empty());
+    assert!(flush_all(Duration::from_secs(60)).is_empty() && orphans().is_empty());
     assert_eq!(told(statuses()), [("usual".to_owned(), 0), ("safe".to_owned(), 0)]);
     assert_eq!(again.status().unwrap().ledger.confirmed, 1);
-    assert!(close_all(Duration::from_secs(5)).is_empty());
+    assert!(close_all(Duration::from_secs(60)).is_empty());
 }

@@ -13,7 +13,7 @@ use nethical_destinations::connect;
 use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
 use testkit::{event, events, until};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const DAY: i64 = 86_400;
 
 fn config(fake: &CloudWatch) -> CloudWatchConfig {

@@ -60,7 +60,7 @@ fn outage(full: Full) -> (Ledger, Vec<usize>) {
     assert!(fs::metadata(&path).unwrap().len() <= ROOM);
     messages(&path);
     limit_files(None);
-    assert!(connector.flush(Duration::from_secs(20)));
+    assert!(connector.flush(Duration::from_secs(60)));
     (connector.status().unwrap().ledger, messages(&path))
 }
 
@@ -99,7 +99,7 @@ fn a_caller_who_waits_for_room_loses_nothing() {
             connector.send(event(&number.to_string())).unwrap();
         }
     });
-    assert!(connector.flush(Duration::from_secs(20)));
+    assert!(connector.flush(Duration::from_secs(60)));
     assert_eq!(messages(&path), (0..EVENTS).collect::<Vec<_>>());
     let ledger = connector.status().unwrap().ledger;
     assert_eq!((ledger.confirmed, ledger.accepted), (EVENTS as u64, EVENTS as u64));

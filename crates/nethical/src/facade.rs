@@ -52,8 +52,8 @@ impl Nethical {
         Config::load(path)?.open()
     }
 
-    /// Where log entries go.
-    pub fn logs(&self) -> &LogAggregator {
+    /// Where log entries go. A clone serves whatever outlives this, such as a logger of the process.
+    pub const fn logs(&self) -> &Arc<LogAggregator> {
         &self.logs
     }
 

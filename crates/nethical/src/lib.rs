@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod config;
 mod facade;
 mod logs;
+mod macros;
 pub mod monitors;
 mod runs;
 pub mod webhooks;
@@ -12,6 +13,10 @@ pub use alerts::Alerts;
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
 pub use logs::{LogAggregator, Routes};
+#[cfg(feature = "log-bridge")]
+pub use macros::LogBridge;
+#[cfg(feature = "tracing-layer")]
+pub use macros::TracingLayer;
 pub use monitors::MonitoringSystem;
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};

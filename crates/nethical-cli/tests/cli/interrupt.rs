@@ -29,7 +29,7 @@ fn what_was_read_is_delivered_before_the_end() {
     let mut child = start(&sandbox, "out");
     let mut input = child.stdin.take().unwrap();
     input.write_all(&b"x\n".repeat(1_000)).unwrap();
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(60);
     while !sandbox.path("out").exists() || sandbox.messages("out").len() < 1_000 {
         assert!(Instant::now() < patience, "the first batch never came");
         std::thread::sleep(Duration::from_millis(20));
@@ -55,7 +55,7 @@ fn a_full_destination_is_told_and_does_not_hold_it_up() {
     let asked = Instant::now();
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(asked.elapsed() < Duration::from_secs(40));
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("not delivered to `/dev/full` after 1 s"), "{rest}");

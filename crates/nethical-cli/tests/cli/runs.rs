@@ -23,8 +23,8 @@ fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
     for row in 0..rows {
         platform.log_metrics(&id, &[("loss", f64::from(row))], None).unwrap();
     }
-    platform.end_run(&id, RunStatus::Completed, Some(Duration::from_secs(10))).unwrap();
-    platform.close(Duration::from_secs(10));
+    platform.end_run(&id, RunStatus::Completed, Some(Duration::from_secs(60))).unwrap();
+    platform.close(Duration::from_secs(60));
     id
 }
 

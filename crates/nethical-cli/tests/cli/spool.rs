@@ -36,7 +36,7 @@ impl Feeder {
 /// Look until the status is as wanted.
 #[track_caller]
 fn wait_for(sandbox: &Sandbox, wanted: impl Fn(&Value) -> bool) -> Value {
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(60);
     loop {
         let status = sandbox.status();
         if wanted(&status) {
@@ -178,7 +178,7 @@ fn a_running_process_leaves_alone_what_is_not_its_own() {
     sandbox.write("nethical.toml", "[logging.new]\ntype = 'jsonl'\nfilepath = 'new'\nspool = true");
     let mut feeder = Feeder::start(&sandbox);
     feeder.feed(0..3);
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(60);
     while !sandbox.path("new").exists() || sandbox.messages("new").len() < 3 {
         assert!(Instant::now() < patience, "nothing was delivered");
         std::thread::sleep(Duration::from_millis(20));

@@ -57,7 +57,8 @@ impl Connector {
     }
 
     fn start(&self) -> Result<Arc<Pipeline>, Error> {
-        let pipeline = Pipeline::start(Arc::clone(&self.name), (self.build)()?, self.settings.clone())?;
+        let destination = runtime::as_ours(|| (self.build)())?;
+        let pipeline = Pipeline::start(Arc::clone(&self.name), destination, self.settings.clone())?;
         attended::add(Arc::downgrade(&(Arc::<Pipeline>::clone(&pipeline) as Arc<dyn Attended>)));
         Ok(pipeline)
     }

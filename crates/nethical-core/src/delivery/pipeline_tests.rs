@@ -452,7 +452,7 @@ fn what_the_disk_does_not_take_is_told_as_being_at_risk() {
     disk.hold();
     pipeline.offer(event).unwrap();
     assert_eq!(pipeline.flush(now()), Flushed::AtRisk);
-    let notice = notices.recv_timeout(Duration::from_secs(10)).unwrap();
+    let notice = notices.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(notice.starts_with("a has 2 events waiting, and the disk did not take all of them"), "{notice}");
     disk.go_on();
 }

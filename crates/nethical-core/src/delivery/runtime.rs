@@ -3,6 +3,7 @@
 //! All workers run on it. It is started on first use, and anew in a forked child. It only ever waits:
 //! what would keep it busy or block it (files, callbacks) goes to the runtime's blocking pool.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
@@ -12,6 +13,28 @@ use crate::delivery::Error;
 use crate::fork::PerProcess;
 
 static RUNTIME: PerProcess<Result<Handle, Error>> = PerProcess::new();
+
+thread_local! {
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread delivers, or opens what delivers. What the libraries that it uses log about a delivery must not be
+/// delivered in turn, or each attempt would make more to deliver.
+pub fn is_ours() -> bool {
+    OURS.try_with(Cell::get).unwrap_or(true)
+}
+
+fn mark() {
+    OURS.set(true);
+}
+
+/// Do work of the delivery on a thread of the program.
+pub(super) fn as_ours<T>(work: impl FnOnce() -> T) -> T {
+    let before = OURS.replace(true);
+    let done = work();
+    OURS.set(before);
+    done
+}
 
 /// The runtime of this process.
 ///
@@ -30,12 +53,16 @@ fn start() -> Result<Handle, Error> {
         .enable_all()
         .thread_name("nethical-file")
         .thread_keep_alive(Duration::from_secs(10))
+        .on_thread_start(mark)
         .build()
         .map_err(failed)?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new()
         .name("nethical".to_owned())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .spawn(move || {
+            mark();
+            runtime.block_on(std::future::pending::<()>());
+        })
         .map_err(failed)?;
     Ok(handle)
 }

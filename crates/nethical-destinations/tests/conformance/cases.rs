@@ -37,7 +37,7 @@ pub(crate) const WITH_PEER: &[WithPeer] = &[
 /// Cases for what takes alerts.
 pub(crate) const WITH_ALERTS: &[WithPeer] = &[("an_alert_and_its_end_arrive", an_alert_and_its_end_arrive)];
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nothing is said, and nothing is found that others left.
 pub(crate) fn quiet() -> Settings {

@@ -117,7 +117,7 @@ fn an_endless_answer_does_no_harm(peer: &dyn Peer) {
     // A service whose success is a certain body cannot say it like this.
     assert!(delivery.attempt_count <= 2 && delivery.status == DeliveryStatus::Success, "{delivery:?}");
     assert!(delivery.response_body_excerpt.is_some_and(|excerpt| excerpt.len() <= 4_096));
-    assert!(took < Duration::from_secs(5), "after {took:?}");
+    assert!(took < Duration::from_secs(30), "after {took:?}");
 }
 
 fn what_is_queued_outlasts_all_of_them(peer: &dyn Peer) {

@@ -20,7 +20,7 @@ fn a_server_that_is_down_all_the_time_costs_the_caller_its_start_timeout_once() 
     let started = Instant::now();
     let run =
         platform.start_run(&StartRun { experiment: &experiment, name: Some("later"), tags: &[] }).unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert!(run.starts_with(LOCAL_PREFIX), "{run}");
     for step in 0..300 {
         platform.log_metrics(&run, &[("loss", 1.0)], Some(step)).unwrap();

@@ -18,7 +18,7 @@ use nethical_destinations::Validated;
 use nethical_destinations::sagemaker::SageMakerConfig;
 use nethical_receivers::sagemaker::SageMaker;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn config(fake: &SageMaker) -> SageMakerConfig {
     let mut config = SageMakerConfig::default().with_keys("AKIDTEST", "secret", None);

@@ -74,7 +74,7 @@ fn what_a_broken_connection_did_not_deliver_is_sent_again() {
     let first = breaks_after(&listener, 200_000);
     drop(listener);
     let receiver = Receiver::tcp_at(address).unwrap();
-    assert!(connector.flush(Duration::from_secs(20)));
+    assert!(connector.flush(Duration::from_secs(60)));
     let rest = read(&receiver.read_all());
     let id =
         |message: &nethical_receivers::syslog::Message| message.param("nethical", "id").unwrap().to_owned();

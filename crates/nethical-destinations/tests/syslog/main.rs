@@ -15,7 +15,7 @@ use nethical_destinations::connect;
 use nethical_destinations::syslog::{Protocol, SyslogConfig};
 use nethical_receivers::syslog::{Message, parse};
 
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn open(config: SyslogConfig) -> Connector {
     let settings = Settings {

@@ -32,14 +32,14 @@ fn nothing_sent_after_a_server_ended_is_lost() {
         let connector = open(tcp(&server));
         let send = |count| events(count).into_iter().for_each(|event| connector.send(event).unwrap());
         send(100);
-        assert!(connector.flush(Duration::from_secs(10)));
+        assert!(connector.flush(Duration::from_secs(60)));
         testkit::until("the first are written", || server.count() == 100);
         server.kill().unwrap();
         send(100);
         connector.request_flush();
         testkit::until("the end is noticed", || connector.status().unwrap().down_for.is_some());
         server.restart().unwrap();
-        assert!(connector.flush(Duration::from_secs(20)), "{:?}", connector.status());
+        assert!(connector.flush(Duration::from_secs(60)), "{:?}", connector.status());
         testkit::until("the rest is written", || server.count() >= 200);
         server.settle();
         assert_eq!(server.count(), 200, "{}", kind.name());
@@ -73,7 +73,7 @@ fn a_server_that_wants_a_certificate_gets_nothing_without_one() {
         let found = connector.probe().unwrap();
         assert!(found.contains("TLS 1."), "{found}");
         events(10).into_iter().for_each(|event| connector.send(event).unwrap());
-        assert!(connector.close(Duration::from_secs(10)), "{:?}", connector.status());
+        assert!(connector.close(Duration::from_secs(60)), "{:?}", connector.status());
         testkit::until("all are written", || server.count() == 10);
         let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
         assert!(!log.contains("terminated abnormally") && !log.contains("without notification"), "{log}");

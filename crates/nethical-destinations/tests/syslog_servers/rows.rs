@@ -122,7 +122,7 @@ impl<'s> Asked<'s> {
         let connector = connect(config, "row", settings).unwrap();
         let event = event(&row["event"]);
         connector.send(event.clone()).unwrap();
-        assert!(connector.close(Duration::from_secs(10)), "{}: {:?}", row["name"], connector.status());
+        assert!(connector.close(Duration::from_secs(60)), "{}: {:?}", row["name"], connector.status());
         (way, event)
     }
 

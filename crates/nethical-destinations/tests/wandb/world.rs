@@ -11,7 +11,7 @@ use nethical_destinations::wandb::{Mode, Wandb, WandbConfig};
 use nethical_receivers::wandb as fake;
 
 /// Long enough for everything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     pub(crate) server: fake::Wandb,

@@ -336,7 +336,7 @@ fn what_is_open_delivers() {
     let nethical = Nethical::from_file(&config).unwrap();
     nethical.logs().log(Level::Debug, "below", "test", crate::Metadata::new());
     nethical.logs().log(Level::Error, "above", "test", crate::Metadata::new().with("password", "x"));
-    assert!(nethical.close(Duration::from_secs(10)));
+    assert!(nethical.close(Duration::from_secs(60)));
     let written = std::fs::read_to_string(file).unwrap();
     assert_eq!(written.lines().count(), 1);
     assert!(written.contains("above") && written.contains("[REDACTED]"), "{written}");
@@ -348,7 +348,7 @@ fn runs_have_platforms() {
     let run = nethical.runs().start("e", None);
     assert_eq!(run.ids().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["memory", "second"]);
     drop(run);
-    assert!(nethical.close(Duration::from_secs(5)));
+    assert!(nethical.close(Duration::from_secs(60)));
     assert_eq!(nethical.runs().statuses()[1].ledger.confirmed, 2);
 }
 

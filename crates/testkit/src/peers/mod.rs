@@ -100,7 +100,7 @@ impl Server {
     /// If there are no ports, or the program cannot be started.
     ///
     /// # Panics
-    /// If it was not unpacked, or does not listen within ten seconds.
+    /// If it was not unpacked, or does not listen within a minute.
     pub fn start(kind: Kind, folder: &Path, setup: Setup) -> io::Result<Self> {
         let ports = free_ports(kind)?;
         if !folder.join("ca.pem").exists() {

@@ -444,7 +444,7 @@ fn under_block_the_caller_waits_for_room() {
     assert_eq!(spool.append(b"d", &[id]), Err(AppendError::Full));
     assert!(start.elapsed() >= Duration::from_millis(300));
     let reader = reader(&spool, id);
-    assert!(spool.sync(Duration::from_secs(5)));
+    assert!(spool.sync(Duration::from_secs(60)));
     assert_eq!(reader.read(1, 1).unwrap()[0].seq, first);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| spool.append(b"d", &[id]));

@@ -52,7 +52,7 @@ impl StorageFile for Handle {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn log(durability: Durability) -> (Arc<Memory>, RunLog) {
     let memory = Arc::<Memory>::default();
