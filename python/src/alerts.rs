@@ -15,11 +15,17 @@ use crate::aggregator::Aggregator;
 use crate::config::{self, Config};
 use crate::connector::Connector;
 use crate::spool::SpoolOptions;
-use crate::{process, report, wait};
+use crate::{errors, process, report, wait};
 
 /// Routes alerts, and holds back what was sent: what `AlertManager` is made of.
 #[pyclass(frozen, module = "nethical._core")]
 pub(crate) struct Alerts {
+    /// Only empty while it is dropped.
+    held: Option<Held>,
+}
+
+#[derive(Clone)]
+struct Held {
     alerts: nethical::Alerts,
     webhooks: Arc<WebhookManager>,
     monitors: Vec<Monitor>,
@@ -88,21 +94,22 @@ impl Alerts {
 
     /// The names of the destinations.
     fn destinations(&self) -> Vec<String> {
-        self.webhooks.webhooks().into_keys().collect()
+        self.held.iter().flat_map(|held| held.webhooks.webhooks().into_keys()).collect()
     }
 
     /// Have exactly these destinations: name, type and connector of each.
     fn have(&self, py: Python<'_>, members: Vec<(String, String, Py<Connector>)>) -> PyResult<()> {
-        for name in self.webhooks.webhooks().into_keys() {
+        let Held { alerts, webhooks, .. } = self.held(py)?;
+        for name in webhooks.webhooks().into_keys() {
             if !members.iter().any(|(known, ..)| *known == name) {
-                self.webhooks.remove_webhook(&name);
+                webhooks.remove_webhook(&name);
             }
         }
         for (name, kind, connector) in members {
             let core = Arc::clone(connector.get().handle(py)?.core());
-            self.webhooks.add_webhook(name, Webhook::from(core).of_kind(kind));
+            webhooks.add_webhook(name, Webhook::from(core).of_kind(kind));
         }
-        py.detach(|| self.alerts.recover());
+        py.detach(|| alerts.recover());
         Ok(())
     }
 
@@ -110,7 +117,8 @@ impl Alerts {
     fn send<'py>(&self, py: Python<'py>, parts: Parts) -> PyResult<Bound<'py, PyDict>> {
         process::arm(py);
         let (alert, to) = parts.alert()?;
-        let outcome = py.detach(|| self.alerts.send_to(&alert, &to));
+        let alerts = &self.held(py)?.alerts;
+        let outcome = py.detach(|| alerts.send_to(&alert, &to));
         shown(py, &outcome)
     }
 
@@ -122,25 +130,27 @@ impl Alerts {
             status: AlertStatus::Resolved,
             ..Alert::new(Severity::Info, "", message)
         };
-        let outcome = py.detach(|| self.alerts.send(&over));
+        let alerts = &self.held(py)?.alerts;
+        let outcome = py.detach(|| alerts.send(&over));
         shown(py, &outcome)
     }
 
     /// What is known of every key, as JSON.
-    fn states(&self, py: Python<'_>) -> String {
-        let states: Vec<AlertState> = py.detach(|| self.alerts.states());
-        serde_json::to_string(&states).unwrap_or_default()
+    fn states(&self, py: Python<'_>) -> PyResult<String> {
+        let alerts = &self.held(py)?.alerts;
+        let states: Vec<AlertState> = py.detach(|| alerts.states());
+        Ok(serde_json::to_string(&states).unwrap_or_default())
     }
 
     /// Deliver what waits. True if all of it came to its end in time.
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let (alerts, patience) = (self.alerts.clone(), wait::patience(timeout)?);
+        let (alerts, patience) = (self.held(py)?.alerts.clone(), wait::patience(timeout)?);
         wait::interruptibly(py, move || alerts.flush(patience))
     }
 
     /// Deliver what waits and close all. True if nothing was left undone.
     fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let (alerts, patience) = (self.alerts.clone(), wait::patience(timeout)?);
+        let (alerts, patience) = (self.held(py)?.alerts.clone(), wait::patience(timeout)?);
         wait::interruptibly(py, move || alerts.close(patience))
     }
 }
@@ -148,7 +158,19 @@ impl Alerts {
 impl Alerts {
     fn open(webhooks: Arc<WebhookManager>, settings: AlertSettings, config: &CoreConfig) -> Self {
         let alerts = nethical::Alerts::new(Arc::clone(&webhooks), settings);
-        Self { alerts, webhooks, monitors: config.monitors().to_vec() }
+        Self { held: Some(Held { alerts, webhooks, monitors: config.monitors().to_vec() }) }
+    }
+
+    fn held(&self, py: Python<'_>) -> PyResult<&Held> {
+        self.held.as_ref().ok_or_else(|| errors::closed(py, "alerts"))
+    }
+}
+
+impl Drop for Alerts {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            wait::drop_elsewhere(held);
+        }
     }
 }
 
@@ -178,22 +200,26 @@ fn shown<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyDict>
 /// Watches metrics: what `MonitoringSystem` is made of.
 #[pyclass(frozen, module = "nethical._core")]
 pub(crate) struct Monitoring {
-    monitoring: MonitoringSystem,
+    /// Only empty while it is dropped.
+    monitoring: Option<MonitoringSystem>,
 }
 
 #[pymethods]
 impl Monitoring {
     /// With the monitors of these alerts' settings. Breaches are logged to this aggregator too.
     #[new]
-    fn new(alerts: &Alerts, aggregator: &Aggregator) -> Self {
-        let (logs, monitors) = (Arc::clone(aggregator.logs()), alerts.monitors.clone());
-        Self { monitoring: MonitoringSystem::new(logs, alerts.alerts.clone(), monitors) }
+    fn new(py: Python<'_>, alerts: &Alerts, aggregator: &Aggregator) -> PyResult<Self> {
+        let Held { alerts, monitors, .. } = alerts.held(py)?.clone();
+        let monitoring = MonitoringSystem::new(Arc::clone(aggregator.logs()), alerts, monitors);
+        Ok(Self { monitoring: Some(monitoring) })
     }
 
     /// Have the monitors of a metric see its value.
-    fn observe(&self, py: Python<'_>, name: &str, value: f64) {
+    fn observe(&self, py: Python<'_>, name: &str, value: f64) -> PyResult<()> {
         process::arm(py);
-        py.detach(|| self.monitoring.observe(name, value));
+        let monitoring = self.held(py)?;
+        py.detach(|| monitoring.observe(name, value));
+        Ok(())
     }
 
     /// Whether a value is a breach; if so, there is an alert.
@@ -208,26 +234,45 @@ impl Monitoring {
         process::arm(py);
         let wrong = |error: UnknownCondition| PyValueError::new_err(error.to_string());
         let condition: Condition = condition.parse().map_err(wrong)?;
-        Ok(py.detach(|| self.monitoring.check_threshold(metric, value, threshold, condition)))
+        let monitoring = self.held(py)?;
+        Ok(py.detach(|| monitoring.check_threshold(metric, value, threshold, condition)))
     }
 
     /// How each monitor stands: its name, its metric and the word for it.
-    fn standings(&self, py: Python<'_>) -> Vec<(String, String, &'static str)> {
-        let standings = py.detach(|| self.monitoring.standings());
+    fn standings(&self, py: Python<'_>) -> PyResult<Vec<(String, String, &'static str)>> {
+        let monitoring = self.held(py)?;
+        let standings = py.detach(|| monitoring.standings());
         let row = |one: Standing| (one.monitor, one.metric, one.status.as_str());
-        standings.into_iter().map(row).collect()
+        Ok(standings.into_iter().map(row).collect())
     }
 
     /// See what is missing and what has held for long enough, at this many seconds since 1970.
     fn tick(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         let wrong = || PyValueError::new_err("no time that can be");
         let now = Timestamp::from_microsecond((seconds * 1e6) as i64).map_err(|_| wrong())?;
-        py.detach(|| self.monitoring.tick_at(now));
+        let monitoring = self.held(py)?;
+        py.detach(|| monitoring.tick_at(now));
         Ok(())
     }
 
     /// Write down how far the monitors have come.
-    fn save(&self, py: Python<'_>) {
-        py.detach(|| self.monitoring.save());
+    fn save(&self, py: Python<'_>) -> PyResult<()> {
+        let monitoring = self.held(py)?;
+        py.detach(|| monitoring.save());
+        Ok(())
+    }
+}
+
+impl Monitoring {
+    fn held(&self, py: Python<'_>) -> PyResult<&MonitoringSystem> {
+        self.monitoring.as_ref().ok_or_else(|| errors::closed(py, "monitoring"))
+    }
+}
+
+impl Drop for Monitoring {
+    fn drop(&mut self) {
+        if let Some(monitoring) = self.monitoring.take() {
+            wait::drop_elsewhere(monitoring);
+        }
     }
 }

@@ -245,6 +245,8 @@ impl Inner {
             if next.alert.is_some() {
                 ways = self.ways(alert, only);
                 next.state.also_to(&ways.to);
+            } else if manner == Manner::Reminded {
+                return None;
             }
             Some((next, ways.to.clone()))
         });
@@ -260,9 +262,13 @@ impl Inner {
     fn resolve(self: &Arc<Self>, key: &str, over: &Alert) -> Outcome {
         let mut to = Vec::new();
         let decided = self.journal.decide(key, |known| {
-            let known = known?;
-            to.clone_from(&known.to);
-            Some((dedup::resolve(known, over)?, to.clone()))
+            let next = dedup::resolve(known?, over)?;
+            let webhooks = self.webhooks.webhooks();
+            to = next.state.to.iter().filter(|name| webhooks.contains_key(*name)).cloned().collect();
+            if let (true, Some(alert)) = (to.is_empty(), &next.alert) {
+                to = self.ways(alert, &[]).to;
+            }
+            Some((next, to.clone()))
         });
         match decided {
             Some(decided) => self.carry_out(decided, Ways { to, fallback: Vec::new() }),

@@ -196,7 +196,10 @@ impl Inner {
             let before = watch.progress.clone();
             let steps = watch.progress.tick(&watch.monitor, now);
             self.take(watch, &before, &steps, now);
-            self.save(watch);
+            // When the last value came is only worth a write each time where one may be missing.
+            if watch.monitor.missing.is_some() {
+                self.save(watch);
+            }
         }
     }
 
