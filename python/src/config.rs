@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::connector::Connector;
-use crate::{errors, notices};
+use crate::tracking::Tracker;
+use crate::{errors, notices, process};
 
 /// A configuration that was read and checked; nothing of it is open yet.
 #[pyclass(frozen, module = "nethical._core")]
@@ -54,6 +55,24 @@ impl Config {
         let destination = found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         let core = destination.connect(&observed).map_err(|error| errors::exception(py, &error))?;
         Ok(Connector::from_core(Arc::new(core)))
+    }
+
+    /// Open every platform for runs: name, type and platform of each.
+    fn open_runs(&self, py: Python<'_>) -> PyResult<Vec<(String, &'static str, Tracker)>> {
+        process::arm(py);
+        let opened = self.core.open_runs(&observed).map_err(|error| exception(py, &error))?;
+        let kinds = self.core.section(Section::Runs).map(|destination| destination.kind().name);
+        let described = opened.platforms().into_iter().zip(kinds);
+        Ok(described.map(|((name, platform), kind)| (name, kind, Tracker::of(platform))).collect())
+    }
+
+    /// Open one platform for runs.
+    fn platform(&self, py: Python<'_>, name: &str) -> PyResult<Tracker> {
+        process::arm(py);
+        let found = self.core.section(Section::Runs).find(|destination| destination.name() == name);
+        let destination = found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
+        let opened = destination.platform(&observed, &self.core.rules().redaction);
+        opened.map(Tracker::of).map_err(|error| errors::exception(py, &error))
     }
 
     /// In another process it is read again.

@@ -149,7 +149,7 @@ fn stand_in<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>
 pub(crate) fn integer(json: &mut JsonWriter<'_>, number: &Bound<'_, PyInt>, walk: &mut Walk) {
     if let Ok(value) = number.extract::<i64>() {
         json.integer(value);
-    } else if let Ok(value) = number.extract::<i128>() {
+    } else if let Some(value) = number.extract::<i128>().ok().filter(|value| walk.has_room_for(*value)) {
         json.integer(value);
     } else {
         json.repaired();

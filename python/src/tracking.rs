@@ -189,12 +189,16 @@ impl Tracker {
         wait::interruptibly(py, move || platform.close(patience))
     }
 
-    /// Its accounts.
+    /// Its accounts; those of its artifacts, where they have a queue of their own, under `artifacts`.
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let platform = self.platform(py)?;
         let statuses = py.detach(|| platform.statuses());
         let status = statuses.first().ok_or_else(|| errors::closed(py, platform.name()))?;
-        report::status(py, status)
+        let found = report::status(py, status)?;
+        if let Some(artifacts) = statuses.get(1) {
+            found.set_item("artifacts", report::status(py, artifacts)?)?;
+        }
+        Ok(found)
     }
 
     /// See whether runs would arrive.
@@ -206,6 +210,11 @@ impl Tracker {
 }
 
 impl Tracker {
+    /// One that is open.
+    pub(crate) const fn of(platform: Arc<dyn Platform>) -> Self {
+        Self { platform: Some(platform), memory: None }
+    }
+
     fn open(
         py: Python<'_>,
         config: Arc<dyn Validated>,
@@ -284,7 +293,7 @@ fn metadata(values: &Bound<'_, PyDict>) -> PyResult<Metadata> {
     let limits = Limits { max_value_bytes: 1 << 20, max_entry_bytes: 16 << 20, ..Limits::default() };
     // Secrets are hidden when the parameters are flat: their whole names count.
     let rules = Rules { redaction: Redaction::off(), limits };
-    let (mut json, mut walk) = (Vec::new(), Walk::default());
+    let (mut json, mut walk) = (Vec::new(), Walk::narrow());
     values::shared_object(&mut JsonWriter::new(&mut json, &rules), values, &mut walk);
     walk.finish()?;
     let map: serde_json::Map<String, serde_json::Value> =

@@ -52,11 +52,23 @@ const MAX_HOPS: u8 = 8;
 #[derive(Default)]
 pub(crate) struct Walk {
     hops: u8,
+    /// Whoever reads this knows no whole numbers beyond 64 bits: their digits stand there as text.
+    narrow: bool,
     /// What must not be swallowed, such as `KeyboardInterrupt`: the call raises it.
     stopped: Option<PyErr>,
 }
 
 impl Walk {
+    /// One for a reader that knows no whole numbers beyond 64 bits.
+    pub(crate) fn narrow() -> Self {
+        Self { narrow: true, ..Self::default() }
+    }
+
+    /// Whether a whole number of this size stands there as a number.
+    pub(crate) fn has_room_for(&self, number: i128) -> bool {
+        !self.narrow || u64::try_from(number).is_ok()
+    }
+
     /// What was raised meanwhile and is none of the values' fault.
     pub(crate) fn finish(self) -> PyResult<()> {
         self.stopped.map_or(Ok(()), Err)

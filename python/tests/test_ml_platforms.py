@@ -12,10 +12,13 @@ import nethical
 from nethical.integrations.ml_platforms import (
     ExperimentRun,
     InMemoryIntegration,
+    MLflowIntegration,
     MLPlatform,
     MLPlatformInterface,
     MLPlatformManager,
     RunStatus,
+    SageMakerIntegration,
+    WandBIntegration,
 )
 
 
@@ -193,3 +196,63 @@ def test_a_program_waits_for_its_own_platforms(script):
         """
     )
     assert done.stdout.split() == [*map(str, range(20)), "completed"], done.stderr
+
+
+def test_platforms_come_from_a_configuration(tmp_path):
+    path = tmp_path / "nethical.toml"
+    path.write_text("[runs.memory]\n[runs.second]\ntype = 'memory'\n[logging.jsonl]\nfilepath = 'never.jsonl'\n")
+    for config in (path, {"runs": {"memory": {}, "second": {"type": "memory"}}}):
+        with MLPlatformManager.from_config(config) as manager:
+            assert list(manager.platforms) == ["memory", "second"]
+            with manager.run_all_context("e", "n") as run_ids:
+                manager.log_parameters_all(run_ids, {"optimizer": {"lr": 0.1}, "api_key": "s"})
+            for run in manager.get_summaries(run_ids).values():
+                assert (run.status, run.parameters) == (
+                    RunStatus.COMPLETED,
+                    {"optimizer.lr": 0.1, "api_key": "[REDACTED]"},
+                )
+            one = manager.platforms["second"]
+            assert (one.name, one.kind, one.check()) == ("second", "memory", manager.platforms["memory"].check())
+            again = pickle.loads(pickle.dumps(one))
+            assert again.end_run(again.start_run("e"), wait=10)
+    assert not (tmp_path / "never.jsonl").exists()
+    with pytest.raises(nethical.ConfigError, match="max_evnts"):
+        MLPlatformManager.from_config({"runs": {"memory": {"max_evnts": 1}}})
+    assert MLPlatformManager.from_config({"logging": {"memory": {}}}).platforms == {}
+
+
+@pytest.mark.parametrize("kind", ["memory", "mlflow", "wandb", "sagemaker"])
+def test_every_integration_has_the_same_shape(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    platform = {
+        "memory": lambda: InMemoryIntegration(),
+        "mlflow": lambda: MLflowIntegration("http://127.0.0.1:9", start_timeout=0, spool=tmp_path),
+        "wandb": lambda: WandBIntegration("p", mode="offline", directory=tmp_path, home=tmp_path / "home"),
+        "sagemaker": lambda: SageMakerIntegration(endpoint_url="http://127.0.0.1:9", spool=tmp_path),
+    }[kind]()
+    assert isinstance(platform, MLPlatformInterface)
+    told = []
+    for event in ("run_started", "params_logged", "metrics_logged", "artifact_logged", "tags_set", "run_ended"):
+        platform.add_event_handler(event, lambda run_id, event=event, **what: told.append((event, run_id, sorted(what))))
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    run_id = platform.start_run("e", "n")
+    platform.log_parameters(run_id, {"lr": 0.1})
+    platform.log_metrics(run_id, {"loss": 0.5}, step=1)
+    platform.set_tags(run_id, {"team": "x"})
+    platform.log_artifact(run_id, "s3://b/model.bin" if kind == "sagemaker" else tmp_path / "model.bin")
+    platform.end_run(run_id, "failed")
+    assert told == [
+        ("run_started", run_id, ["experiment_name", "run_name"]),
+        ("params_logged", run_id, ["parameters"]),
+        ("metrics_logged", run_id, ["metrics", "step"]),
+        ("tags_set", run_id, ["tags"]),
+        ("artifact_logged", run_id, ["path"]),
+        ("run_ended", run_id, ["status"]),
+    ]
+    run = platform.get_run(run_id)
+    assert isinstance(run, ExperimentRun)
+    assert (run.run_id, run.experiment_name, run.run_name) == (run_id, "e", "n")
+    assert (run.status, run.parameters["lr"], run.metrics["loss"]) == (RunStatus.FAILED, 0.1, 0.5)
+    assert run.end_time is not None and run.duration_seconds >= 0 and len(run.artifacts) == 1
+    assert run.to_dict()["platform"] == kind
+    platform.close(0)

@@ -52,6 +52,28 @@ def test_a_run_arrives_as_it_was_logged(server, mlflow, tmp_path):
     assert int(known.start_time.timestamp() * 1000) == found["start_time"]
 
 
+def test_no_number_loses_a_digit(server, mlflow):
+    run_id = mlflow.start_run("numbers")
+    big = 12345678901234567890
+    parameters = {"i64": 2**63 - 1, "u64": big, "beyond": big * 1000 + 7, "below": -big, "huge": 10**40, "np": np.int64(-(2**63))}
+    mlflow.log_parameters(run_id, {**parameters, "list": [big * 1000], "nan": float("nan"), "inf": float("-inf")})
+    values = {"true": True, "big": big, "tiny": 5e-324, "up": float("inf"), "down": float("-inf"), "nan": float("nan")}
+    mlflow.log_metrics(run_id, values, step=2**63 - 1)
+    mlflow.log_metrics(run_id, {"below": 0.1 + 0.2}, step=-3)
+    with pytest.raises(OverflowError):
+        mlflow.log_metrics(run_id, {"huge": 10**400})
+    assert mlflow.end_run(run_id, wait=60) and mlflow.status()["dead_lettered"] == 0
+    found = server.run(run_id)["params"]
+    assert {name: found[name] for name in parameters} == {name: str(int(value)) for name, value in parameters.items()}
+    assert found["list"] == f'["{big * 1000}"]'
+    assert (found["nan"], found["inf"]) == ("NaN", "-Infinity")
+    point = {name: server.history(run_id, name)[0][:2] for name in values}
+    assert {step for step, _ in point.values()} == {2**63 - 1}
+    assert [point[name][1] for name in ("true", "big", "tiny", "nan")] == [1.0, float(big), 5e-324, "NaN"]
+    assert abs(point["up"][1]) == abs(point["down"][1]) == 1.7976931348623157e308
+    assert server.history(run_id, "below")[0][:2] == (-3, 0.1 + 0.2)
+
+
 def test_what_cannot_be_right_raises_at_the_call(mlflow, tmp_path):
     run_id = mlflow.start_run("wrong")
     with pytest.raises(nethical.NethicalError, match="MLflow takes letters"):

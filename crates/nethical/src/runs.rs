@@ -9,6 +9,8 @@ use nethical_core::delivery::{Error, Status};
 use nethical_core::event::Metadata;
 use nethical_core::tracking::{ArtifactOptions, ExperimentRun, Platform, RunStatus, StartRun};
 
+use crate::{Config, ConfigError};
+
 /// Tells all of its platforms of a run. One that fails or is slow concerns no other, and not the caller: its failures
 /// are warnings on target `nethical`.
 ///
@@ -52,6 +54,26 @@ impl MlPlatformManager {
     /// Without platforms.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every platform of a configuration's `[runs]`, open. `path` is a file in TOML or JSON.
+    ///
+    /// ```
+    /// # use nethical::MlPlatformManager;
+    /// # use std::time::Duration;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("nethical.toml");
+    /// std::fs::write(&path, "[runs.memory]")?;
+    /// let runs = MlPlatformManager::from_config(&path)?;
+    /// runs.start("sentiment", None).metrics(&[("loss", 0.41)], Some(1));
+    /// assert!(runs.close_all(Duration::from_secs(5)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or every platform that cannot be opened.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Config::load(path)?.open_runs(&|settings| settings)
     }
 
     /// Add a platform, in the place of one of the same name.

@@ -34,7 +34,15 @@ impl Proxy {
     /// # Panics
     /// If there is no free port.
     pub fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
+        Self::on("127.0.0.1:0", target)
+    }
+
+    /// The same at an address of one's own.
+    ///
+    /// # Panics
+    /// If it is taken.
+    pub fn on(address: &str, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{error}"));
         let address = listener.local_addr().unwrap_or_else(|error| panic!("{error}"));
         let state = Arc::new(State {
             target,

@@ -1,7 +1,8 @@
 //! `cargo xtask peers`: the real receivers that tests send to, without installing anything.
 //!
 //! The packages of rsyslog and syslog-ng conflict with each other, so they are unpacked under
-//! `target/peers` and run from there. The clients of W&B and MLflow, and its server, are installed into virtual environments there.
+//! `target/peers` and run from there. The clients of W&B and MLflow, and its server, are installed into virtual
+//! environments there, and an emulator of Azure's blobs beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::npm;
 use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::venv::Venv;
@@ -47,6 +49,7 @@ const MLFLOW: &str = "python/requirements-mlflow.txt";
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Venv::prepare_peer(workspace, "wandb", WANDB)?;
     mlflow(workspace)?;
+    npm::prepare_azurite(workspace)?;
     unpack(workspace)
 }
 

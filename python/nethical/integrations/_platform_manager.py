@@ -15,8 +15,9 @@ from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from .. import _process
+from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
-from ._platforms import EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
+from ._platforms import ConfiguredPlatform, EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
 from ._wandb import WandBIntegration
 
 _Self = TypeVar("_Self", bound="MLPlatformManager")
@@ -119,6 +120,20 @@ class MLPlatformManager:
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
         self._watchers: list[Callable[[str, float], object]] = []
+
+    @classmethod
+    def from_config(cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]) -> _Self:
+        """A manager with every platform of a configuration's ``[runs]``, open.
+
+        ``config`` is the path of a file (TOML or JSON) or a dict of the same shape:
+        ``{"runs": {"mlflow": {"tracking_uri": "http://localhost:5000"}}}``. Everything that is wrong with it is told in
+        one :class:`nethical.ConfigError`, before anything is opened.
+        """
+        read = read_config(config)
+        made = cls()
+        for name, kind, core in read.open_runs():
+            made.add_platform(name, ConfiguredPlatform(read, name, kind, core))
+        return made
 
     @property
     def platforms(self) -> Mapping[str, Any]:

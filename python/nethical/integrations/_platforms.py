@@ -193,7 +193,10 @@ class MLPlatformInterface(ABC):
 
 
 class EnginePlatform(MLPlatformInterface):
-    """A platform whose updates the engine delivers: no call waits for a network, except where it says so."""
+    """A platform whose updates the engine delivers: no call waits for a network, except where it says so.
+
+    Those of a run arrive in the order of the calls; artifacts do so in theirs, beside them.
+    """
 
     def __init__(self, core: _core.Tracker, options: dict[str, Any]) -> None:
         self._core = core
@@ -271,7 +274,11 @@ class EnginePlatform(MLPlatformInterface):
         return self._core.probe()
 
     def status(self) -> dict[str, Any]:
-        """Its accounts, as :func:`nethical.status` describes them."""
+        """Its accounts, as :func:`nethical.status` describes them.
+
+        Artifacts of MLflow and SageMaker have a queue of their own, so that none holds a metric; its accounts are under
+        ``artifacts``.
+        """
         return self._core.status()
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
@@ -360,6 +367,19 @@ class MLflowIntegration(EnginePlatform):
     def __repr__(self) -> str:
         shown = (self.tracking_uri or "").rpartition("@")[2]
         return f"{type(self).__name__}({shown!r})"
+
+
+class ConfiguredPlatform(EnginePlatform):
+    """A platform that a configuration describes, of whatever type."""
+
+    def __init__(self, config: _core.Config, name: str, kind: str, core: _core.Tracker | None = None) -> None:
+        self.kind = kind
+        """The type of the platform."""
+        opened = config.platform(name) if core is None else core
+        super().__init__(opened, {"config": config, "name": name, "kind": kind})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, kind={self.kind!r})"
 
 
 class InMemoryIntegration(EnginePlatform):

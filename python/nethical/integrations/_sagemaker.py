@@ -26,8 +26,9 @@ class SageMakerIntegration(EnginePlatform):
     uploaded to ``bucket`` below ``prefix``.
 
     With ``training``, a dict of ``image`` or ``algorithm``, ``output_path`` and what else a job is to be, and ``role``,
-    each run starts a real training job and shows how it stands; a run that ends as ``killed`` stops it. Without,
-    runs are tracked as experiments; if a ``role`` is given, that is said once.
+    each run starts a real training job and shows how it stands; a run that ends as ``killed`` stops it. The job starts
+    with the run, so its ``hyperparameters`` are those of ``training``. Without, runs are tracked as experiments, which
+    is said once.
 
     Credentials are searched for as other AWS tools do, ``profile`` first. ``endpoint_url`` leads to an emulator.
     """
@@ -84,9 +85,9 @@ class SageMakerIntegration(EnginePlatform):
         }
         shown = "sagemaker" if name is None else name
         core = _core.Tracker.sagemaker(shown, options, queue, on_disk)
-        if role is not None and training is None and not _told:
+        if training is None and not _told:
             _told.append(True)
-            _logger.warning("%s: runs are tracked as experiments; to start training jobs, give `training` too", shown)
+            _logger.warning("%s: runs are tracked as experiments; to start training jobs, give `training` and `role`", shown)
         self.region, self.role = region, role
         self.bucket, self.prefix = bucket, prefix
         self.spool, self.durability = spool, durability

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nethical::Config;
 use nethical::config::{CONFIG_VARIABLE, Configured, find};
 use nethical::delivery::SpoolSettings;
+use nethical::tracking::ARTIFACTS;
 
 use super::load_config;
 use crate::failure::Failure;
@@ -54,8 +55,9 @@ impl Place {
 }
 
 /// The destination of a configuration that is known by this key. A second one of a name that was in use is
-/// kept under `name#2`.
+/// kept under `name#2`, and the artifacts of a platform have a queue of their own.
 pub(crate) fn destination_of<'c>(config: &'c Config, key: &str) -> Option<&'c Configured> {
+    let key = key.strip_suffix(ARTIFACTS).unwrap_or(key);
     let named = |name: &str| config.destinations().iter().find(|destination| destination.name() == name);
     let numbered = || {
         let (name, number) = key.rsplit_once('#')?;

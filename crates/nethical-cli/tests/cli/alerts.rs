@@ -52,12 +52,12 @@ fn an_alert_is_sent_once_while_it_lasts_and_its_end_too() {
         listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(rows[0], "key status severity for sent suppressed in all to title");
     assert!(
-        rows[1].starts_with("disk firing critical ") && rows[1].ends_with(" 1 2 2 file, ops Disk full"),
+        rows[1].starts_with("disk firing critical ") && rows[1].ends_with(" 1 2 2 ops, file Disk full"),
         "{listed}"
     );
     assert!(listed.ends_with("\n1 alert\n"), "{listed}");
     let listed = json_of(&["alerts", "list"]);
-    assert_eq!((&listed[0]["suppressed"], &listed[0]["to"]), (&json!(2), &json!(["file", "ops"])));
+    assert_eq!((&listed[0]["suppressed"], &listed[0]["to"]), (&json!(2), &json!(["ops", "file"])));
 
     let over = json_of(&["alert", "--resolve", "-k", "disk", "-m", "42 % again"]);
     assert_eq!((&over["outcome"], &over["waits"]), (&json!("sent"), &json!(false)));

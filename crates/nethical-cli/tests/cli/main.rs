@@ -9,6 +9,7 @@ mod dead;
 mod demo;
 mod interrupt;
 mod log;
+mod mlflow;
 mod readme;
 mod runs;
 mod spool;
@@ -22,16 +23,24 @@ use tempfile::TempDir;
 
 /// A folder of its own, in which the command finds nothing but what a test puts there.
 struct Sandbox {
-    folder: TempDir,
+    folder: PathBuf,
+    /// Goes with it, unless it is another process's.
+    _owned: Option<TempDir>,
 }
 
 impl Sandbox {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let owned = tempfile::tempdir().unwrap();
+        Self { folder: owned.path().to_owned(), _owned: Some(owned) }
+    }
+
+    /// That of another process.
+    fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), _owned: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) {
@@ -44,7 +53,7 @@ impl Sandbox {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nethical"));
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         command.env_clear().env("XDG_CONFIG_HOME", self.path("config-home"));
         command.env("NETHICAL_HOME", self.path("home"));
         command

@@ -23,7 +23,7 @@ fn the_commands_of_the_readme_work() {
     assert!(commands.len() >= 2, "{commands:?}");
     for command in commands {
         let mut shell = Command::new("bash");
-        shell.args(["-c", &format!("set -o pipefail; {command}")]).current_dir(sandbox.folder.path());
+        shell.args(["-c", &format!("set -o pipefail; {command}")]).current_dir(&sandbox.folder);
         let output = shell.env_clear().env("PATH", &path).env("HOME", sandbox.path("home")).output().unwrap();
         assert!(output.status.success(), "{command}: {output:?}");
     }

@@ -38,6 +38,7 @@
 //! which, and `dead_letters`, what could not be delivered, and `handover`, how the counts of
 //! an emptied directory get into another one.
 
+mod chunk;
 mod codec;
 mod cursor;
 mod dead_letters;
@@ -84,13 +85,14 @@ pub use stats::{DestinationStats, Stats};
 pub use storage::{Disk, Storage};
 pub use tally::Tally;
 
+use chunk::Place;
 use cursor::{CursorFile, MAX_KEY, Position};
 use destination::Destination;
 use frame::Payload;
 use queue::Queue;
 use shared::Shared;
 use syncer::Syncer;
-use writer::Writer;
+use writer::{Active, Writer};
 
 /// Called when something new can be read; it must return at once.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
@@ -135,7 +137,7 @@ impl fmt::Display for DestinationId {
 pub struct Entry {
     /// What to settle it by.
     pub seq: Seq,
-    /// When it was accepted, in microseconds since 1970.
+    /// When it was accepted, in microseconds since 1970, to some milliseconds.
     pub time: u64,
     /// What was appended.
     pub payload: Vec<u8>,
@@ -202,7 +204,8 @@ impl Spool {
         storage.create_dir(dir).map_err(SpoolError::io("create", dir))?;
         let opened = recovery::open(&storage, dir, &options)?;
         let last = opened.last;
-        let queue = Queue::new(Seq(last.0 + 1), opened.log.size());
+        let place = opened.active.as_ref().map_or_else(Place::in_new_segment, Active::place);
+        let queue = Queue::new(Seq(last.0 + 1), place, opened.log.size());
         let shared = Shared::new(storage, dir.to_owned(), options, queue, opened.log, opened.destinations);
         let shared = Arc::new(shared);
         let syncer = syncer(&shared)?;
@@ -246,7 +249,7 @@ impl Spool {
     pub fn append_parts(&self, payload: [&[u8]; 2], to: &[DestinationId]) -> Result<Seq, AppendError> {
         let shared = &self.owner.shared;
         let wait = shared.options.durability == Durability::Every;
-        let (seq, ticket) = shared.queue.append(&shared.options, Payload(payload), to, wait)?;
+        let (seq, ticket) = shared.queue.append(&shared.options, &Payload::new(payload), to, wait)?;
         if let Some(ticket) = ticket {
             self.nudge();
             ticket.wait(None).unwrap_or(Ok(())).map_err(AppendError::Storage)?;
@@ -423,6 +426,12 @@ fn now_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
+/// The same to some milliseconds, for a tenth of the price.
+fn tick_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+}
+
 /// A number that nobody else has.
 fn random_id() -> u128 {
     let mut random = [0; 10];
@@ -433,5 +442,6 @@ fn random_id() -> u128 {
 
 /// What tells the frames of one file from those of every other.
 fn random_marker() -> u32 {
-    getrandom::u32().unwrap_or(now_micros() as u32)
+    let number = getrandom::u32().unwrap_or(now_micros() as u32);
+    if number == frame::NOWHERE { !number } else { number }
 }

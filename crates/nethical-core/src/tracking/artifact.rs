@@ -255,6 +255,34 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_files_are_taken_and_ten_times_more_are_a_mistake() {
+        let place = tempfile::tempdir().unwrap();
+        let (many, keep) = (place.path().join("many"), place.path().join("keep"));
+        fs::create_dir(&many).unwrap();
+        (0..10_000).for_each(|number| fs::write(many.join(number.to_string()), "x").unwrap());
+        let artifact = take(&many, &options(true), &keep).unwrap();
+        assert_eq!(artifact.files.len(), 10_000);
+        assert_eq!(fs::read_dir(&artifact.source).unwrap().count(), 10_000);
+        let more = place.path().join("more");
+        fs::create_dir(&more).unwrap();
+        (0..10).for_each(|number| symlink(&many, more.join(number.to_string())).unwrap());
+        let mut found = Vec::new();
+        walk(&more, "", &mut Vec::new(), &mut found).unwrap();
+        assert_eq!(found.len(), MOST_FILES);
+        fs::write(more.join("one more"), "x").unwrap();
+        assert_eq!(take(&more, &options(true), &keep).unwrap_err().code(), "artifact.too_many");
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_it_was_when_it_was_opened_is_refused() {
+        // The kernel says a page and gives a line.
+        let file = Path::new("/sys/class/net/lo/mtu");
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(take(file, &options(true), place.path()).unwrap_err().code(), "artifact.shrank");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn what_cannot_be_taken_is_said_at_once_and_leaves_nothing() {
         let place = folder(&["a"]);
         let data = place.path().join("data");

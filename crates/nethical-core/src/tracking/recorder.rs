@@ -1,93 +1,23 @@
 //! A platform whose updates are delivered like all other events.
+//!
+//! The updates of a run arrive in the order of the calls. Where artifacts have a connector of their own they do so in
+//! theirs, beside the updates: one that is large or in trouble holds no metric, and may come after the end of its run.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::delivery::{Connector, Error, Rejected, Settings, Status};
+use crate::delivery::{Connector, Error, Rejected, Settings, Status, runtime};
 use crate::event::{
     Event, Metadata, Pairs, Redaction, RunArtifact, RunChange, RunStart, RunUpdate, Timestamp,
 };
 use crate::fork::{self, PerProcess};
+use crate::tracking::copies::{Copies, sweep};
 use crate::tracking::{
-    ArtifactOptions, ExperimentRun, Handler, Handlers, OpenRuns, Platform, RunBook, RunEvent, RunStatus,
-    StartRun, artifact, flatten, local_id, register,
+    ArtifactOptions, Backend, Connectors, ExperimentRun, Handler, Handlers, OpenRuns, Platform, RunBook,
+    RunEvent, RunStatus, StartRun, artifact, flatten, register,
 };
-
-/// What one service adds to a [`Recorder`]: what it would refuse, and how it is asked for a new run.
-pub trait Backend: fmt::Debug + Send + Sync + 'static {
-    /// The type of the platform: `mlflow`.
-    fn kind(&self) -> &'static str;
-
-    /// The id of a run that begins now, until the service gives it another one.
-    fn new_id(&self, _start: &RunStart) -> String {
-        local_id()
-    }
-
-    /// Whether a run goes on when the process that began it is gone: then the next process goes on with it, instead of
-    /// ending it as killed.
-    fn outlives_process(&self) -> bool {
-        false
-    }
-
-    /// Add what the service wants to know of a run that begins now.
-    fn complete(&self, _start: &mut RunStart) {}
-
-    /// Ask the service for a new run, within a deadline of its own. `key` is the id that the run has until the service
-    /// gives it another one; whatever is created must carry it, so that it is found again. Without an answer: `None`,
-    /// and the run is started by the [`Start`](RunChange::Start) that is delivered later.
-    ///
-    /// # Errors
-    /// If the service refuses such a run for good.
-    fn begin(&self, _key: &str, _start: &RunStart, _time: i64) -> Result<Option<String>, Error> {
-        Ok(None)
-    }
-
-    /// # Errors
-    /// If the service would not take a run that begins so.
-    fn check_start(&self, _start: &StartRun<'_>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// # Errors
-    /// If the service would not take this id for a run to go on with.
-    fn check_resume(&self, _run: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// # Errors
-    /// If the service would not take this parameter, which has been `before` until now.
-    fn check_parameter(&self, _name: &str, _value: &Value, _before: Option<&Value>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// # Errors
-    /// If the service would not take a point of this metric.
-    fn check_metric(&self, _name: &str, _value: f64, _step: Option<i64>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// # Errors
-    /// If the service would not take this tag.
-    fn check_tag(&self, _name: &str, _value: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// # Errors
-    /// If the service would not take an artifact at this path in the run.
-    fn check_artifact(&self, _path: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// Whether the service takes this address in the place of a file: `s3://bucket/model.tar.gz`.
-    fn takes_address(&self, _address: &str) -> bool {
-        false
-    }
-}
 
 /// How a recorder is opened.
 pub struct RecorderOptions {
@@ -100,7 +30,7 @@ pub struct RecorderOptions {
 /// Turns the calls of a program into updates and has a connector deliver them.
 #[derive(Debug)]
 pub struct Recorder {
-    connector: Connector,
+    connectors: Connectors,
     backend: Arc<dyn Backend>,
     book: PerProcess<RunBook>,
     born: u32,
@@ -109,25 +39,29 @@ pub struct Recorder {
     marks: Option<OpenRuns>,
     /// When a mark was touched last, in seconds.
     touched: AtomicI64,
-    keep: PathBuf,
+    /// Goes after the connectors, which may still read what is in it.
+    copies: Copies,
 }
 
 /// Seconds between touches of a mark.
 const TOUCH: i64 = 5;
 
 impl Recorder {
-    /// A recorder whose updates `connector` delivers. Runs that a killed process left open are ended.
+    /// A recorder whose updates `connectors` deliver. Runs that a killed process left open are ended.
+    ///
+    /// # Errors
+    /// If a connector says that its destination cannot be opened.
     pub fn open(
-        connector: Connector,
+        connectors: impl Into<Connectors>,
         backend: Arc<dyn Backend>,
         options: &RecorderOptions,
     ) -> Result<Arc<Self>, Error> {
-        let status = connector.status()?;
+        let connectors = connectors.into();
+        let status = connectors.updates.status()?;
         let home = options.settings.spool.directory().filter(|_| status.key.is_some());
         let marks = home.as_ref().zip(status.key).map(|(home, key)| OpenRuns::new(home, key));
-        let temporary = || std::env::temp_dir().join(format!("nethical-{}", std::process::id()));
         let recorder = Arc::new(Self {
-            connector,
+            connectors,
             backend,
             book: PerProcess::new(),
             born: fork::generation(),
@@ -135,16 +69,15 @@ impl Recorder {
             redaction: options.redaction.clone(),
             marks,
             touched: AtomicI64::new(0),
-            keep: home.map_or_else(temporary, |home| OpenRuns::artifacts(&home)),
+            copies: Copies::at(home.as_deref()),
         });
         recorder.end_stale();
+        if let Some(home) = home {
+            // Copies that nobody needs only take room: the next process tries again.
+            runtime::handle()?.spawn_blocking(move || sweep(&home));
+        }
         register(&(Arc::clone(&recorder) as Arc<dyn Platform>));
         Ok(recorder)
-    }
-
-    /// The connector that delivers its updates.
-    pub const fn connector(&self) -> &Connector {
-        &self.connector
     }
 
     fn end_stale(&self) {
@@ -175,12 +108,16 @@ impl Recorder {
 
     fn send(&self, update: &RunUpdate) -> Result<(), Error> {
         let failed = |error: serde_json::Error| Error::refused("runs.not_json", error.to_string());
-        self.send_event(update.to_event().map_err(failed)?)
+        let event = update.to_event().map_err(failed)?;
+        match (&update.change, &self.connectors.artifacts) {
+            (RunChange::Artifact(_), Some(artifacts)) => self.send_by(artifacts, event),
+            _ => self.send_by(&self.connectors.updates, event),
+        }
     }
 
-    fn send_event(&self, event: Event) -> Result<(), Error> {
-        self.connector.send(event).map_err(|rejected| {
-            let name = self.connector.name();
+    fn send_by(&self, connector: &Connector, event: Event) -> Result<(), Error> {
+        connector.send(event).map_err(|rejected| {
+            let name = connector.name();
             match rejected {
                 Rejected::Closed => Error::refused("runs.closed", format!("{name} is closed"))
                     .with_hint("open it again; close it only when nothing is logged any more"),
@@ -209,7 +146,7 @@ impl Recorder {
     fn mark(&self, run: &str) {
         if let Some(Err(error)) = self.marks.as_ref().map(|marks| marks.mark(run)) {
             let text = "if this process is killed, the run stays open";
-            tracing::warn!(target: "nethical", "{}: {text}: {error}", self.connector.name());
+            tracing::warn!(target: "nethical", "{}: {text}: {error}", self.name());
         }
     }
 
@@ -225,7 +162,7 @@ impl Recorder {
 
     fn take(&self, path: &Path, options: &ArtifactOptions<'_>) -> Result<RunArtifact, Error> {
         let address = path.to_str().filter(|text| text.contains("://"));
-        let Some(address) = address else { return artifact::take(path, options, &self.keep) };
+        let Some(address) = address else { return artifact::take(path, options, self.copies.folder()) };
         if !self.backend.takes_address(address) {
             let text = format!("{} takes files and folders, not `{address}`", self.backend.kind());
             return Err(Error::refused("artifact.address", text).with_hint("log a file of this machine"));
@@ -237,7 +174,7 @@ impl Recorder {
 
 impl Platform for Recorder {
     fn name(&self) -> &str {
-        self.connector.name()
+        self.connectors.updates.name()
     }
 
     fn kind(&self) -> &'static str {
@@ -293,7 +230,7 @@ impl Platform for Recorder {
         if metrics.is_empty() {
             return Ok(());
         }
-        self.send_event(RunUpdate::metrics_event(run, at, metrics, step))?;
+        self.send_by(&self.connectors.updates, RunUpdate::metrics_event(run, at, metrics, step))?;
         self.touch(run, at.as_second());
         self.handlers.tell(run, &RunEvent::Metrics { values: metrics, step });
         Ok(())
@@ -349,7 +286,7 @@ impl Platform for Recorder {
             marks.unmark(run);
         }
         told?;
-        Ok(wait.is_none_or(|patience| self.connector.flush(patience)))
+        Ok(wait.is_none_or(|patience| self.connectors.flush(patience)))
     }
 
     fn get_run(&self, run: &str) -> Option<ExperimentRun> {
@@ -365,20 +302,20 @@ impl Platform for Recorder {
     }
 
     fn flush(&self, patience: Duration) -> bool {
-        self.connector.flush(patience)
+        self.connectors.flush(patience)
     }
 
     fn close(&self, patience: Duration) -> bool {
         self.end_all(RunStatus::Completed);
-        self.connector.close(patience)
+        self.connectors.close(patience)
     }
 
     fn statuses(&self) -> Vec<Status> {
-        self.connector.status().into_iter().collect()
+        self.connectors.all().filter_map(|connector| connector.status().ok()).collect()
     }
 
     fn probe(&self) -> Result<String, Error> {
-        self.connector.probe()
+        self.connectors.updates.probe()
     }
 }
 

@@ -50,6 +50,9 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 /// Updates that close a batch before its age does: as many points as one request takes.
 const BATCH: usize = 1_000;
 
+/// Updates in one batch, which may be of many runs.
+const MOST: usize = 5_000;
+
 impl MlflowConfig {
     /// This process's view of the server.
     fn server(&self) -> Result<Arc<Server>, Error> {
@@ -67,7 +70,7 @@ impl Validated for MlflowConfig {
     /// Reads certificates and credentials; reaches nothing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         let config = if self.home.is_some() { self.clone() } else { self.at_home(&SpoolSettings::default()) };
-        Ok(Arc::new(Mlflow { server: config.server()? }))
+        Ok(Arc::new(Mlflow { server: config.server()?, max_events: MOST }))
     }
 
     fn settings(&self, usual: Settings) -> Settings {
@@ -81,13 +84,15 @@ impl Validated for MlflowConfig {
         redaction: &Redaction,
     ) -> Option<Result<Arc<dyn Platform>, Error>> {
         let config = Arc::new(self.at_home(&settings.spool));
-        let runs = Arc::new(Runs { config: Arc::clone(&config) });
-        Some(platform::open(config, runs, name, settings, redaction))
+        let (runs, apart) = (Arc::new(Runs { config: Arc::clone(&config) }), Arc::clone(&config));
+        let artifacts = move || Ok(Arc::new(Mlflow { server: apart.server()?, max_events: 1 }) as _);
+        Some(platform::open_apart(config, artifacts, runs, name, settings, redaction))
     }
 }
 
 struct Mlflow {
     server: Arc<Server>,
+    max_events: usize,
 }
 
 #[async_trait]
@@ -95,7 +100,7 @@ impl Destination for Mlflow {
     /// A point, parameter or tag that comes again is the same one, and a run is searched for before it is created again.
     fn profile(&self) -> Profile {
         Profile {
-            max_events: 5_000,
+            max_events: self.max_events,
             max_bytes: 4 << 20,
             repeat_safe: true,
             retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(10) },

@@ -1,6 +1,6 @@
 //! A tracking server, as one process sees it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ pub(super) struct Server {
     /// Runs that are being created, or were not found, since when.
     creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     missing: Mutex<HashMap<String, Instant>>,
+    /// Runs of this process whose start is still to be delivered.
+    awaited: Mutex<HashSet<String>>,
     pub(super) progress: artifacts::Progress,
     #[cfg(feature = "cloud-artifacts")]
     pub(super) stores: artifacts::Stores,
@@ -87,6 +89,7 @@ impl Server {
             runs: Mutex::default(),
             creating: Mutex::default(),
             missing: Mutex::default(),
+            awaited: Mutex::default(),
             progress: artifacts::Progress::default(),
             #[cfg(feature = "cloud-artifacts")]
             stores: artifacts::Stores::default(),
@@ -252,9 +255,9 @@ impl Server {
     fn not_there(&self, run: &str, expected: bool) -> Error {
         let text = format!("there is no run `{run}` at {}", self.address.shown());
         let since = *lock(&self.missing).entry(run.to_owned()).or_insert_with(Instant::now);
-        if expected && since.elapsed() < PATIENCE {
+        if lock(&self.awaited).contains(run) || expected && since.elapsed() < PATIENCE {
             return Error::unavailable("mlflow.not_started", text)
-                .with_hint("nothing to do: the process that started it is still to create it");
+                .with_hint("nothing to do: its start is still to be delivered");
         }
         Error::refused("mlflow.unknown_run", text)
             .with_hint("see whether its start is among the dead letters, and replay both")
@@ -298,6 +301,7 @@ impl Server {
     }
 
     fn remember(&self, key: &str, experiment: &str, known: &Known) {
+        lock(&self.awaited).remove(key);
         lock(&self.runs).extend([(key.to_owned(), known.clone()), (known.id.clone(), known.clone())]);
         if let Some(ids) = &self.ids {
             let (run_id, artifact_uri) = (Some(known.id.clone()), known.artifact_uri.clone());
@@ -307,6 +311,9 @@ impl Server {
 
     /// A run began without the server.
     pub(super) fn expect(&self, key: &str, experiment: &str) {
+        if self.remembered(key).is_none() {
+            lock(&self.awaited).insert(key.to_owned());
+        }
         if let Some(ids) = self.ids.as_ref().filter(|ids| ids.read(key).is_none()) {
             ids.write(key, &Note { experiment: experiment.to_owned(), ..Note::default() });
         }
@@ -314,6 +321,7 @@ impl Server {
 
     /// A run will never be created.
     pub(super) fn give_up(&self, key: &str) {
+        lock(&self.awaited).remove(key);
         if let Some(ids) = &self.ids {
             ids.forget(key);
         }

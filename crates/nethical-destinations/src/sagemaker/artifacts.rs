@@ -11,6 +11,7 @@ use nethical_core::delivery::{Error, runtime};
 use nethical_core::event::{ArtifactFile, EventId, RunArtifact, RunChange};
 use nethical_core::tracking::artifact;
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::deliver::{Item, Outcome};
 use super::runs::{Known, SageMaker, lock};
@@ -26,7 +27,7 @@ pub(super) async fn upload(
     sagemaker: &SageMaker,
     run: &str,
     items: &[Item],
-    known: &Known,
+    known: &AsyncMutex<Known>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     for item in items {
@@ -63,11 +64,11 @@ async fn bring(
     run: &str,
     id: EventId,
     artifact: &RunArtifact,
-    known: &Known,
+    known: &AsyncMutex<Known>,
     outcome: &Outcome,
 ) -> Result<(String, serde_json::Value), Error> {
     if artifact.files.is_empty() && artifact.source.contains("://") {
-        return Ok(recorded(artifact, known, outcome));
+        return Ok(recorded(artifact, &*known.lock().await, outcome));
     }
     let bucket = bucket(sagemaker)?;
     let root = match &*sagemaker.config.prefix {
@@ -79,11 +80,12 @@ async fn bring(
         _ => (artifact.folder.clone(), format!("s3://{}/{root}/{}/", bucket.name, artifact.folder)),
     };
     let output = (wire::artifact_name(&name), wire::artifact(&address));
+    let is_known = known.lock().await.sent.has_output(&output.0);
     for file in &artifact.files {
         let source = Path::new(&artifact.source).join(&file.path);
         let key = format!("{root}/{}", artifact.path_of(file));
         // A copy is gone when it has been delivered.
-        if artifact.copied && known.sent.has_output(&output.0) && !source.exists() {
+        if artifact.copied && is_known && !source.exists() {
             continue;
         }
         bring_file(sagemaker, bucket, &key, id, artifact, file, source).await?;

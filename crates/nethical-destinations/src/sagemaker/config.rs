@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
 
 use aws_credential_types::Credentials;
+use nethical_core::delivery::Error;
+use nethical_core::fork::PerProcess;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::limits;
+use super::runs::{SageMaker, lock};
 use super::training::TrainingConfig;
 use crate::support::aws::is_region;
 
@@ -44,6 +48,9 @@ pub struct SageMakerConfig {
     /// Keys that the program gives, instead of those that are found.
     #[serde(skip)]
     pub(super) credentials: Option<Credentials>,
+    /// What the connectors of one platform have in common, while one of them is open.
+    #[serde(skip)]
+    shared: Arc<PerProcess<Mutex<Weak<SageMaker>>>>,
 }
 
 /// A dimension of a metric whose value is that of the run.
@@ -85,6 +92,7 @@ impl Default for SageMakerConfig {
             tags: BTreeMap::new(),
             training: None,
             credentials: None,
+            shared: Arc::default(),
         }
     }
 }
@@ -113,6 +121,17 @@ impl SageMakerConfig {
         let (id, secret) = (access_key_id.into(), secret_access_key.into());
         self.credentials = Some(Credentials::new(id, secret, session_token, None, "nethical"));
         self
+    }
+
+    /// SageMaker as these options see it: the same for all who have it open.
+    pub(super) fn sagemaker(&self) -> Result<Arc<SageMaker>, Error> {
+        let mut shared = lock(self.shared.get(Mutex::default));
+        if let Some(open) = shared.upgrade() {
+            return Ok(open);
+        }
+        let opened = Arc::new(SageMaker::open(self)?);
+        *shared = Arc::downgrade(&opened);
+        Ok(opened)
     }
 
     /// What tells this account and region from others, for destinations that have no name of their own.

@@ -50,11 +50,16 @@ impl Outcome {
 }
 
 /// Deliver a batch.
-pub(super) async fn deliver(sagemaker: &Arc<SageMaker>, batch: &Batch) -> Result<Receipt, Error> {
+pub(super) async fn deliver(
+    sagemaker: &Arc<SageMaker>,
+    batch: &Batch,
+    of_artifacts: bool,
+) -> Result<Receipt, Error> {
     let events = batch.clone();
     let (runs, mut refused) = runtime::blocking(move || sort(&events)).await?;
-    let served =
-        stream::iter(runs).map(|(run, items)| serve(sagemaker, run, items)).buffer_unordered(AT_ONCE);
+    let served = stream::iter(runs)
+        .map(|(run, items)| serve(sagemaker, run, items, of_artifacts))
+        .buffer_unordered(AT_ONCE);
     let outcomes: Vec<_> = served.collect().await;
     let (mut left, mut fault, mut measured) = (Vec::new(), None, Vec::new());
     for outcome in outcomes {
@@ -109,12 +114,9 @@ fn sort(batch: &Batch) -> (Runs, Vec<Refusal>) {
 }
 
 /// Carry out the changes of one run.
-async fn serve(sagemaker: &Arc<SageMaker>, run: String, items: Vec<Item>) -> Outcome {
+async fn serve(sagemaker: &Arc<SageMaker>, run: String, items: Vec<Item>, of_artifacts: bool) -> Outcome {
     let mut outcome = Outcome::default();
-    let known = sagemaker.known(&run);
-    let mut known = known.lock().await;
-    let served = changes(sagemaker, &run, &items, &mut known, &mut outcome).await;
-    drop(known);
+    let served = changes(sagemaker, &run, &items, of_artifacts, &mut outcome).await;
     if let Err(error) = served {
         let left: Vec<_> =
             items.iter().map(|item| item.index).filter(|index| !outcome.is_refused(*index)).collect();
@@ -137,28 +139,51 @@ async fn changes(
     sagemaker: &Arc<SageMaker>,
     run: &str,
     items: &[Item],
-    known: &mut Known,
+    of_artifacts: bool,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    for item in items {
-        if let RunChange::Start(start) = &item.update.change {
-            match sagemaker.create(run, start, item.update.time, known).await {
-                Err(error) if !error.is_endpoint_fault() => outcome.refuse(item.index, error),
-                created => created?,
-            }
-        }
-    }
+    let shared = sagemaker.known(run);
+    let mut known = shared.lock().await;
+    start(sagemaker, run, items, &mut known, outcome).await?;
     if known.component.is_none() {
-        known.component = Some(sagemaker.load(run).await?);
+        let loaded =
+            if of_artifacts { sagemaker.load_when_there(run).await } else { sagemaker.load(run).await };
+        known.component = Some(loaded?);
     }
     if let Some(component) = &mut known.component {
         metrics::to_component(sagemaker, run, items, component, outcome).await?;
     }
-    artifacts::upload(sagemaker, run, items, known, outcome).await?;
-    tag(sagemaker, run, items, known, outcome).await?;
-    update(sagemaker, run, items, known, outcome).await?;
+    drop(known);
+    // This may take long, and others have something to do for the run meanwhile.
+    artifacts::upload(sagemaker, run, items, &shared, outcome).await?;
+    let mut known = shared.lock().await;
+    tag(sagemaker, run, items, &known, outcome).await?;
+    update(sagemaker, run, items, &mut known, outcome).await?;
     artifacts::discard(items, outcome).await?;
-    jobs::follow_up(sagemaker, run, items, known, outcome).await
+    jobs::follow_up(sagemaker, run, items, &mut known, outcome).await
+}
+
+async fn start(
+    sagemaker: &SageMaker,
+    run: &str,
+    items: &[Item],
+    known: &mut Known,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    for item in items {
+        let RunChange::Start(start) = &item.update.change else { continue };
+        match sagemaker.create(run, start, item.update.time, known).await {
+            Err(error) if !error.is_endpoint_fault() => {
+                sagemaker.came(run, false);
+                outcome.refuse(item.index, error);
+            }
+            created => {
+                created?;
+                sagemaker.came(run, true);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Set the tags, all at once; where that is refused, one change after the other.

@@ -17,7 +17,7 @@ mod training;
 mod uploads;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,13 +52,16 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 /// Updates that close a batch before its age does: as many points as one request to CloudWatch takes.
 const BATCH: usize = limits::DATA;
 
+/// Updates in one batch, which may be of many runs.
+const MOST: usize = 5_000;
+
 impl Validated for SageMakerConfig {
     /// Reads the profile files for the region, and what TLS trusts; reaches nothing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         if let Some(wrong) = self.fault() {
             return Err(Error::config("sagemaker.option", wrong.message).with_hint(wrong.hint));
         }
-        Ok(Arc::new(Delivery(Arc::new(SageMaker::open(self)?))))
+        Ok(Arc::new(Delivery { sagemaker: self.sagemaker()?, of_artifacts: false }))
     }
 
     fn settings(&self, usual: Settings) -> Settings {
@@ -71,19 +74,33 @@ impl Validated for SageMakerConfig {
         settings: Settings,
         redaction: &Redaction,
     ) -> Option<Result<Arc<dyn Platform>, Error>> {
-        if self.role.is_some() && self.training.is_none() {
-            tracing::info!(
-                target: "nethical",
-                hint = "set `training` with an image or algorithm and an output path to start training jobs",
-                "{name}: runs are tracked as experiments, and no training job is started"
-            );
+        if self.training.is_none() {
+            say_once(name);
         }
-        let runs = Arc::new(Runs { config: Arc::clone(&self) });
-        Some(platform::open(self, runs, name, settings, redaction))
+        let (runs, apart) = (Arc::new(Runs { config: Arc::clone(&self) }), Arc::clone(&self));
+        let artifacts =
+            move || Ok(Arc::new(Delivery { sagemaker: apart.sagemaker()?, of_artifacts: true }) as _);
+        Some(platform::open_apart(self, artifacts, runs, name, settings, redaction))
     }
 }
 
-struct Delivery(Arc<SageMaker>);
+/// The first of the process is told what its runs are not.
+fn say_once(name: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            target: "nethical",
+            hint = "set `training` with an image or algorithm and an output path, and `role`, to start training jobs",
+            "{name}: runs are tracked as experiments, and no training job is started"
+        );
+    });
+}
+
+struct Delivery {
+    sagemaker: Arc<SageMaker>,
+    /// Only artifacts come this way, and the starts of their runs another.
+    of_artifacts: bool,
+}
 
 #[async_trait]
 impl Destination for Delivery {
@@ -91,7 +108,7 @@ impl Destination for Delivery {
     /// answered may be there twice.
     fn profile(&self) -> Profile {
         Profile {
-            max_events: 5_000,
+            max_events: if self.of_artifacts { 1 } else { MOST },
             max_bytes: 4 << 20,
             repeat_safe: true,
             retry: Schedule { first: Duration::from_millis(200), cap: Duration::from_secs(10) },
@@ -100,11 +117,11 @@ impl Destination for Delivery {
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
-        deliver::deliver(&self.0, batch).await
+        deliver::deliver(&self.sagemaker, batch, self.of_artifacts).await
     }
 
     async fn probe(&self) -> Result<String, Error> {
-        probe::probe(&self.0).await
+        probe::probe(&self.sagemaker).await
     }
 }
 
@@ -122,6 +139,11 @@ impl Backend for Runs {
     /// The name of its trial, its component and its job.
     fn new_id(&self, start: &RunStart) -> String {
         names::run(wire::called(start), Timestamp::now())
+    }
+
+    fn begin(&self, key: &str, _start: &RunStart, _time: i64) -> Result<Option<String>, Error> {
+        self.config.sagemaker()?.expect(key);
+        Ok(None)
     }
 
     fn outlives_process(&self) -> bool {

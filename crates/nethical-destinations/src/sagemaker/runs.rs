@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use nethical_core::delivery::Error;
 use nethical_core::event::{EventId, RunStart};
@@ -27,6 +28,20 @@ pub(super) struct Known {
     pub(super) job: Option<Job>,
 }
 
+/// How long a run is waited for whose start another process left.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Whether a run that is not there may still come.
+#[derive(Debug)]
+enum Coming {
+    /// Its start is still to be delivered by this process.
+    Expected,
+    /// It was first missed then.
+    Missing(Instant),
+    /// Its start was refused.
+    Never,
+}
+
 /// SageMaker, as one set of options sees it.
 #[derive(Debug)]
 pub(super) struct SageMaker {
@@ -34,6 +49,7 @@ pub(super) struct SageMaker {
     pub(super) api: Api,
     runs: Mutex<HashMap<String, Arc<AsyncMutex<Known>>>>,
     experiments: Mutex<HashSet<String>>,
+    coming: Mutex<HashMap<String, Coming>>,
     /// What is done of updates that are not done.
     pub(super) progress: Mutex<HashMap<EventId, Progress>>,
     pub(super) uploads: Mutex<HashMap<EventId, Uploads>>,
@@ -55,6 +71,7 @@ impl SageMaker {
             config: config.clone(),
             runs: Mutex::default(),
             experiments: Mutex::default(),
+            coming: Mutex::default(),
             progress: Mutex::default(),
             uploads: Mutex::default(),
         })
@@ -63,6 +80,30 @@ impl SageMaker {
     /// What is known of a run; whoever changes it holds the lock.
     pub(super) fn known(&self, run: &str) -> Arc<AsyncMutex<Known>> {
         Arc::clone(lock(&self.runs).entry(run.to_owned()).or_default())
+    }
+
+    /// A run begins whose start is still to be delivered.
+    pub(super) fn expect(&self, run: &str) {
+        lock(&self.coming).insert(run.to_owned(), Coming::Expected);
+    }
+
+    /// The start of a run came to its end.
+    pub(super) fn came(&self, run: &str, is_there: bool) {
+        let mut coming = lock(&self.coming);
+        if is_there {
+            coming.remove(run);
+        } else {
+            coming.insert(run.to_owned(), Coming::Never);
+        }
+    }
+
+    fn may_come(&self, run: &str) -> bool {
+        let mut coming = lock(&self.coming);
+        match coming.entry(run.to_owned()).or_insert_with(|| Coming::Missing(Instant::now())) {
+            Coming::Expected => true,
+            Coming::Missing(since) => since.elapsed() < PATIENCE,
+            Coming::Never => false,
+        }
     }
 
     /// The run has ended: should something else come of it, the server is asked.
@@ -176,6 +217,17 @@ impl SageMaker {
         }
         component.experiment = self.experiment_of(run).await?;
         Ok(component)
+    }
+
+    /// The same, where the start of the run may still be under way.
+    pub(super) async fn load_when_there(&self, run: &str) -> Result<Component, Error> {
+        match self.load(run).await {
+            Err(error) if error.code() == "sagemaker.not_found" && self.may_come(run) => {
+                Err(Error::unavailable("sagemaker.not_started", error.message())
+                    .with_hint("nothing to do: its start is still to be delivered"))
+            }
+            loaded => loaded,
+        }
     }
 
     /// The name of the experiment of a run: that of the trial that is called like it.

@@ -5,7 +5,7 @@ use nethical_core::tracking::ArtifactOptions;
 use testkit::mlflow::Mlflow;
 use testkit::proxy::Proxy;
 
-use crate::{PATIENCE, config, home, ledger, name, open, start, write};
+use crate::{PATIENCE, artifact_error, config, home, ledger, name, open, start, write};
 
 const PLACE: &str = "/api/2.0/mlflow-artifacts/artifacts";
 
@@ -61,7 +61,7 @@ fn what_cannot_be_right_is_said_at_the_call_or_ends_as_a_dead_letter() {
     platform.log_artifact(&run, &changing, &ArtifactOptions { folder: None, copy: false }).unwrap();
     fs::write(&changing, b"aft").unwrap();
     assert!(platform.flush(PATIENCE));
-    assert_eq!(platform.statuses()[0].last_error.as_ref().unwrap().code(), "artifact_changed");
+    assert_eq!(artifact_error(&*platform), "artifact_changed");
 
     platform.log_artifact(&run, &write(home.path(), "x", b"file"), &ArtifactOptions::default()).unwrap();
     assert!(platform.flush(PATIENCE));
@@ -69,7 +69,7 @@ fn what_cannot_be_right_is_said_at_the_call_or_ends_as_a_dead_letter() {
     platform.log_artifact(&run, &write(home.path(), "y", b"below a file"), &below).unwrap();
     platform.log_metrics(&run, &[("after", 1.0)], None).unwrap();
     assert!(platform.flush(PATIENCE), "{:?}", platform.statuses());
-    assert_eq!(platform.statuses()[0].last_error.as_ref().unwrap().code(), "mlflow.artifact_path");
+    assert_eq!(artifact_error(&*platform), "mlflow.artifact_path");
     assert_eq!(server.history(&run, "after").len(), 1);
     assert_eq!(ledger(&*platform).dead_lettered, 2);
 }

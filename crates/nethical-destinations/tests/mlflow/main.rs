@@ -5,6 +5,10 @@
 mod artifacts;
 mod outages;
 mod runs;
+mod scripted;
+mod servers;
+#[cfg(feature = "cloud-artifacts")]
+mod stores;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,10 +55,17 @@ fn start(platform: &dyn Platform, experiment: &str) -> String {
     platform.start_run(&StartRun { experiment, ..StartRun::default() }).unwrap()
 }
 
+/// The accounts of updates and artifacts together.
 fn ledger(platform: &dyn Platform) -> Ledger {
-    let ledger = platform.statuses()[0].ledger;
+    let mut ledger = Ledger::default();
+    platform.statuses().iter().for_each(|status| ledger.add(&status.ledger));
     assert!(ledger.balances(), "{ledger:?}");
     ledger
+}
+
+/// The last failure with an artifact.
+fn artifact_error(platform: &dyn Platform) -> &'static str {
+    platform.statuses()[1].last_error.as_ref().unwrap().code()
 }
 
 fn write(folder: &Path, name: &str, content: &[u8]) -> PathBuf {

@@ -8,7 +8,7 @@ use nethical_receivers::sagemaker::{SageMaker, Trouble};
 use serde_json::json;
 use testkit::until;
 
-use crate::{PATIENCE, all_delivered, config, open, open_with, start, status, with_bucket};
+use crate::{PATIENCE, all_delivered, artifacts, config, open, open_with, start, with_bucket};
 
 const MIB: usize = 1 << 20;
 
@@ -123,7 +123,7 @@ fn what_changed_is_refused_and_what_has_nowhere_to_go_fails_at_the_call() {
     fs::write(&file, "after!").unwrap();
     fake.behave(|behaviour| behaviour.always = None);
     assert!(platform.flush(PATIENCE));
-    let status = status(&*platform);
+    let status = artifacts(&*platform);
     assert_eq!(status.ledger.dead_lettered, 1);
     assert_eq!(status.last_error.unwrap().code(), "artifact_changed");
     assert_eq!(fake.keys("models"), Vec::<String>::new());

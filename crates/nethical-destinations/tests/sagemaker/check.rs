@@ -32,7 +32,7 @@ fn every_missing_permission_is_named_at_once() {
         "cloudwatch:PutMetricData",
         "s3:PutObject",
     ];
-    fake.behave(|behaviour| behaviour.denied = all.map(str::to_owned).into());
+    fake.behave(|behaviour| behaviour.access.denied = all.map(str::to_owned).into());
     let error = check(with_bucket(&fake)).unwrap_err();
     assert_eq!(error.code(), "aws.access_denied");
     assert!(error.message().contains("user/tester"), "{error}");

@@ -50,7 +50,18 @@ pub(crate) fn start(platform: &dyn Platform, experiment: &str, name: Option<&str
 /// The accounts, which must balance.
 #[track_caller]
 pub(crate) fn status(platform: &dyn Platform) -> Status {
-    let status = platform.statuses().remove(0);
+    status_of(platform, 0)
+}
+
+/// The same of artifacts.
+#[track_caller]
+pub(crate) fn artifacts(platform: &dyn Platform) -> Status {
+    status_of(platform, 1)
+}
+
+#[track_caller]
+fn status_of(platform: &dyn Platform, index: usize) -> Status {
+    let status = platform.statuses().remove(index);
     assert!(status.ledger.balances(), "{:?}", status.ledger);
     status
 }
@@ -59,7 +70,8 @@ pub(crate) fn status(platform: &dyn Platform) -> Status {
 #[track_caller]
 pub(crate) fn all_delivered(platform: &dyn Platform) {
     assert!(platform.flush(PATIENCE), "{:?}", platform.statuses());
-    let ledger = status(platform).ledger;
-    assert_eq!((ledger.dead_lettered, ledger.waiting), (0, 0), "{:?}", status(platform).last_error);
-    assert_eq!(ledger.confirmed, ledger.accepted);
+    for Status { ledger, last_error, .. } in [status(platform), artifacts(platform)] {
+        assert_eq!((ledger.dead_lettered, ledger.waiting), (0, 0), "{last_error:?}");
+        assert_eq!(ledger.confirmed, ledger.accepted);
+    }
 }

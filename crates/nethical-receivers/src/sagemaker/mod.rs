@@ -3,9 +3,8 @@
 //!
 //! At one address it knows the operations on experiments, trials, components and training jobs of SageMaker,
 //! `BatchPutMetrics` of its metrics service, `PutMetricData` of CloudWatch, objects whole and in parts of S3, and
-//! `GetCallerIdentity` of STS. Signatures are looked at for their form and scope, digests and checksums are computed.
+//! `GetCallerIdentity` of STS. Signatures, digests and checksums are computed from what came.
 
-mod auth;
 mod control;
 mod jobs;
 mod limits;
@@ -20,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::state::State;
 pub use self::state::{Component, Datum, Job, Point};
+use crate::aws::Access;
 pub use crate::cloudwatch::Trouble;
 use crate::http::Server;
 
@@ -42,8 +42,8 @@ pub struct Behaviour {
     pub poison: Option<String>,
     /// Updates of components replace what was there, instead of merging.
     pub replaces: bool,
-    /// Actions that the identity is not allowed, such as `sagemaker:CreateTrial`.
-    pub denied: BTreeSet<String>,
+    /// Who may call, and what. Every signature is computed again from the request as it came.
+    pub access: Access,
     /// How often parts of this number are still to fail.
     pub failing_parts: BTreeMap<u64, u32>,
     /// Uploads in parts are forgotten when they are to be completed, so often.

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::limits::{Refused, refused};
+use super::server::Done;
 use super::state::{State, Upload};
-use super::{auth, server::Done};
 use crate::http::{Answer, Request};
 
 /// The least bytes of a part that is not the last.
@@ -65,7 +65,7 @@ pub(super) fn operate(state: &mut State, operation: &str, request: &Request) -> 
         "ListObjectsV2" => "s3:ListBucket",
         _ => "s3:PutObject",
     };
-    auth::allowed(state, action).map_err(|(_, message)| refused("AccessDenied", &message))?;
+    state.allow(action).map_err(|(_, message)| refused("AccessDenied", &message))?;
     let at = At::of(request);
     if !state.buckets.contains_key(&at.bucket) {
         return Err(refused("NoSuchBucket", "The specified bucket does not exist"));

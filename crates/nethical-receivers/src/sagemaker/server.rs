@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::limits::Refused;
 use super::state::State;
-use super::{Trouble, auth, control, metrics, s3};
+use super::{Trouble, control, metrics, s3};
 use crate::http::{Answer, Handler, Request};
 
 /// An answer of success.
@@ -46,14 +46,14 @@ fn call(request: &Request) -> Call<'_> {
     let kind = request.header("content-type").unwrap_or_default();
     if let Some(operation) = target.strip_prefix("SageMaker.") {
         let operate: Operate = |state, operation, request| {
-            auth::allowed(state, &format!("sagemaker:{operation}"))?;
+            state.allow(&format!("sagemaker:{operation}"))?;
             control::operate(state, operation, &request.body).map(Done::from)
         };
         return Call { operation, service: "sagemaker", form: Form::Json, operate };
     }
     if target == "GraniteServiceVersion20100801.PutMetricData" {
         let operate: Operate = |state, _, request| {
-            auth::allowed(state, "cloudwatch:PutMetricData")?;
+            state.allow("cloudwatch:PutMetricData")?;
             let compressed = request.header("content-encoding") == Some("gzip");
             metrics::put_data(state, &request.body, compressed).map(Done::from)
         };
@@ -61,16 +61,15 @@ fn call(request: &Request) -> Call<'_> {
     }
     if (&*request.method, request.path()) == ("PUT", "/BatchPutMetrics") {
         let operate: Operate = |state, _, request| {
-            auth::allowed(state, "sagemaker:BatchPutMetrics")?;
+            state.allow("sagemaker:BatchPutMetrics")?;
             metrics::put_points(state, &request.body).map(Done::from)
         };
         return Call { operation: "BatchPutMetrics", service: "sagemaker", form: Form::Json, operate };
     }
     if kind.starts_with("application/x-www-form-urlencoded") {
-        let operate: Operate = |_, _, _| {
-            let arn = "arn:aws:iam::123456789012:user/tester";
-            let result = format!("<GetCallerIdentityResult><Arn>{arn}</Arn></GetCallerIdentityResult>");
-            Ok(Answer::new(200).body(result).into())
+        let operate: Operate = |state, _, request| {
+            let (status, text) = state.behaviour.access.caller(request);
+            Ok(Answer::new(status).body(text).into())
         };
         return Call { operation: "GetCallerIdentity", service: "sts", form: Form::Xml, operate };
     }
@@ -90,8 +89,7 @@ impl Handler for Mutex<State> {
             Some(Trouble::DropRequest) => return Answer::close(),
             Some(Trouble::DropAnswer) | None => {}
         }
-        let done =
-            auth::identified(&request, service).and_then(|()| operate(&mut state, operation, &request));
+        let done = state.identify(&request, service).and_then(|()| operate(&mut state, operation, &request));
         match done {
             Ok(_) if trouble.is_some() => Answer::close(),
             Ok(Done(answer)) => answer,
@@ -118,9 +116,9 @@ fn is_violation((code, message): &Refused) -> bool {
         "XAmzContentSHA256Mismatch",
         "RequestEntityTooLargeException",
         "UnknownOperationException",
-        "SignatureDoesNotMatch",
-        "IncompleteSignature",
-        "MissingAuthenticationToken",
+        "InvalidSignatureException",
+        "IncompleteSignatureException",
+        "MissingAuthenticationTokenException",
         "KeyTooLongError",
     ];
     of_limits.contains(code) && !message.contains("already exists") && !message.contains("not found")

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::limits::Refused;
 use super::{Behaviour, Trouble};
+use crate::http::Request;
 
 /// A trial component.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -103,6 +105,17 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether the request is signed for this service by somebody who is known.
+    pub(super) fn identify(&self, request: &Request, service: &str) -> Result<(), Refused> {
+        let identified = self.behaviour.access.identify(request, service);
+        identified.map(drop).map_err(|refused| (refused.code, refused.message))
+    }
+
+    /// Whether whoever calls may do this.
+    pub(super) fn allow(&self, action: &str) -> Result<(), Refused> {
+        self.behaviour.access.allow(action, "*").map_err(|refused| (refused.code, refused.message))
+    }
+
     /// What goes wrong with this call.
     pub(super) fn trouble(&mut self, operation: &str) -> Option<Trouble> {
         *self.calls.entry(operation.to_owned()).or_default() += 1;

@@ -203,13 +203,7 @@ impl Config {
     pub fn open_with(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Nethical, ConfigError> {
         let mut problems = Vec::new();
         let logs = self.logs(change, &mut problems);
-        let runs = MlPlatformManager::new();
-        for destination in self.section(Section::Runs) {
-            match destination.platform(change, &self.rules.redaction) {
-                Ok(platform) => runs.add_platform(destination.name(), platform),
-                Err(error) => problems.push(self.document.problem_of(destination, &error)),
-            }
-        }
+        let runs = self.platforms(change, &mut problems);
         let webhooks = self.webhooks(change, &mut problems);
         if problems.is_empty() {
             let (logs, webhooks) = (Arc::new(logs), Arc::new(webhooks));
@@ -277,6 +271,31 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn alerting(name: &str, text: &str) -> Result<Self, ConfigError> {
         Self::read_as(Document::new(name, text, Format::Json), &Environment::of_process(), true)
+    }
+
+    /// Open what stands in `[runs]`, and nothing else, with settings of its own changed by `change`.
+    ///
+    /// # Errors
+    /// Every platform that cannot be opened; then none stays open.
+    pub fn open_runs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<MlPlatformManager, ConfigError> {
+        let mut problems = Vec::new();
+        let runs = self.platforms(change, &mut problems);
+        if problems.is_empty() { Ok(runs) } else { Err(ConfigError::from_problems(&self.document, problems)) }
+    }
+
+    fn platforms(
+        &self,
+        change: &dyn Fn(Settings) -> Settings,
+        problems: &mut Vec<Problem>,
+    ) -> MlPlatformManager {
+        let runs = MlPlatformManager::new();
+        for destination in self.section(Section::Runs) {
+            match destination.platform(change, &self.rules.redaction) {
+                Ok(platform) => runs.add_platform(destination.name(), platform),
+                Err(error) => problems.push(self.document.problem_of(destination, &error)),
+            }
+        }
+        runs
     }
 
     /// The JSON Schema of a configuration.

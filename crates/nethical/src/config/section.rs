@@ -120,9 +120,17 @@ impl Configured {
     /// # Errors
     /// What keeps it from being opened.
     pub fn connect(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Connector, Error> {
+        self.connect_as(&self.name, change)
+    }
+
+    /// The same under another name: that of the queue of its artifacts, whose updates it delivers too.
+    ///
+    /// # Errors
+    /// What keeps it from being opened.
+    pub fn connect_as(&self, name: &str, change: &dyn Fn(Settings) -> Settings) -> Result<Connector, Error> {
         let validated = Arc::clone(&self.validated);
         let settings = change(self.settings());
-        Connector::open(self.name.as_str(), settings, move || validated.open())
+        Connector::open(name, settings, move || validated.open())
     }
 }
 

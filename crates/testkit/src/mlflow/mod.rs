@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nethical_receivers::syslog::tls::Authority;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
@@ -91,12 +92,14 @@ impl Mlflow {
     /// Ask the tracking API: `GET runs/get?run_id=...`, or POST if there is a body.
     ///
     /// # Panics
-    /// If the server does not answer.
+    /// If the server does not answer, or not whole.
     pub fn ask(&self, call: &str, body: Option<&Value>) -> Answer {
         let (method, text) = body.map_or(("GET", String::new()), |body| ("POST", body.to_string()));
         let (status, body) = exchange(self.address, method, &format!("/api/2.0/mlflow/{call}"), &text)
             .unwrap_or_else(|error| panic!("{call}: {error}"));
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        let answer = serde_json::from_slice(&body);
+        assert!(status != 200 || answer.is_ok(), "{call}: {}", String::from_utf8_lossy(&body));
+        (status, answer.unwrap_or_default())
     }
 
     /// The bytes at a path of the server.
@@ -153,6 +156,27 @@ impl Own {
         let server = Mlflow { address: free() };
         let child = spawn(folder.path(), server.address.port());
         server.wait();
+        Self { folder, server, child }
+    }
+
+    /// One that speaks TLS with a certificate of this authority, and asks for the password of its user `admin`. It is not
+    /// waited for.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn secured(authority: &Authority, password: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let identity = authority.identity(&["127.0.0.1"]).unwrap_or_else(|error| panic!("{error}"));
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+        for (path, text) in [(&certificate, &identity.certificate), (&key, &identity.key)] {
+            fs::write(path, text).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let server = Mlflow { address: free() };
+        let tls = format!("--ssl-certfile {} --ssl-keyfile {}", certificate.display(), key.display());
+        let mut command = command(folder.path(), server.address.port());
+        command.args(["--app-name", "basic-auth", "--uvicorn-opts", &tls]);
+        command.env("MLFLOW_AUTH_ADMIN_PASSWORD", password).env("MLFLOW_FLASK_SERVER_SECRET_KEY", "any");
+        let child = command.spawn().unwrap_or_else(|error| panic!("no MLflow: {error}"));
         Self { folder, server, child }
     }
 
@@ -230,6 +254,12 @@ fn exchange(address: SocketAddr, method: &str, path: &str, body: &str) -> std::i
     let bad = || std::io::Error::other("no answer of HTTP");
     let at = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(bad)?;
     let (head, body) = answer.split_at(at + 4);
-    let status = String::from_utf8_lossy(head).split_whitespace().nth(1).and_then(|code| code.parse().ok());
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok());
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    // Half an answer would look like one with nothing in it.
+    if length.is_some_and(|length: usize| length != body.len()) {
+        return Err(std::io::Error::other(format!("{} bytes of {length:?}", body.len())));
+    }
     Ok((status.ok_or_else(bad)?, body.to_vec()))
 }

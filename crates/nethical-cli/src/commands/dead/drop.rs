@@ -3,7 +3,10 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use nethical::spool::Fate;
+use nethical::Event;
+use nethical::event::{Family, RunArtifact, RunChange};
+use nethical::spool::{DeadLetter, Fate};
+use nethical::tracking::artifact;
 use serde_json::json;
 
 use super::letters::{Selection, Where, select};
@@ -31,13 +34,17 @@ pub(super) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     let filter = args.selection.filter();
     let mut dropped = 0_u64;
     if let Some(log) = log {
-        let letters = select(&log, &filter, |letter| (letter.destination, letter.id))?;
+        let letters = select(&log, &filter, |letter| {
+            let copy = copy_of(&letter);
+            (letter.destination, letter.id, copy)
+        })?;
         if !letters.is_empty() && !args.yes {
             confirm(letters.len() as u64)?;
         }
-        for (destination, id) in letters {
+        for (destination, id, copy) in letters {
             let marked = log.mark(&destination, &id, Fate::Dropped);
             marked.map_err(|error| Failure::io("drop a dead letter", &error))?;
+            copy.iter().for_each(artifact::discard);
             dropped += 1;
         }
     }
@@ -48,6 +55,15 @@ pub(super) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
         writeln!(out, "{} dropped", count(dropped, "dead letter"))?;
     }
     Ok(Exit::Success)
+}
+
+/// What was copied for an artifact that nobody will send any more.
+fn copy_of(letter: &DeadLetter) -> Option<RunArtifact> {
+    let event = Event::from_stored(&letter.payload).filter(|event| event.family() == Family::Runs)?;
+    match event.run().ok()?.change {
+        RunChange::Artifact(artifact) => Some(artifact),
+        _ => None,
+    }
 }
 
 /// Goes on only if somebody says yes.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nethical::config::Configured;
 use nethical::delivery::{Error, Settings, Status, adopt};
+use nethical::tracking::ARTIFACTS;
 use nethical::{Connector, LogAggregator};
 
 use crate::commands::place::{Place, destination_of};
@@ -95,7 +96,8 @@ impl Delivery {
 }
 
 fn connect(destination: &Configured, key: &str, progress: &ProgressBar) -> Result<Connector, Error> {
-    destination.connect(&|mut settings: Settings| {
+    let name = if key.ends_with(ARTIFACTS) { key } else { destination.name() };
+    destination.connect_as(name, &|mut settings: Settings| {
         let progress = progress.clone();
         settings.observer = Arc::new(move |notice| progress.suspend(|| render::notice(notice)));
         // Something was left, so it once was on disk, whatever the configuration says by now.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nethical::Config;
 use nethical::spool::{DeadLetter, DeadLetterLog, Fate};
+use nethical::tracking::ARTIFACTS;
 use serde_json::{Value, json};
 
 use self::sending::Sending;
@@ -50,6 +51,9 @@ enum Ending {
     Nowhere,
 }
 
+/// Letters by the names of their destinations.
+type Letters = BTreeMap<String, Vec<DeadLetter>>;
+
 /// A letter and how its replay ended.
 struct Replayed {
     letter: DeadLetter,
@@ -78,13 +82,31 @@ fn replay(
     args: &Args,
     deadline: Instant,
 ) -> Result<Vec<Replayed>, Failure> {
-    let mut by_destination: BTreeMap<String, Vec<DeadLetter>> = BTreeMap::new();
+    let mut by_destination = Letters::new();
     for letter in select(log, &args.selection.filter(), |letter| letter)? {
         by_destination.entry(letter.destination.clone()).or_default().push(letter);
     }
-    let mut replayed = Vec::new();
-    let mut sendings = Vec::new();
-    for (name, letters) in by_destination {
+    // The start of a run may be among the letters, and an artifact needs it.
+    let (artifacts, others): (Letters, Letters) =
+        by_destination.into_iter().partition(|(name, _)| name.ends_with(ARTIFACTS));
+    let mut replayed = send_all(log, config, others, deadline)?;
+    replayed.extend(send_all(log, config, artifacts, deadline)?);
+    for one in replayed.iter().filter(|one| one.ending.is_accepted()) {
+        let marked = log.mark(&one.letter.destination, &one.letter.id, Fate::Replayed);
+        marked.map_err(|error| Failure::io("note that a dead letter was replayed", &error))?;
+    }
+    Ok(replayed)
+}
+
+/// Send all of these at the same time.
+fn send_all(
+    log: &DeadLetterLog,
+    config: &Config,
+    letters: Letters,
+    deadline: Instant,
+) -> Result<Vec<Replayed>, Failure> {
+    let (mut replayed, mut sendings) = (Vec::new(), Vec::new());
+    for (name, letters) in letters {
         match start(config, &name, &letters) {
             Ok(sending) => sendings.push((sending, letters)),
             Err(()) => replayed
@@ -94,10 +116,6 @@ fn replay(
     for (sending, letters) in sendings {
         let endings = sending.finish(log, &letters, deadline)?;
         replayed.extend(letters.into_iter().zip(endings).map(|(letter, ending)| Replayed { letter, ending }));
-    }
-    for one in replayed.iter().filter(|one| one.ending.is_accepted()) {
-        let marked = log.mark(&one.letter.destination, &one.letter.id, Fate::Replayed);
-        marked.map_err(|error| Failure::io("note that a dead letter was replayed", &error))?;
     }
     Ok(replayed)
 }
@@ -109,7 +127,7 @@ fn start(config: &Config, name: &str, letters: &[DeadLetter]) -> Result<Sending,
         render::error(&message, Some("name a configuration that has with `--config`"));
         return Err(());
     };
-    Sending::start(destination, letters).map_err(|error| render::destination_error(name, &error))
+    Sending::start(destination, name, letters).map_err(|error| render::destination_error(name, &error))
 }
 
 fn described(one: &Replayed) -> Value {

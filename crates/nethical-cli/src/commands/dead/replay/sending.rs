@@ -27,8 +27,8 @@ pub(super) struct Sending {
 impl Sending {
     /// Open the destination and hand it the letters. They wait on disk whatever the configuration says: they
     /// were there before.
-    pub(super) fn start(destination: &Configured, letters: &[DeadLetter]) -> Result<Self, Error> {
-        let connector = destination.connect(&|mut settings: Settings| {
+    pub(super) fn start(destination: &Configured, name: &str, letters: &[DeadLetter]) -> Result<Self, Error> {
+        let connector = destination.connect_as(name, &|mut settings: Settings| {
             settings.observer = Arc::new(render::notice);
             settings.spool.enabled = Some(true);
             settings
