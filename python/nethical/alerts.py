@@ -188,20 +188,18 @@ class AlertManager:
             "routes": [dict(route) for route in routes],
             "monitors": [dict(monitor) for monitor in monitors],
         }
-        self._made: tuple[Any, ...] = (json.dumps(settings), _spool.absolute(spool))
-        self._core = _core.Alerts(self._made[0], _spool.options(self._made[1], None, None))
-        self._members: list[tuple[str, str, _core.Connector]] | None = []
+        kept = _spool.options(_spool.absolute(spool), None, None)
+        self._core = _core.Alerts(json.dumps(settings), kept)
+        self._members: list[tuple[str, str, str, _core.Connector]] = []
 
     @classmethod
     def from_config(cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]) -> _Self:
         """With the destinations of ``[alerts]``, the ``[[routes]]`` and the ``[[monitors]]`` of a configuration: the
         path of a file, or a dict of the same shape."""
         made = cls.__new__(cls)
-        made.webhooks = WebhookManager()
-        read = read_config(config)
-        made._made = (read,)
-        made._core = _core.Alerts.from_config(read)
-        made._members = None
+        made.webhooks = WebhookManager.from_config(config)
+        made._core = _core.Alerts.from_config(read_config(config))
+        made._members = []
         return made
 
     @property
@@ -212,8 +210,6 @@ class AlertManager:
 
     def _look(self) -> None:
         """Have those that are in the manager now."""
-        if self._members is None:
-            return
         members = self.webhooks.members()
         if members != self._members:
             self._core.have(members)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nethical::Config as CoreConfig;
 use nethical::alerts::{AlertSettings, AlertState, Outcome};
-use nethical::event::{Alert, AlertStatus, Severity, Timestamp};
+use nethical::event::{Alert, AlertStatus, Level, Severity, Timestamp};
 use nethical::monitors::{Condition, Monitor, Standing, UnknownCondition};
 use nethical::{MonitoringSystem, Webhook, WebhookManager};
 use pyo3::exceptions::PyValueError;
@@ -83,13 +83,13 @@ impl Alerts {
         Ok(Self::open(Arc::default(), AlertSettings { spool, ..read.alert_settings() }, &read))
     }
 
-    /// With everything that a configuration has for alerts.
+    /// With what a configuration says of alerts, its destinations aside.
     #[staticmethod]
-    fn from_config(py: Python<'_>, config: &Config) -> PyResult<Self> {
+    fn from_config(config: &Config) -> Self {
         let core = config.core();
         let webhooks =
             core.open_webhooks(&config::observed).map_err(|error| config::exception(py, &error))?;
-        Ok(Self::open(Arc::new(webhooks), core.alert_settings(), core))
+        Self::open(Arc::default(), core.alert_settings(), core)
     }
 
     /// The names of the destinations.
@@ -97,17 +97,18 @@ impl Alerts {
         self.held.iter().flat_map(|held| held.webhooks.webhooks().into_keys()).collect()
     }
 
-    /// Have exactly these destinations: name, type and connector of each.
-    fn have(&self, py: Python<'_>, members: Vec<(String, String, Py<Connector>)>) -> PyResult<()> {
+    /// Have exactly these destinations: name, type, lowest level and connector of each.
+    fn have(&self, py: Python<'_>, members: Vec<(String, String, String, Py<Connector>)>) -> PyResult<()> {
         let Held { alerts, webhooks, .. } = self.held(py)?;
         for name in webhooks.webhooks().into_keys() {
             if !members.iter().any(|(known, ..)| *known == name) {
                 webhooks.remove_webhook(&name);
             }
         }
-        for (name, kind, connector) in members {
+        for (name, kind, level, connector) in members {
+            let level = level.parse::<Level>().map_err(|error| PyValueError::new_err(error.to_string()))?;
             let core = Arc::clone(connector.get().handle(py)?.core());
-            webhooks.add_webhook(name, Webhook::from(core).of_kind(kind));
+            webhooks.add_webhook(name, Webhook::from(core).of_kind(kind).from_level(level));
         }
         py.detach(|| alerts.recover());
         Ok(())

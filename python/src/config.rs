@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nethical::config::{Format, Section};
+use nethical::config::{Configured, Format, Section};
 use nethical::delivery::Settings;
 use nethical::event::Rules;
-use nethical::{Config as Core, ConfigError};
+use nethical::{Config as Core, ConfigError, Connector as CoreConnector};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -37,21 +37,28 @@ impl Config {
         Ok(Self { core: core.map_err(|error| exception(py, &error))?, path, text })
     }
 
-    /// Open all: name, type, lowest level and connector of each.
-    fn open(&self, py: Python<'_>) -> PyResult<Vec<(&str, &'static str, &'static str, Connector)>> {
+    /// Open all that take log entries: name, type, lowest level and connector of each.
+    fn open_logs(&self, py: Python<'_>) -> PyResult<Vec<Opened<'_>>> {
         let opened = self.core.open_logs(&observed).map_err(|error| exception(py, &error))?;
-        let connectors = opened.connectors();
-        let described =
-            self.core.section(Section::Logging).zip(connectors).map(|(destination, connector)| {
-                let (kind, level) = (destination.kind().name, destination.level().as_str());
-                (destination.name(), kind, level, Connector::from_core(connector))
-            });
-        Ok(described.collect())
+        let connectors = self.core.section(Section::Logging).zip(opened.connectors());
+        Ok(connectors.map(|(destination, connector)| described(destination, connector)).collect())
     }
 
-    /// Open one.
-    fn connect(&self, py: Python<'_>, name: &str) -> PyResult<Connector> {
-        let found = self.core.section(Section::Logging).find(|destination| destination.name() == name);
+    /// The same for those that take messages.
+    fn open_webhooks(&self, py: Python<'_>) -> PyResult<Vec<Opened<'_>>> {
+        let opened = self.core.open_webhooks(&observed).map_err(|error| exception(py, &error))?.webhooks();
+        let each = self.core.section(Section::Alerts).filter_map(|destination| {
+            let webhook = opened.get(destination.name())?;
+            Some(described(destination, Arc::clone(webhook.connector())))
+        });
+        Ok(each.collect())
+    }
+
+    /// Open one, of the table with this name.
+    fn connect(&self, py: Python<'_>, table: &str, name: &str) -> PyResult<Connector> {
+        let mut destinations = self.core.destinations().iter();
+        let found = destinations
+            .find(|destination| destination.section().name() == table && destination.name() == name);
         let destination = found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         let core = destination.connect(&observed).map_err(|error| errors::exception(py, &error))?;
         Ok(Connector::from_core(Arc::new(core)))
@@ -91,6 +98,14 @@ impl Config {
     pub(crate) const fn rules(&self) -> &Rules {
         self.core.rules()
     }
+}
+
+/// Name, type, lowest level and connector.
+type Opened<'c> = (&'c str, &'static str, &'static str, Connector);
+
+fn described(destination: &Configured, connector: Arc<CoreConnector>) -> Opened<'_> {
+    let (kind, level) = (destination.kind().name, destination.level().as_str());
+    (destination.name(), kind, level, Connector::from_core(connector))
 }
 
 /// What Python is told of a destination's state.

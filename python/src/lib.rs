@@ -18,6 +18,7 @@
 //! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
 //! | `tracking.rs` | platforms for runs |
+//! | `receivers.rs` | receivers for tests |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
@@ -37,6 +38,7 @@ mod letters;
 mod levels;
 mod notices;
 mod process;
+mod receivers;
 mod report;
 mod spool;
 mod syslog;
@@ -76,6 +78,8 @@ mod _core {
     #[pymodule_export]
     use super::process::{close_all, generation, status};
     #[pymodule_export]
+    use super::receivers::Receiver;
+    #[pymodule_export]
     use super::spool::{survey, sync};
     #[pymodule_export]
     use super::syslog::syslog;
@@ -86,7 +90,7 @@ mod _core {
     #[pymodule_export]
     use super::wandb::Wandb;
     #[pymodule_export]
-    use super::webhook::{deliver, payload_to_json, sign, verify};
+    use super::webhook::{deliver, payload_reaches, payload_to_json, sign, verify};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

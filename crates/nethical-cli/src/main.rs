@@ -14,8 +14,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    alert, alerts, check, completions, dead, deliveries, demo, destinations, init, log, metric, status, sync,
-    webhook,
+    alert, alerts, check, completions, dead, deliveries, demo, destinations, init, log, metric, run, runs,
+    status, sync, webhook,
 };
 use self::failure::Failure;
 
@@ -40,6 +40,8 @@ enum Command {
     Alerts(alerts::Args),
     Metric(metric::Args),
     Webhook(webhook::Args),
+    Run(run::Args),
+    Runs(runs::Args),
     Deliveries(deliveries::Args),
     Status(status::Args),
     Sync(sync::Args),
@@ -63,6 +65,8 @@ impl Cli {
             Command::Alerts(args) => alerts::run(&args, config),
             Command::Metric(args) => metric::run(&args, config),
             Command::Webhook(args) => webhook::run(&args, config),
+            Command::Run(args) => run::run(&args, config),
+            Command::Runs(args) => runs::run(&args, config),
             Command::Deliveries(args) => deliveries::run(&args, config),
             Command::Status(args) => status::run(&args, config),
             Command::Sync(args) => sync::run(&args, config),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use nethical_destinations::Validated;
 pub use nethical_destinations::webhook::{Headers, Key, SignatureError, TOLERANCE, sign, sign_plain, verify};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::{Config, ConfigError, Error};
 
 /// Is told of a delivery.
 pub type Callback = Arc<dyn Fn(&Delivery) + Send + Sync>;
@@ -219,6 +220,23 @@ impl WebhookManager {
     /// Without webhooks.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every webhook of a configuration's `[alerts]`, open. `path` is a file in TOML or JSON.
+    ///
+    /// ```no_run
+    /// use nethical::webhooks::WebhookManager;
+    ///
+    /// let manager = WebhookManager::from_config("nethical.toml")?;
+    /// let told = manager.broadcast("system_alert", serde_json::json!({ "error_rate": 0.15 }), Default::default());
+    /// assert!(told.values().all(|delivery| delivery.is_success()));
+    /// # Ok::<(), nethical::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or every webhook that cannot be opened.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Config::load(path)?.open_webhooks(&|settings| settings)
     }
 
     /// Add a webhook, in the place of one of the same name, which is returned.

@@ -56,7 +56,7 @@ class LogAggregator(_core.Aggregator):
     def from_config(
         cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]
     ) -> _Self:
-        """An aggregator with every destination of a configuration, open.
+        """An aggregator with every connector of a configuration's ``[logging]``, open.
 
         ``config`` is the path of a file (TOML or JSON) or a dict of the same shape:
         ``{"logging": {"jsonl": {"filepath": "logs/app.jsonl"}}}``. Everything that is wrong with it
@@ -66,7 +66,7 @@ class LogAggregator(_core.Aggregator):
         made = cls.__new__(cls, read)
         made.__init__()  # type: ignore[misc]
         made._config = read
-        for name, kind, level, connector in read.open():
+        for name, kind, level, connector in read.open_logs():
             made.add_connector(ConfiguredConnector(read, name, kind, connector), level)
         return made
 

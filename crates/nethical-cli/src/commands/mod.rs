@@ -13,6 +13,8 @@ pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod metric;
 mod place;
+pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod webhook;

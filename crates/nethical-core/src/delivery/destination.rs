@@ -32,6 +32,9 @@ pub trait Destination: Send + Sync + 'static {
     /// What a delivery would meet.
     async fn probe(&self) -> Result<String, Error>;
 
+    /// Let go of files that somebody else has moved away. Without this it is done at the next batch.
+    async fn reopen(&self) {}
+
     /// Let go of files and connections. Nothing is delivered after this.
     async fn close(&self) {}
 }

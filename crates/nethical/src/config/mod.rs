@@ -205,41 +205,34 @@ impl Config {
         let logs = self.logs(change, &mut problems);
         let runs = self.platforms(change, &mut problems);
         let webhooks = self.webhooks(change, &mut problems);
-        if problems.is_empty() {
-            let (logs, webhooks) = (Arc::new(logs), Arc::new(webhooks));
-            let alerts = Alerts::new(Arc::clone(&webhooks), self.alert_settings());
-            let monitoring = MonitoringSystem::new(Arc::clone(&logs), alerts, self.monitors.clone());
-            Ok(Nethical::new(logs, runs, webhooks, monitoring))
-        } else {
-            Err(ConfigError::from_problems(&self.document, problems))
+        if !problems.is_empty() {
+            return Err(ConfigError::from_problems(&self.document, problems));
         }
+        let (logs, webhooks) = (Arc::new(logs), Arc::new(webhooks));
+        let alerts = Alerts::new(Arc::clone(&webhooks), self.alert_settings());
+        let monitoring = MonitoringSystem::new(Arc::clone(&logs), alerts, self.monitors.clone());
+        Ok(Nethical::new(logs, runs, webhooks, monitoring))
     }
 
-    /// Open the destinations of `[logging]` only, with settings of its own changed by `change`.
+    /// Open what stands in `[logging]`, and nothing else, with settings of its own changed by `change`.
     ///
     /// # Errors
     /// Every destination that cannot be opened; then none stays open.
     pub fn open_logs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<LogAggregator, ConfigError> {
         let mut problems = Vec::new();
-        let logs = self.logs(change, &mut problems);
-        if problems.is_empty() { Ok(logs) } else { Err(ConfigError::from_problems(&self.document, problems)) }
+        self.unless_wrong(self.logs(change, &mut problems), problems)
     }
 
-    /// Open the destinations of `[alerts]` only, with settings of its own changed by `change`.
+    /// Open what stands in `[alerts]`, and nothing else, with settings of its own changed by `change`.
     ///
     /// # Errors
-    /// Every destination that cannot be opened; then none stays open.
+    /// Every webhook that cannot be opened; then none stays open.
     pub fn open_webhooks(
         &self,
         change: &dyn Fn(Settings) -> Settings,
     ) -> Result<WebhookManager, ConfigError> {
         let mut problems = Vec::new();
-        let webhooks = self.webhooks(change, &mut problems);
-        if problems.is_empty() {
-            Ok(webhooks)
-        } else {
-            Err(ConfigError::from_problems(&self.document, problems))
-        }
+        self.unless_wrong(self.webhooks(change, &mut problems), problems)
     }
 
     fn logs(&self, change: &dyn Fn(Settings) -> Settings, problems: &mut Vec<Problem>) -> LogAggregator {
@@ -273,14 +266,21 @@ impl Config {
         Self::read_as(Document::new(name, text, Format::Json), &Environment::of_process(), true)
     }
 
+    fn unless_wrong<T>(&self, opened: T, problems: Vec<Problem>) -> Result<T, ConfigError> {
+        if problems.is_empty() {
+            Ok(opened)
+        } else {
+            Err(ConfigError::from_problems(&self.document, problems))
+        }
+    }
+
     /// Open what stands in `[runs]`, and nothing else, with settings of its own changed by `change`.
     ///
     /// # Errors
     /// Every platform that cannot be opened; then none stays open.
     pub fn open_runs(&self, change: &dyn Fn(Settings) -> Settings) -> Result<MlPlatformManager, ConfigError> {
         let mut problems = Vec::new();
-        let runs = self.platforms(change, &mut problems);
-        if problems.is_empty() { Ok(runs) } else { Err(ConfigError::from_problems(&self.document, problems)) }
+        self.unless_wrong(self.platforms(change, &mut problems), problems)
     }
 
     fn platforms(

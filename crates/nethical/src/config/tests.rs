@@ -343,6 +343,27 @@ fn what_is_open_delivers() {
 }
 
 #[test]
+fn each_manager_opens_its_own_table_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody can open this file, so whoever tries is found out.
+    let broken = format!("type = 'jsonl'\nfilepath = '{}'", folder.path().display());
+    let hook = "type = 'http'\nurl = 'http://127.0.0.1:9/'\nlevel = 'error'";
+    let path = folder.path().join("nethical.toml");
+    let write = |text: String| std::fs::write(&path, text).unwrap();
+    write(format!(
+        "[logging.memory]\n[runs.kept]\ntype = 'memory'\n[alerts.ops]\n{hook}\n[spool]\nenabled = false"
+    ));
+    assert_eq!(LogAggregator::from_config(&path).unwrap().connectors().len(), 1);
+    let webhooks = WebhookManager::from_config(&path).unwrap();
+    assert_eq!(webhooks.webhooks().keys().collect::<Vec<_>>(), ["ops"]);
+    write(format!("[logging.broken]\n{broken}\n[alerts.ops]\n{hook}\n[spool]\nenabled = false"));
+    assert!(WebhookManager::from_config(&path).is_ok());
+    let error = LogAggregator::from_config(&path).unwrap_err();
+    assert!(error.to_string().contains("Is a directory"), "{error}");
+    assert!(Nethical::from_file(&path).is_err());
+}
+
+#[test]
 fn runs_have_platforms() {
     let nethical = read("[runs.memory]\n[runs.second]\ntype = 'memory'").unwrap().open().unwrap();
     let run = nethical.runs().start("e", None);

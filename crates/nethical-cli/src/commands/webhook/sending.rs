@@ -69,6 +69,8 @@ pub(crate) fn latest(connector: &Connector, id: &str, queued: Option<&Delivery>)
     }
     if is_open(&delivery) && status.key.is_none() {
         delivery.status = DeliveryStatus::Failed;
+        delivery.error_message.get_or_insert_with(|| "there was no answer in time".to_owned());
+        delivery.hint.get_or_insert_with(|| "wait longer: `--wait`".to_owned());
     }
     Some(delivery)
 }
