@@ -87,8 +87,6 @@ impl Alerts {
     #[staticmethod]
     fn from_config(config: &Config) -> Self {
         let core = config.core();
-        let webhooks =
-            core.open_webhooks(&config::observed).map_err(|error| config::exception(py, &error))?;
         Self::open(Arc::default(), core.alert_settings(), core)
     }
 

@@ -108,8 +108,7 @@ fn described(destination: &Configured, connector: Arc<CoreConnector>) -> Opened<
     (destination.name(), kind, level, Connector::from_core(connector))
 }
 
-/// What Python is told of a destination's state.
-pub(crate) fn observed(mut settings: Settings) -> Settings {
+fn observed(mut settings: Settings) -> Settings {
     settings.observer = notices::observer();
     settings
 }

@@ -79,7 +79,7 @@ class WebhookManager:
             (
                 name,
                 str(getattr(member.dispatcher, "kind", name)),
-                "DEBUG" if member.level is None else member.level.value,
+                "DEBUG" if member.level is None else member.level.name,
                 member.connector,
             )
             for name, member in self._members.items()
