@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nethical_core::event::{Level, LogEntry, Metadata, Rules};
 use nethical_core::spool::{DeadLetter, DeadLetterLog, Durability, Fate, Options, Retention, Spool};
+use nethical_destinations::webhook::sign;
 use nethical_fuzz::Memory;
 
 const ALL: u8 = 7;
@@ -32,6 +33,18 @@ fn main() {
     let json = "{\"path\": \"a.jsonl\", /* here */ \"max_bytes\": 1000, \"list\": [1, 2.5, true, null, \"\\u00e9\"],}";
     put(&corpus, "options", 0, &[b"\0", toml.as_bytes()].concat());
     put(&corpus, "options", 1, &[b"\x01", json.as_bytes()].concat());
+    signature(&corpus);
+}
+
+/// Signed messages: with one secret, and with a list of signatures.
+fn signature(corpus: &Path) {
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let keys = [key.parse().expect("a secret")];
+    let signed = sign(&keys, "msg_1", 1_700_000_000, b"{}").expect("an id without a dot");
+    for (number, signature) in [signed.clone(), format!("v1a,odd v1, {signed}")].iter().enumerate() {
+        let text = format!("{key}\nmsg_1\n1700000000\n{signature}\n{{}}");
+        put(corpus, "signature", number, text.as_bytes());
+    }
 }
 
 /// A run of W&B's that was only written: rows of several values, one of two calls, and everything else.

@@ -1,6 +1,7 @@
 //! What the rest of Nethical knows of a destination before it is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nethical_core::delivery::{Connector, Destination, Error, Observer, Settings, SpoolSettings};
@@ -45,6 +46,11 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
     /// What these options say about how the destination is fed; the rest stays as in `usual`.
     fn settings(&self, usual: Settings) -> Settings {
         usual
+    }
+
+    /// Where runs are on this machine, for [`Stored::open`](crate::stored::Stored::open); `None` if they are elsewhere.
+    fn stored(&self) -> Option<PathBuf> {
+        None
     }
 
     /// What uploads runs that wait in directories of their own, under this name; `None` if there are no such.

@@ -11,7 +11,7 @@ use nethical_receivers::wandb as fake;
 use super::Sandbox;
 
 /// An offline run of this many rows.
-fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
+pub(super) fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
     let mut config = WandbConfig::new("proj");
     config.mode = Some(Mode::Offline);
     config.directory = Some(sandbox.path(""));

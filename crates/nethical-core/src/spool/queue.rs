@@ -1,7 +1,8 @@
 //! Between callers and the writer thread: a bounded buffer of encoded frames.
 //!
 //! A caller takes the lock, gets its sequence number, copies its event into the buffer and leaves; it wakes
-//! the writer only when the buffer was empty, so a burst costs one wake-up. The writer lets a little time
+//! the writer only when the buffer was empty, so a burst costs one wake-up, and not at all if it is about to see to
+//! its event itself. The writer lets a little time
 //! pass to collect more, unless somebody waits for a ticket or much has come together already.
 //!
 //! The buffer is a list of chunks that stay warm: each is filled, written, kept until an fsync has covered it
@@ -126,6 +127,8 @@ struct Inner {
     stalled: Option<io::ErrorKind>,
     /// The writer sleeps, and nobody has woken it yet.
     asleep: bool,
+    /// It is to look what there is to do.
+    look: bool,
     trim: bool,
     closed: bool,
 }
@@ -158,6 +161,7 @@ impl Queue {
             disk_bytes,
             stalled: None,
             asleep: false,
+            look: false,
             trim: false,
             closed: false,
         };
@@ -184,7 +188,8 @@ impl Queue {
         }
     }
 
-    /// Takes an event in. With `want_ticket` the caller gets the ticket to wait on.
+    /// Takes an event in. With `want_ticket` the caller gets the ticket to wait on, and sees to it
+    /// that there is somebody to answer it.
     pub(super) fn append(
         &self,
         options: &Options,
@@ -220,9 +225,11 @@ impl Queue {
             }
         }
         let seq = inner.accept(options, time, payload, to);
-        let ticket = want_ticket.then(|| Arc::clone(inner.batch.ticket.get_or_insert_default()));
+        if want_ticket {
+            return Ok((seq, Some(Arc::clone(inner.batch.ticket.get_or_insert_default()))));
+        }
         self.rouse(&mut inner, length);
-        Ok((seq, ticket))
+        Ok((seq, None))
     }
 
     /// A ticket for everything taken in so far.
@@ -240,7 +247,7 @@ impl Queue {
     fn rouse(&self, inner: &mut Inner, length: usize) {
         let first = inner.held == length;
         let plenty = inner.held >= CHUNK && inner.held - length < CHUNK;
-        if first || plenty || inner.batch.ticket.is_some() {
+        if first || plenty {
             self.wake(inner);
         }
     }
@@ -257,8 +264,15 @@ impl Queue {
         }
     }
 
+    /// Has the writer's thread look at what there is to do, and how long it can wait.
+    pub(super) fn wake_writer(&self) {
+        let mut inner = lock(&self.inner);
+        inner.look = true;
+        self.wake(&mut inner);
+    }
+
     /// Waits for something to do, at most as long as the patience says.
-    pub(super) fn take(&self, patience: &Patience) -> Order {
+    pub(super) fn wait(&self, patience: &Patience) {
         let mut inner = lock(&self.inner);
         while !inner.is_urgent(patience.holding) {
             let collected =
@@ -269,16 +283,21 @@ impl Queue {
                 inner.spares.truncate(SPARES_AT_REST);
             }
             let Some(mut guard) = wait(&self.work, inner, deadline) else {
-                inner = lock(&self.inner);
-                inner.asleep = false;
-                break;
+                lock(&self.inner).asleep = false;
+                return;
             };
             guard.asleep = false;
             inner = guard;
         }
-        let batch = if patience.holding { None } else { Some(inner.take_batch()) };
+    }
+
+    /// What there is to do now. A writer that still has frames which it could not write is given no more.
+    pub(super) fn take(&self, holding: bool) -> Order {
+        let mut inner = lock(&self.inner);
+        let batch = if holding { None } else { Some(inner.take_batch()) };
         self.let_callers_look(&inner);
         let done = std::mem::take(&mut inner.done);
+        inner.look = false;
         Order { batch, done, trim: std::mem::take(&mut inner.trim), stop: inner.closed }
     }
 
@@ -298,12 +317,6 @@ impl Queue {
             inner.asleep = false;
         }
         std::mem::take(&mut inner.done)
-    }
-
-    /// Takes what there is without waiting.
-    #[cfg(test)]
-    pub(super) fn take_now(&self, holding: bool) -> Order {
-        self.take(&Patience { until: Some(Instant::now()), linger: Duration::ZERO, holding })
     }
 
     /// Gives the memory of written chunks back.
@@ -362,7 +375,7 @@ impl Queue {
 impl Inner {
     fn is_urgent(&self, holding: bool) -> bool {
         let batch = !holding && (self.batch.ticket.is_some() || self.held >= CHUNK);
-        batch || self.trim || self.closed || !self.done.is_empty()
+        batch || self.look || self.trim || self.closed || !self.done.is_empty()
     }
 
     /// All there is, but not too much at once; who waits for the last of it gets the answer then.

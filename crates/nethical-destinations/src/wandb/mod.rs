@@ -31,6 +31,7 @@ mod progress;
 mod recording;
 mod refusals;
 mod registry;
+mod stored;
 mod summary;
 mod sync;
 mod tree;
@@ -38,6 +39,7 @@ mod upload;
 mod uploads;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -55,6 +57,7 @@ pub use self::history::Row;
 pub use self::options::{MetricDefinition, Resume, WandbStart};
 pub use self::platform::Wandb;
 pub use self::progress::ArtifactState;
+pub use self::stored::{stored_history, stored_runs};
 pub use self::sync::{SyncOutcome, SyncReport, Syncer, left};
 
 use crate::{Descriptor, Validated};
@@ -81,6 +84,10 @@ impl Validated for WandbConfig {
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         let options = self.resolve(&environment::variable)?;
         Ok(Arc::new(Probe(options)))
+    }
+
+    fn stored(&self) -> Option<PathBuf> {
+        Some(self.resolve(&environment::variable).ok()?.parent)
     }
 
     fn syncer(&self, name: &str, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {

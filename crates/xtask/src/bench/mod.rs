@@ -15,6 +15,7 @@ mod ours;
 mod report;
 mod rounds;
 mod script;
+mod senders;
 mod spool;
 mod wandb;
 mod webhook;

@@ -1,4 +1,4 @@
-//! The one thread that writes: frames into segments, and nothing else.
+//! The one who writes: frames into segments, and nothing else.
 //!
 //! A turn takes the batch that callers have filled, makes room for it, writes it, and has it fsynced when the mode
 //! or a ticket asks for it. Whatever waits for the disk is done on the side (`syncer`). Invariants:
@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::chunk::{Chunk, Place};
-use super::queue::{Batch, Order, Patience, Ticket};
+use super::queue::{Batch, Patience, Ticket};
 use super::segment::Summary;
 use super::shared::Shared;
 use super::storage::StorageFile;
@@ -129,17 +129,8 @@ impl Writer {
         }
     }
 
-    /// Works until the spool is closed.
-    pub(super) fn run(mut self) {
-        loop {
-            let order = self.shared.queue.take(&self.patience());
-            if !self.turn(order) {
-                break;
-            }
-        }
-    }
-
-    fn patience(&self) -> Patience {
+    /// How long it can wait.
+    pub(super) fn patience(&self) -> Patience {
         let interval = self.shared.options.interval;
         let every = self.shared.options.durability == Durability::Every;
         let until = self.retry.as_ref().map(|retry| retry.at).or_else(|| self.sync_at());
@@ -168,7 +159,8 @@ impl Writer {
     }
 
     /// One round of work; false when it was the last.
-    pub(super) fn turn(&mut self, order: Order) -> bool {
+    pub(super) fn turn(&mut self) -> bool {
+        let order = self.shared.queue.take(self.is_holding());
         self.trim |= order.trim;
         let done = self.syncer.came_back(order.done);
         self.arrived.extend(done);
@@ -272,8 +264,7 @@ impl Writer {
     fn finish(&mut self) {
         if !self.is_holding() {
             // What came in while the writer was busy with frames that it could not write.
-            let last = Patience { until: None, linger: Duration::ZERO, holding: false };
-            self.shared.queue.take(&last).batch.into_iter().for_each(|batch| self.take(batch));
+            self.shared.queue.take(false).batch.into_iter().for_each(|batch| self.take(batch));
             let done = self.write_and_sync(true);
             self.settle_up(done);
         }
@@ -296,7 +287,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.queue.close();
-        let left = self.shared.queue.take(&Patience { until: None, linger: Duration::ZERO, holding: false });
+        let left = self.shared.queue.take(false);
         let ticket = left.batch.and_then(|batch| batch.ticket);
         let tickets = self.tickets.drain(..).chain(ticket).chain(self.flying.take().into_iter().flatten());
         tickets.for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
