@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nethical::delivery::{Full, QueueLimits, Rejected, Settings};
-use nethical::destinations::jsonl::{Fsync, JsonlConfig};
+use nethical::destinations::jsonl::JsonlConfig;
 use nethical::destinations::memory::{Memory, MemoryConfig};
 use nethical::destinations::{Validated, connect};
 use nethical::event::{Event, Rules};
@@ -18,7 +18,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::feed::FeedSource;
 use crate::spool::SpoolOptions;
-use crate::{entry, errors, notices, process, report, wait};
+use crate::{entry, errors, kinds, notices, process, report, wait};
 
 /// Feeds one destination: what `JSONFileConnector` and the others are made of.
 #[pyclass(frozen, module = "nethical._core")]
@@ -86,32 +86,20 @@ impl QueueOptions {
     }
 }
 
-fn fsync(text: &str) -> PyResult<Fsync> {
-    match text {
-        "never" => Ok(Fsync::Never),
-        "interval" => Ok(Fsync::Interval),
-        "batch" => Ok(Fsync::Batch),
-        other => {
-            let text = format!("fsync is {other:?}: use 'never', 'interval' or 'batch'");
-            Err(PyValueError::new_err(text))
-        }
-    }
-}
-
 #[pymethods]
 impl Connector {
-    /// To a file of JSON lines.
+    /// To a file of JSON lines. `options` are those of a configuration, but for the path, which need not be UTF-8.
     #[staticmethod]
     fn jsonl(
         py: Python<'_>,
         name: String,
         filepath: PathBuf,
-        buffer_size: usize,
-        fsync: &str,
+        options: &Bound<'_, PyDict>,
         queue: QueueOptions,
         spool: SpoolOptions,
     ) -> PyResult<Self> {
-        let config = JsonlConfig { buffer_size, fsync: self::fsync(fsync)?, ..JsonlConfig::new(filepath) };
+        options.set_item("filepath", "")?;
+        let config = JsonlConfig { filepath: JsonlConfig::new(filepath).filepath, ..kinds::read(options)? };
         let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
         Self::open(py, name, Arc::new(config), settings)
     }

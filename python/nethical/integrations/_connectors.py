@@ -119,7 +119,7 @@ class ConfiguredConnector(EngineConnector):
     ) -> None:
         self.kind = kind
         """The type of the destination."""
-        opened = config.connect(name) if connector is None else connector
+        opened = config.connect("logging", name) if connector is None else connector
         super().__init__(opened, {"config": config, "name": name, "kind": kind})
 
     def __repr__(self) -> str:
@@ -135,7 +135,16 @@ class JSONFileConnector(EngineConnector):
 
     ``buffer_size`` entries are written at once; fewer are written after a second, at a flush or at
     the end. ``fsync`` says when the file is forced to the disk: ``interval`` (at most a second
-    after a write), ``batch`` (with every write) or ``never``. At most ``max_queue`` entries wait in
+    after a write), ``batch`` (with every write) or ``never``. ``schema`` says which keys a line has:
+    ``nethical``, ``ecs`` (Elastic), ``otel`` (OpenTelemetry) or ``flat`` (metadata beside the rest).
+
+    A file of ``rotate_bytes``, or one that is ``rotate_hours`` old, is moved away, to a name that says
+    when, and a new one begun. Those that were moved away are compressed as ``compress`` says (``gzip``
+    or ``zstd``), and deleted when there are more than ``keep_files``, when they have more than
+    ``keep_bytes``, or after ``keep_days``; without these all are kept. All of that happens in the
+    background. Rotation by others, such as ``logrotate``, is noticed at the next write.
+
+    At most ``max_queue`` entries wait in
     memory; what happens beyond is ``when_full``: ``drop_newest``, ``drop_oldest``, or ``block`` the
     caller for at most ``block_timeout`` seconds.
 
@@ -155,6 +164,13 @@ class JSONFileConnector(EngineConnector):
         buffer_size: int = 100,
         *,
         fsync: Literal["interval", "batch", "never"] = "interval",
+        schema: Literal["nethical", "ecs", "otel", "flat"] = "nethical",
+        rotate_bytes: int | None = None,
+        rotate_hours: float | None = None,
+        compress: Literal["none", "gzip", "zstd"] = "none",
+        keep_files: int | None = None,
+        keep_bytes: int | None = None,
+        keep_days: float | None = None,
         name: str | None = None,
         max_queue: int = 65_536,
         when_full: WhenFull = "drop_newest",
@@ -172,13 +188,24 @@ class JSONFileConnector(EngineConnector):
         spool = _spool.absolute(spool)
         on_disk = _spool.options(spool, durability, path if name is None else None)
         shown = "jsonl" if name is None else name
-        connector = _core.Connector.jsonl(shown, path, buffer_size, fsync, queue, on_disk)
+        written: dict[str, Any] = {
+            "buffer_size": buffer_size,
+            "fsync": fsync,
+            "schema": schema,
+            "rotate_bytes": rotate_bytes,
+            "rotate_hours": rotate_hours,
+            "compress": compress,
+            "keep_files": keep_files,
+            "keep_bytes": keep_bytes,
+            "keep_days": keep_days,
+        }
+        connector = _core.Connector.jsonl(shown, path, dict(written), queue, on_disk)
         self.spool, self.durability = spool, durability
         self.filepath = path
         """The file, as an absolute path."""
         self.buffer_size = buffer_size
         """Entries that are written at once."""
-        options = {"filepath": path, "buffer_size": buffer_size, "fsync": fsync, "name": name}
+        options = {"filepath": path, **written, "name": name}
         super().__init__(connector, {**options, **queue, "spool": spool, "durability": durability})
 
 

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod alerts;
+mod chat;
 mod check;
 mod check_services;
 mod dead;
@@ -10,9 +12,11 @@ mod interrupt;
 mod log;
 mod mlflow;
 mod readme;
+mod rotation;
 mod runs;
 mod spool;
 mod stdin;
+mod tracking;
 mod webhook;
 
 use std::path::{Path, PathBuf};

@@ -185,6 +185,15 @@ impl Connector {
         self.pipeline().map(|pipeline| pipeline.dead_letters()).unwrap_or_default()
     }
 
+    /// Have files that somebody else has moved away let go of, such as after a rotation by `logrotate`, without
+    /// waiting for it. What is written next goes to the new file in any case.
+    pub fn reopen(&self) {
+        if let (Some(Ok(pipeline)), Ok(runtime)) = (self.pipeline.existing(), runtime::handle()) {
+            let destination = Arc::clone(pipeline.destination());
+            runtime.spawn(async move { destination.reopen().await });
+        }
+    }
+
     /// See whether a delivery would work, without delivering anything.
     ///
     /// # Errors

@@ -40,6 +40,19 @@ pub(super) fn classify(action: &str, path: &Path, error: &io::Error) -> Error {
     Error::new(kind, code, format!("cannot {action} {}: {error}", path.display())).with_hint(hint)
 }
 
+/// The bytes of an event are not a log entry's.
+pub(super) fn unreadable(error: &serde_json::Error) -> Error {
+    Error::refused("jsonl.unreadable", format!("the event is damaged: {error}"))
+        .with_hint("see whether the disk of the spool is sound")
+}
+
+/// Files cannot be moved within this folder.
+pub(super) fn cannot_rotate(folder: &Path, error: &io::Error) -> Error {
+    let what = format!("cannot move files in {}: {error}", folder.display());
+    Error::new(Kind::Unauthorized, "jsonl.cannot_rotate", what)
+        .with_hint("let this user write to the folder, or leave rotate_bytes and rotate_hours out")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

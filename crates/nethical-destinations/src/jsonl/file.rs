@@ -12,9 +12,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nethical_core::delivery::Error;
 use rustix::fs::{FlockOperation, flock};
 
+use super::archive;
+use super::config::Fsync;
 use super::errors::classify;
 
 /// An open file, and where it was opened.
@@ -64,9 +67,8 @@ impl LogFile {
         opened.map_err(|error| classify("open", path, &error))
     }
 
-    /// Append whole lines, in one write.
+    /// Append whole lines, in one write, to the file that [`follow`](Self::follow) has just looked at.
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<Written, Error> {
-        self.follow()?;
         if self.torn {
             self.write(b"\n").map_err(|(_, error)| error)?;
             self.torn = false;
@@ -81,6 +83,11 @@ impl LogFile {
         }
     }
 
+    /// Where it was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Force what is written to the disk.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
         if self.dirty {
@@ -92,8 +99,7 @@ impl LogFile {
 
     /// See whether a line could be written.
     pub(super) fn probe(&mut self) -> Result<String, Error> {
-        self.follow()?;
-        let size = self.file.metadata().map_err(|error| classify("inspect", &self.path, &error))?.len();
+        let size = self.follow()?.len();
         Ok(format!("{} is writable, {size} bytes long", self.path.display()))
     }
 
@@ -118,22 +124,47 @@ impl LogFile {
         classify("write to", &self.path, error)
     }
 
-    /// Open the file at the path anew if it is another one by now: somebody rotated it.
-    fn follow(&mut self) -> Result<(), Error> {
+    /// Open the file at the path anew if it is another one by now: somebody rotated it. Returns how it stands.
+    pub(super) fn follow(&mut self) -> Result<fs::Metadata, Error> {
         match fs::metadata(&self.path) {
-            Ok(metadata) if identity(&metadata) == self.identity => Ok(()),
+            Ok(metadata) if identity(&metadata) == self.identity => Ok(metadata),
             Ok(_) => self.reopen(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.reopen(),
             Err(error) => Err(classify("inspect", &self.path, &error)),
         }
     }
 
-    fn reopen(&mut self) -> Result<(), Error> {
+    fn reopen(&mut self) -> Result<fs::Metadata, Error> {
         let next = Self::open(&self.path)?;
         // The old file is somebody else's now; what was written to it is still made durable.
         let _ = self.sync();
         *self = next;
-        Ok(())
+        self.file.metadata().map_err(|error| classify("inspect", &self.path, &error))
+    }
+
+    /// Move the file away, to a name that says when, and begin a new one. `false`: another process is at it, or
+    /// was before; nobody waits for that.
+    pub(super) fn rotate(&mut self, fsync: Fsync) -> io::Result<bool> {
+        // Where the path is a link, the file that it leads to is moved.
+        let path = fs::canonicalize(&self.path)?;
+        let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
+        let locked = flock(&folder, FlockOperation::NonBlockingLockExclusive);
+        let metadata = fs::metadata(&path)?;
+        if locked == Err(rustix::io::Errno::WOULDBLOCK) || identity(&metadata) != self.identity {
+            return Ok(false);
+        }
+        // Otherwise it is enough that it is forced to the disk when it is let go of.
+        if fsync == Fsync::Batch {
+            self.file.sync_data()?;
+        }
+        fs::rename(&path, archive::free_name(&path, Timestamp::now()))?;
+        // The next file may be read by whoever may read this one. What keeps it from being made is said when it
+        // is written to.
+        let _ = open_append(&path).and_then(|next| next.set_permissions(metadata.permissions()));
+        if fsync != Fsync::Never {
+            let _ = folder.sync_all();
+        }
+        Ok(true)
     }
 
     /// After a write that stopped early: cut off the half line at its end, if nobody wrote after it.
@@ -298,11 +329,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("app.jsonl"), folder.path().join("app.jsonl.1"));
         let mut file = LogFile::open(&path).unwrap();
-        file.append(b"{\"n\":1}\n").unwrap();
+        let mut append = |line: &[u8]| {
+            file.follow().unwrap();
+            file.append(line).unwrap();
+        };
+        append(b"{\"n\":1}\n");
         fs::rename(&path, &moved).unwrap();
-        file.append(b"{\"n\":2}\n").unwrap();
+        append(b"{\"n\":2}\n");
         fs::remove_file(&path).unwrap();
-        file.append(b"{\"n\":3}\n").unwrap();
+        append(b"{\"n\":3}\n");
         assert_eq!(fs::read_to_string(&moved).unwrap(), "{\"n\":1}\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"n\":3}\n");
     }

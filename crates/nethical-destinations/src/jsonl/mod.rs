@@ -1,8 +1,13 @@
 //! One JSON object per line in a local file (JSON Lines).
 
+mod archive;
 mod config;
 mod errors;
 mod file;
+mod rotation;
+mod schema;
+mod tidy;
+mod tidying;
 mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,31 +21,47 @@ use nethical_core::delivery::{
 use nethical_core::event::Family;
 
 use self::config::FSYNC_INTERVAL;
-pub use self::config::{Fsync, JsonlConfig};
-use self::file::{LogFile, Written};
+pub use self::config::{Compress, Fsync, JsonlConfig, Schema};
+use self::file::Written;
+use self::rotation::Rotating;
+use self::tidy::Tidy;
+use self::tidying::Tidying;
+use self::wire::Lines;
+use crate::support::options::{Options, OptionsError};
 use crate::{Descriptor, Validated};
 
 /// One JSON object per line in a local file.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "jsonl",
-    families: &[Family::Logs],
+    families: &[Family::Logs, Family::Alerts],
     summary: "Append to a local file, one JSON object per line",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),
     schema: || schemars::schema_for!(JsonlConfig),
-    parse: |options| Ok(Arc::new(options.read::<JsonlConfig>()?.absolute())),
+    parse,
 };
+
+fn parse(options: &Options) -> Result<Arc<dyn Validated>, OptionsError> {
+    let config: JsonlConfig = options.read()?;
+    match config.fault() {
+        Some(fault) => Err(options.error_at(fault.key, fault.message).with_hint(fault.hint)),
+        None => Ok(Arc::new(config.absolute())),
+    }
+}
 
 impl Validated for JsonlConfig {
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
-        if self.buffer_size == 0 {
-            return Err(Error::config("jsonl.buffer_size", "buffer_size is 0").with_hint("use 1 or more"));
+        if let Some(fault) = self.fault() {
+            return Err(fault.into());
         }
-        let file = LogFile::open(&self.filepath)?;
+        let file = Arc::new(Mutex::new(Rotating::open(self)?));
+        let tidying = self.rotates().then(|| Tidying::start(Tidy::new(self))).transpose()?;
         Ok(Arc::new(Jsonl {
-            file: Arc::new(Mutex::new(file)),
+            file,
+            schema: self.schema,
             fsync: self.fsync,
             sync_planned: Arc::new(AtomicBool::new(false)),
+            tidying,
         }))
     }
 
@@ -53,12 +74,15 @@ impl Validated for JsonlConfig {
 }
 
 struct Jsonl {
-    file: Arc<Mutex<LogFile>>,
+    file: Arc<Mutex<Rotating>>,
+    schema: Schema,
     fsync: Fsync,
     sync_planned: Arc<AtomicBool>,
+    /// Cares for files that were moved away, where they are.
+    tidying: Option<Tidying>,
 }
 
-fn lock(file: &Mutex<LogFile>) -> MutexGuard<'_, LogFile> {
+fn lock(file: &Mutex<Rotating>) -> MutexGuard<'_, Rotating> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -73,15 +97,24 @@ impl Destination for Jsonl {
             repeat_safe: true,
             local: true,
             retry: Schedule { first: Duration::from_millis(100), cap: Duration::from_secs(1) },
+            log_entries: true,
             ..Profile::default()
         }
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let (batch, file, fsync) = (batch.clone(), Arc::clone(&self.file), self.fsync);
-        let receipt = runtime::blocking(move || append(&mut lock(&file), &batch, fsync)).await??;
+        let (batch, file, schema, fsync) = (batch.clone(), Arc::clone(&self.file), self.schema, self.fsync);
+        let (receipt, rotated) = runtime::blocking(move || {
+            let lines = Lines::of(&batch, schema);
+            let mut file = lock(&file);
+            (append(&mut file, lines, batch.len(), fsync), file.take_rotated())
+        })
+        .await?;
+        if rotated {
+            self.tidying.iter().for_each(Tidying::wake);
+        }
         self.plan_sync();
-        Ok(receipt)
+        receipt
     }
 
     async fn probe(&self) -> Result<String, Error> {
@@ -89,11 +122,21 @@ impl Destination for Jsonl {
         runtime::blocking(move || lock(&file).probe()).await?
     }
 
+    async fn reopen(&self) {
+        let file = Arc::clone(&self.file);
+        // What keeps it from being opened is met by the next batch.
+        let _ = runtime::blocking(move || lock(&file).file.follow().map(drop)).await;
+    }
+
     async fn close(&self) {
         let (file, fsync) = (Arc::clone(&self.file), self.fsync);
         // A failed fsync leaves what is written to the system, which is all that `never` promises.
         let _ =
-            runtime::blocking(move || if fsync != Fsync::Never { lock(&file).sync() } else { Ok(()) }).await;
+            runtime::blocking(move || if fsync != Fsync::Never { lock(&file).file.sync() } else { Ok(()) })
+                .await;
+        if let Some(tidying) = &self.tidying {
+            tidying.finish().await;
+        }
     }
 }
 
@@ -108,26 +151,23 @@ impl Jsonl {
             tokio::time::sleep(FSYNC_INTERVAL).await;
             planned.store(false, Ordering::Release);
             // What could not be synced is tried again after the next batch.
-            let _ = runtime::blocking(move || lock(&file).sync()).await;
+            let _ = runtime::blocking(move || lock(&file).file.sync()).await;
         });
     }
 }
 
-/// Write the batch; what did not fit stays unfinished.
-fn append(file: &mut LogFile, batch: &Batch, fsync: Fsync) -> Result<Receipt, Error> {
-    let lines = wire::lines(batch);
-    let receipt = match file.append(&lines)? {
-        Written::All => Receipt::all(),
-        Written::Part { bytes, error } => {
-            let done = wire::whole_lines(batch, bytes);
-            Receipt {
-                unfinished: Some(Unfinished { indices: (done..batch.len()).collect(), error }),
-                ..Receipt::all()
-            }
-        }
+/// Write the lines of so many events; what did not fit stays unfinished.
+fn append(file: &mut Rotating, lines: Lines, count: usize, fsync: Fsync) -> Result<Receipt, Error> {
+    let written = file.append(&lines)?;
+    let (done, error) = match written {
+        Written::All => (count, None),
+        Written::Part { bytes, error } => (lines.whole(bytes), Some(error)),
     };
     if fsync == Fsync::Batch {
-        file.sync()?;
+        file.file.sync()?;
     }
-    Ok(receipt)
+    let mut refused = lines.refused;
+    refused.retain(|refusal| refusal.index < done);
+    let unfinished = error.map(|error| Unfinished { indices: (done..count).collect(), error });
+    Ok(Receipt { refused, unfinished, ..Receipt::all() })
 }

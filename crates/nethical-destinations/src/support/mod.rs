@@ -2,6 +2,7 @@
 
 pub(crate) mod aws;
 pub(crate) mod http;
+pub(crate) mod members;
 pub mod options;
 pub(crate) mod platform;
 pub mod ssrf;

@@ -1,5 +1,6 @@
 //! The destinations that entries go to, from the first one to the account of all.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,14 +9,14 @@ use indicatif::ProgressBar;
 use nethical::config::{Configured, Section};
 use nethical::delivery::{self, Error, Full, Settings, Status};
 use nethical::destinations::connect;
-use nethical::destinations::jsonl::JsonlConfig;
-use nethical::destinations::support::options::{nearest, one_of};
+use nethical::destinations::jsonl::{DESCRIPTOR, JsonlConfig};
+use nethical::destinations::support::options::{Options, OptionsError, nearest, one_of};
 use nethical::event::Encoded;
 use nethical::{Config, LogAggregator, LogEntry, spool};
 
 use super::Args;
 use super::report::{Account, Fate, Input};
-use crate::commands::load_config;
+use crate::commands::{fields, load_config};
 use crate::exit::Exit;
 use crate::failure::{Failure, exit_of};
 use crate::{render, signals};
@@ -26,8 +27,8 @@ const MAX_WAITING: usize = 16_384;
 /// Reading goes on when there is room, whenever that is.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// What is left to do once everything is delivered: closing files.
-const CLOSING: Duration = Duration::from_secs(2);
+/// What is left to do once everything is delivered: closing files, and compressing those that were moved away.
+const CLOSING: Duration = Duration::from_secs(12);
 
 /// What a disk gets to take what waits.
 const SYNCING: Duration = Duration::from_secs(5);
@@ -51,7 +52,10 @@ impl Delivery {
     pub(super) fn open(args: &Args, config: Option<&Path>) -> Result<Self, Failure> {
         let progress = ProgressBar::hidden();
         let (logs, unopened) = match &args.file {
-            Some(path) => open_file(path, &|settings| feeding(args, settings, &progress)),
+            Some(path) => {
+                let file = file_with(path, args.option.iter().collect())?;
+                open_file(path, file, &|settings| feeding(args, settings, &progress))
+            }
             None => {
                 let config = load_config(config)?;
                 let chosen = choose(&config, &args.to)?;
@@ -142,10 +146,27 @@ fn feeding(args: &Args, mut settings: Settings, progress: &ProgressBar) -> Setti
 
 type Opened = (LogAggregator, Vec<(String, Error)>);
 
-fn open_file(path: &Path, change: &dyn Fn(Settings) -> Settings) -> Opened {
+/// The file with these options.
+fn file_with(path: &Path, words: Vec<&OsString>) -> Result<Arc<JsonlConfig>, Failure> {
+    let mut options = Options::new();
+    for (key, value) in fields::read(words)?.iter() {
+        options.set(key, value.clone());
+    }
+    options.set("filepath", "-");
+    let wrong = |error: OptionsError| {
+        let place = if error.path().is_empty() { String::new() } else { format!("{}: ", error.path()) };
+        let all = || "`nethical destinations jsonl` shows all options".to_owned();
+        Failure::usage(format!("{place}{error}"), error.hint().unwrap_or_else(all))
+    };
+    options.check_ranges(&(DESCRIPTOR.schema)()).map_err(wrong)?;
+    let read = options.read::<JsonlConfig>().map_err(wrong)?;
+    Ok(Arc::new(JsonlConfig { filepath: JsonlConfig::new(path).filepath, ..read }))
+}
+
+fn open_file(path: &Path, file: Arc<JsonlConfig>, change: &dyn Fn(Settings) -> Settings) -> Opened {
     let (logs, name) = (LogAggregator::new(), path.display().to_string());
     let settings = change(Settings::default());
-    match connect(Arc::new(JsonlConfig::new(path)), name.as_str(), settings) {
+    match connect(file, name.as_str(), settings) {
         Ok(connector) => {
             logs.add(connector);
             (logs, Vec::new())

@@ -45,6 +45,10 @@ pub(crate) struct Args {
     /// Append to this JSON Lines file, without any configuration.
     #[arg(long, short, value_name = "PATH", conflicts_with_all = ["to", "config"])]
     file: Option<PathBuf>,
+    /// An option of that file, such as `rotate_bytes=100000000`, `compress=zstd` or `schema=ecs`; `nethical
+    /// destinations jsonl` has all. May be given several times.
+    #[arg(long, short = 'o', value_name = "KEY=VALUE", requires = "file")]
+    option: Vec<OsString>,
     /// Log one entry for each line of standard input.
     #[arg(long)]
     stdin: bool,

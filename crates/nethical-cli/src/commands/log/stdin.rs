@@ -24,12 +24,13 @@ const STEP: u64 = 4_096;
 /// Log every line; returns at the end of the input.
 pub(super) fn feed(args: &Args, metadata: &Metadata, delivery: &Arc<Delivery>) -> Result<Input, Failure> {
     let shared = Arc::new(Shared::new());
-    let (at_end, watched) = (Arc::clone(delivery), Arc::clone(&shared));
-    signals::on_interrupt(move || {
+    let (at_end, rotated, watched) = (Arc::clone(delivery), Arc::clone(delivery), Arc::clone(&shared));
+    let finish = move || {
         watched.stop.store(true, Ordering::Relaxed);
         let _ = at_end.finish(&watched.input());
-    })
-    .map_err(|error| Failure::io("watch for signals", &error))?;
+    };
+    let reopen = move || rotated.logs().connectors().iter().for_each(|connector| connector.reopen());
+    signals::watch(finish, reopen).map_err(|error| Failure::io("watch for signals", &error))?;
     show_progress(delivery);
     if io::stdin().is_terminal() {
         render::say("reading entries from the terminal, one on each line; Ctrl-D ends");

@@ -8,7 +8,8 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 use nethical_core::event::{Event, LogView};
 
-use super::{Format, Formatter, metadata, text};
+use super::{Format, Formatter, text};
+use crate::support::members;
 
 /// The longest tag (RFC 3164, section 4.1.3).
 const LONGEST_TAG: usize = 32;
@@ -45,7 +46,7 @@ pub(super) fn write(formatter: &Formatter, event: &Event, view: &LogView<'_>, ou
     let mut cut_json = Vec::new();
     match json {
         Some(json) if json.len() < json_room => cut_json.extend_from_slice(json.as_bytes()),
-        Some(_) => members(view.metadata, json_room, &mut cut_json),
+        Some(_) => fitting(view.metadata, json_room, &mut cut_json),
         None => {}
     }
     out.push(b' ');
@@ -87,10 +88,10 @@ fn header(formatter: &Formatter, event: &Event, view: &LogView<'_>, out: &mut Ve
 }
 
 /// The members of an object that fit into `room` bytes, as an object that says how many others there were.
-fn members(object: &str, room: usize, out: &mut Vec<u8>) {
+fn fitting(object: &str, room: usize, out: &mut Vec<u8>) {
     let (room, mut omitted) = (room.saturating_sub(OMITTED), 0_usize);
     out.push(b'{');
-    metadata::members(object, &mut |name, value| {
+    members::members(object, &mut |name, value| {
         let start = out.len();
         if start > 1 {
             out.push(b',');
@@ -108,7 +109,7 @@ fn members(object: &str, room: usize, out: &mut Vec<u8>) {
             }
             out.push(b'"');
             // Half of the room is for what comes after.
-            text::cut(out, &metadata::text(value), left / 2 - 2, escape);
+            text::cut(out, &members::text(value), left / 2 - 2, escape);
             out.push(b'"');
         }
         true

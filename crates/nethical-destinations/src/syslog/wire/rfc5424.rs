@@ -5,8 +5,9 @@
 
 use nethical_core::event::LogView;
 
-use super::metadata::{self, Names};
+use super::metadata::{JOINT, Names};
 use super::{Formatter, text};
+use crate::support::members;
 
 /// Room for `truncated`, `length` and `omitted` with the largest numbers.
 const NOTES: usize = 80;
@@ -128,7 +129,7 @@ fn params(
     }
     let (first, mut lost) = (out.len(), 0);
     let write_value = |out: &mut Vec<u8>, text: &str| text::value(out, text, formatter.one_line());
-    metadata::leaves(metadata, &mut |path, value| {
+    members::leaves(metadata, JOINT, &mut |path, value| {
         let start = out.len();
         let used = start - first;
         if used >= room {
@@ -139,7 +140,7 @@ fn params(
         names.write(out, path);
         out.extend_from_slice(b"=\"");
         let left = room.saturating_sub(out.len() - first + 1);
-        let text = metadata::text(value);
+        let text = members::text(value);
         let before = out.len();
         if text.len() <= left {
             write_value(out, &text);
