@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nethical_core::event::{Level, LogEntry, Metadata, Rules};
 use nethical_core::spool::{DeadLetter, DeadLetterLog, Durability, Fate, Options, Retention, Spool};
+use nethical_destinations::webhook::sign;
 use nethical_fuzz::Memory;
 
 const ALL: u8 = 7;
@@ -26,10 +27,49 @@ fn main() {
     for (number, entry) in [entry("hello"), entry("é\n\"\u{1F600}")].iter().enumerate() {
         put(&corpus, "event", number, &entry.encode(&Rules::default()).event.to_stored());
     }
+    put(&corpus, "run_log", 0, &[&[3], &run_log()[..]].concat());
+    put(&corpus, "run_log", 1, &[&[0], &run_log()[..]].concat());
     let toml = "path = \"a.jsonl\" # here\nmax_bytes = 1_000\n[metadata]\nlist = [1, 2.5, true, \"x\"]\nat = 2026-01-31T12:00:00Z\n";
     let json = "{\"path\": \"a.jsonl\", /* here */ \"max_bytes\": 1000, \"list\": [1, 2.5, true, null, \"\\u00e9\"],}";
     put(&corpus, "options", 0, &[b"\0", toml.as_bytes()].concat());
     put(&corpus, "options", 1, &[b"\x01", json.as_bytes()].concat());
+    signature(&corpus);
+}
+
+/// Signed messages: with one secret, and with a list of signatures.
+fn signature(corpus: &Path) {
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let keys = [key.parse().expect("a secret")];
+    let signed = sign(&keys, "msg_1", 1_700_000_000, b"{}").expect("an id without a dot");
+    for (number, signature) in [signed.clone(), format!("v1a,odd v1, {signed}")].iter().enumerate() {
+        let text = format!("{key}\nmsg_1\n1700000000\n{signature}\n{{}}");
+        put(corpus, "signature", number, text.as_bytes());
+    }
+}
+
+/// A run of W&B's that was only written: rows of several values, one of two calls, and everything else.
+fn run_log() -> Vec<u8> {
+    use nethical_core::delivery::{Settings, SpoolSettings};
+    use nethical_core::tracking::{Platform, RunStatus, StartRun};
+    use nethical_destinations::wandb::{MetricDefinition, Mode, Row, Wandb, WandbConfig};
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = WandbConfig::new("p");
+    (config.mode, config.directory) = (Some(Mode::Offline), Some(folder.path().to_owned()));
+    let settings = Settings { spool: SpoolSettings::off(), ..Settings::default() };
+    let runs = Wandb::open(&config, "wandb", settings, &Default::default()).unwrap();
+    let id = runs.start_run(&StartRun { experiment: "e", name: Some("n"), tags: &[("a", "b")] }).unwrap();
+    runs.log_parameters(&id, &Metadata::new().with("lr", 0.1)).unwrap();
+    let definition = MetricDefinition { name: "v/*", step_metric: Some("x"), summary: &["min"], hidden: false };
+    runs.define_metric(&id, &definition).unwrap();
+    for step in [0, 0, 7] {
+        let mut row = Row::default();
+        row.number("loss", f64::NAN);
+        row.integer("x", step);
+        row.json("deep", "{\"y\":[1,-Infinity]}");
+        runs.log(&id, &row, Some(step)).unwrap();
+    }
+    runs.end_run(&id, RunStatus::Failed, Some(std::time::Duration::from_secs(10))).unwrap();
+    std::fs::read(runs.directory(&id).unwrap().unwrap().join(format!("run-{id}.wandb"))).expect("a log")
 }
 
 fn entry(message: &str) -> LogEntry {

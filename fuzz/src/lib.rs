@@ -6,4 +6,4 @@ mod mend;
 
 pub use check::{drain, open};
 pub use memory::Memory;
-pub use mend::{cursor, segment};
+pub use mend::{cursor, run_log, segment};

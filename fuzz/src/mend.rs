@@ -92,3 +92,30 @@ pub fn cursor(input: &[u8]) -> Vec<u8> {
     }
     file
 }
+
+/// The file of a W&B run log: its header and the checksum of each chunk, up to the first that does not fit.
+pub fn run_log(input: &[u8]) -> Vec<u8> {
+    const HEAD: [u8; 7] = *b":W&B\xe1\xbe\0";
+    const BLOCK: usize = 32 * 1024;
+    let Some((what, rest)) = input.split_first() else { return Vec::new() };
+    let mut bytes = rest.to_vec();
+    if what & 1 != 0 && bytes.len() >= HEAD.len() {
+        bytes[..HEAD.len()].copy_from_slice(&HEAD);
+    }
+    let mut at = HEAD.len();
+    while what & 2 != 0 && at + 7 <= bytes.len() {
+        let left = BLOCK - at % BLOCK;
+        let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+        if left < 7 {
+            at += left;
+            continue;
+        }
+        if 7 + length > left || at + 7 + length > bytes.len() {
+            break;
+        }
+        let sum = crc(&[&bytes[at + 6..at + 7 + length]]);
+        put(&mut bytes, at, sum);
+        at += 7 + length;
+    }
+    bytes
+}

@@ -1,9 +1,9 @@
-"""Points of a run to a real MLflow server: nethical beside MLflow's own client, in one run.
+"""Points of a run to a real MLflow server, or into a file: nethical beside MLflow's own client, in one run.
 
-    python python/benches/mlflow_points.py [--quick]
+    python python/benches/mlflow_points.py [--quick] [--file]
 
 Needs `cargo xtask peers` and the package installed for release. Every case has a fresh process, and every point is
-counted at the server before a figure counts.
+counted at the server, or in the file, before a figure counts.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import json
 import os
 import platform
 import resource
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -76,6 +78,29 @@ CASES = {"nethical": 10, "mlflow, log_batch(1000)": 10, "mlflow, async": 1, "mlf
 """Each with how many times the fewest points it gets."""
 
 
+class Server(MLflowServer):
+    def count(self, run_id: str) -> int:
+        found = self.ask(f"metrics/get-history?run_id={run_id}&metric_key=loss&max_results=25000")
+        return len(found["metrics"])
+
+
+class File:
+    """A file of one case's own kind: MLflow's client brings one of ours up to date when it opens it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.path = Path(self._folder.name) / "mlflow.db"
+        self.url = f"sqlite:///{self.path}"
+
+    def count(self, run_id: str) -> int:
+        with closing(sqlite3.connect(self.path)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM metrics WHERE run_uuid = ?", (run_id,)).fetchone()
+        return int(count)
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
 def child(case: str, url: str, count: int) -> None:
     run_id, call, finish = nethical_case(url) if case == "nethical" else client_case(url, HOW[case])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -100,21 +125,22 @@ def child(case: str, url: str, count: int) -> None:
     print(json.dumps(result), flush=True)
 
 
-def one(case: str, server: MLflowServer, count: int) -> dict[str, float]:
+def one(case: str, place: Server | File, count: int) -> dict[str, float]:
     python = sys.executable if case == "nethical" else str(ENVIRONMENT / "bin" / "python")
-    command = [python, __file__, "--child", case, server.url, str(count)]
+    command = [python, __file__, "--child", case, place.url, str(count)]
     with tempfile.TemporaryDirectory() as home:
         env = {**os.environ, "NETHICAL_HOME": home, "MLFLOW_DISABLE_TELEMETRY": "true"}
         output = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
     result = json.loads(output.splitlines()[-1])
-    arrived = server.ask(f"metrics/get-history?run_id={result.pop('run_id')}&metric_key=loss&max_results=25000")
-    assert len(arrived["metrics"]) == count, (case, len(arrived["metrics"]))
+    arrived = place.count(result.pop("run_id"))
+    assert arrived == count, (case, arrived)
     return {**result, "points": count}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tiny run: shows that it works, not how fast it is")
+    parser.add_argument("--file", action="store_true", help="into a file, without a server")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -122,14 +148,14 @@ def main() -> None:
         child(case, url, int(count))
         return
     least, rounds = (100, 1) if options.quick else (1_000, 3)
-    server = MLflowServer()
+    place = File() if options.file else Server()
     results: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
     try:
         for _ in range(rounds):
             for case, times in CASES.items():
-                results[case].append(one(case, server, least * times))
+                results[case].append(one(case, place, least * times))
     finally:
-        server.close()
+        place.close()
     report = {}
     for case, runs in results.items():
         middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
@@ -141,7 +167,8 @@ def main() -> None:
             "grown_mib": round(middle["grown"], 1),
             "cpu_seconds": round(middle["cpu"], 2),
         }
-    print(json.dumps({"python": platform.python_version(), "rounds": rounds, "results": report}, indent=2))
+    where = "file" if options.file else "server"
+    print(json.dumps({"python": platform.python_version(), "place": where, "rounds": rounds, "results": report}, indent=2))
 
 
 if __name__ == "__main__":

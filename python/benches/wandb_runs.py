@@ -1,9 +1,10 @@
 """A run of W&B, ours beside the official client, offline and online, to the same server. Prints JSON.
 
-    target/peers/wandb/bin/python python/benches/wandb_runs.py URL [--rows 20000] [--rounds 3]
+    python python/benches/wandb_runs.py URL [--rows 20000] [--rounds 3]
 
-Needs both `nethical` and `wandb` in one environment, and a server at URL that takes any key. Each measurement is a
-process of its own; the two clients take turns. Memory is the peak of the process and its helpers together.
+Needs both `nethical` and `wandb` in one environment, and a server at URL that takes any key: `cargo xtask bench --only
+wandb-runs` has both. Each measurement is a process of its own; the two clients take turns. Memory is the peak of the
+process and its helpers together; what is added is without what the same script needs before either client is loaded.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def resident() -> int:
 
 class Peak:
     def __init__(self) -> None:
-        self.most, self.over = 0, False
+        self.bare = self.most = resident()
+        self.over = False
         self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
 
@@ -60,10 +62,10 @@ class Peak:
             self.most = max(self.most, resident())
             time.sleep(0.05)
 
-    def stop(self) -> int:
+    def stop(self) -> None:
         self.over = True
         self.thread.join()
-        return max(self.most, resident())
+        self.most = max(self.most, resident())
 
 
 def disk(folder: str) -> int:
@@ -71,9 +73,9 @@ def disk(folder: str) -> int:
 
 
 def ours(rows: int, mode: str, folder: str) -> dict[str, float]:
+    peak = Peak()
     from nethical.integrations.ml_platforms import WandBIntegration
 
-    peak = Peak()
     begun = time.perf_counter()
     wandb = WandBIntegration("bench", mode=mode, directory=folder, home=os.path.join(folder, "home"))
     run_id = wandb.start_run("bench")
@@ -87,13 +89,13 @@ def ours(rows: int, mode: str, folder: str) -> dict[str, float]:
     finished = time.perf_counter()
     status = wandb.status()
     assert mode == "offline" or status["confirmed"] == rows + 2, status
-    return figures(rows, begun, started, logged, ended, finished, peak.stop(), folder)
+    return figures(rows, begun, started, logged, ended, finished, peak, folder)
 
 
 def official(rows: int, mode: str, folder: str) -> dict[str, float]:
+    peak = Peak()
     import wandb
 
-    peak = Peak()
     begun = time.perf_counter()
     settings = wandb.Settings(console="off", x_disable_stats=True, disable_git=True, disable_code=True, silent=True)
     run = wandb.init(project="bench", mode=mode, dir=folder, settings=settings)
@@ -103,17 +105,19 @@ def official(rows: int, mode: str, folder: str) -> dict[str, float]:
     logged = time.perf_counter()
     run.finish()
     ended = finished = time.perf_counter()
-    return figures(rows, begun, started, logged, ended, finished, peak.stop(), folder)
+    return figures(rows, begun, started, logged, ended, finished, peak, folder)
 
 
 def figures(
-    rows: int, begun: float, started: float, logged: float, ended: float, finished: float, peak: int, folder: str
+    rows: int, begun: float, started: float, logged: float, ended: float, finished: float, peak: Peak, folder: str
 ) -> dict[str, float]:
+    peak.stop()
     return {
         "calls_per_s": rows / (logged - started),
         "rows_per_s_through_finish": rows / (finished - started),
         "start_and_end_s": (started - begun) + (ended - logged),
-        "peak_mib": peak / 2**20,
+        "peak_mib": peak.most / 2**20,
+        "added_mib": (peak.most - peak.bare) / 2**20,
         "bytes_per_row": disk(folder) / rows,
     }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nethical::config::{Format, Section};
+use nethical::config::{Configured, Format, Section};
 use nethical::delivery::Settings;
 use nethical::event::Rules;
-use nethical::{Config as Core, ConfigError};
+use nethical::{Config as Core, ConfigError, Connector as CoreConnector};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -37,21 +37,28 @@ impl Config {
         Ok(Self { core: core.map_err(|error| exception(py, &error))?, path, text })
     }
 
-    /// Open all: name, type, lowest level and connector of each.
-    fn open(&self, py: Python<'_>) -> PyResult<Vec<(&str, &'static str, &'static str, Connector)>> {
-        let opened = self.core.open_with(&observed).map_err(|error| exception(py, &error))?;
-        let connectors = opened.logs().connectors();
-        let described =
-            self.core.section(Section::Logging).zip(connectors).map(|(destination, connector)| {
-                let (kind, level) = (destination.kind().name, destination.level().as_str());
-                (destination.name(), kind, level, Connector::from_core(connector))
-            });
-        Ok(described.collect())
+    /// Open all that take log entries: name, type, lowest level and connector of each.
+    fn open_logs(&self, py: Python<'_>) -> PyResult<Vec<Opened<'_>>> {
+        let opened = self.core.open_logs(&observed).map_err(|error| exception(py, &error))?;
+        let connectors = self.core.section(Section::Logging).zip(opened.connectors());
+        Ok(connectors.map(|(destination, connector)| described(destination, connector)).collect())
     }
 
-    /// Open one.
-    fn connect(&self, py: Python<'_>, name: &str) -> PyResult<Connector> {
-        let found = self.core.section(Section::Logging).find(|destination| destination.name() == name);
+    /// The same for those that take messages.
+    fn open_webhooks(&self, py: Python<'_>) -> PyResult<Vec<Opened<'_>>> {
+        let opened = self.core.open_webhooks(&observed).map_err(|error| exception(py, &error))?.webhooks();
+        let each = self.core.section(Section::Alerts).filter_map(|destination| {
+            let webhook = opened.get(destination.name())?;
+            Some(described(destination, Arc::clone(webhook.connector())))
+        });
+        Ok(each.collect())
+    }
+
+    /// Open one, of the table with this name.
+    fn connect(&self, py: Python<'_>, table: &str, name: &str) -> PyResult<Connector> {
+        let mut destinations = self.core.destinations().iter();
+        let found = destinations
+            .find(|destination| destination.section().name() == table && destination.name() == name);
         let destination = found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         let core = destination.connect(&observed).map_err(|error| errors::exception(py, &error))?;
         Ok(Connector::from_core(Arc::new(core)))
@@ -82,10 +89,23 @@ impl Config {
 }
 
 impl Config {
+    /// What was read.
+    pub(crate) const fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// What becomes of an entry before it leaves the caller.
     pub(crate) const fn rules(&self) -> &Rules {
         self.core.rules()
     }
+}
+
+/// Name, type, lowest level and connector.
+type Opened<'c> = (&'c str, &'static str, &'static str, Connector);
+
+fn described(destination: &Configured, connector: Arc<CoreConnector>) -> Opened<'_> {
+    let (kind, level) = (destination.kind().name, destination.level().as_str());
+    (destination.name(), kind, level, Connector::from_core(connector))
 }
 
 fn observed(mut settings: Settings) -> Settings {
@@ -93,7 +113,8 @@ fn observed(mut settings: Settings) -> Settings {
     settings
 }
 
-fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
+/// Everything that is wrong with a configuration.
+pub(crate) fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
     let hint = error.problems().iter().find_map(|problem| problem.hint.as_deref());
     errors::build(py, "config", "config.invalid", error.render(false).trim_end(), hint)
 }

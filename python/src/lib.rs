@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
+//! | `alerts.rs` | alerts and monitors |
 //! | `api.rs` | APIs with a key |
 //! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
@@ -17,11 +18,13 @@
 //! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
 //! | `tracking.rs` | platforms for runs |
+//! | `receivers.rs` | receivers for tests |
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
 
 mod aggregator;
+mod alerts;
 mod api;
 mod config;
 mod connector;
@@ -35,6 +38,7 @@ mod letters;
 mod levels;
 mod notices;
 mod process;
+mod receivers;
 mod report;
 mod spool;
 mod syslog;
@@ -51,6 +55,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::alerts::{Alerts, Monitoring};
     #[pymodule_export]
     use super::api::Api;
     #[pymodule_export]
@@ -72,6 +78,8 @@ mod _core {
     #[pymodule_export]
     use super::process::{close_all, generation, status};
     #[pymodule_export]
+    use super::receivers::Receiver;
+    #[pymodule_export]
     use super::spool::{survey, sync};
     #[pymodule_export]
     use super::syslog::syslog;
@@ -82,7 +90,7 @@ mod _core {
     #[pymodule_export]
     use super::wandb::Wandb;
     #[pymodule_export]
-    use super::webhook::{deliver, payload_to_json, sign, verify};
+    use super::webhook::{deliver, payload_reaches, payload_to_json, sign, verify};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 

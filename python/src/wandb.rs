@@ -1,5 +1,6 @@
 //! Runs of Weights & Biases.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use nethical::event::{Metadata, Redaction};
 use nethical::tracking::{Platform, RunStatus, StartRun};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
 use crate::spool::SpoolOptions;
@@ -21,6 +23,11 @@ use crate::{errors, notices, process, report, values, wait};
 pub(crate) struct Wandb {
     /// None only while it is dropped.
     core: Option<Arc<Core>>,
+}
+
+thread_local! {
+    /// Room for the next row of this thread.
+    static ROW: Cell<Row> = Cell::default();
 }
 
 /// How a run is to begin.
@@ -90,11 +97,15 @@ impl Wandb {
     #[pyo3(signature = (run, metrics, step=None))]
     fn log(&self, py: Python<'_>, run: &str, metrics: &Bound<'_, PyDict>, step: Option<i64>) -> PyResult<()> {
         process::arm(py);
-        let mut row = Row::default();
+        // Taken and not borrowed: writing a value may run code that logs a row itself.
+        let mut row = ROW.take();
+        row.clear();
         for (name, value) in metrics.iter() {
             add(&mut row, &name, &value)?;
         }
-        self.core(py)?.log(run, &row, step).map_err(|error| errors::exception(py, &error))
+        let logged = self.core(py)?.log(run, &row, step);
+        ROW.set(row);
+        logged.map_err(|error| errors::exception(py, &error))
     }
 
     /// Set parameters, given as the text of a JSON object.
@@ -279,14 +290,16 @@ fn add(row: &mut Row, name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyRe
         return Err(PyTypeError::new_err(format!("the names of metrics are text, not {kind}")));
     };
     let name = values::text(name);
-    if let Ok(number) = value.cast_exact::<PyFloat>() {
+    // Also what is a float by inheritance, as those of numpy; of whole numbers only those of Python itself.
+    if let Ok(number) = value.cast::<PyFloat>() {
         row.number(&name, number.value());
     } else if let Ok(number) = value.cast_exact::<PyInt>() {
         integer(row, &name, number)?;
     } else if let Ok(flag) = value.cast_exact::<PyBool>() {
         row.json(&name, if flag.is_true() { "true" } else { "false" });
     } else {
-        let helper = value.py().import("nethical.integrations._wandb")?.getattr("_json")?;
+        static HELPER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let helper = HELPER.import(value.py(), "nethical.integrations._wandb", "_json")?;
         row.json(&name, helper.call1((value,))?.cast_into::<PyString>()?.to_str()?);
     }
     Ok(())

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::connector::{Connector, Handle};
 use crate::values::{self, Walk};
-use crate::{convert, errors, process, report, wait};
+use crate::{convert, errors, levels, process, report, wait};
 
 /// A `WebhookPayload`, as far as it is looked at.
 #[derive(FromPyObject)]
@@ -54,17 +54,21 @@ impl Payload<'_> {
         Ok(encoded.event)
     }
 
-    /// The level that the metadata or the data name.
     fn level(&self) -> Level {
-        let named = |fields: &Bound<'_, PyAny>| {
-            let fields = fields.cast::<PyDict>().ok()?;
-            let word = ["severity", "level", "priority"]
-                .iter()
-                .find_map(|key| fields.get_item(*key).ok()??.extract::<String>().ok());
-            level_named(&word?)
-        };
-        named(&self.metadata).or_else(|| named(&self.data)).unwrap_or(Level::Info)
+        level_in(&self.metadata, &self.data)
     }
+}
+
+/// The level that the metadata or the data name.
+fn level_in(metadata: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> Level {
+    let named = |fields: &Bound<'_, PyAny>| {
+        let fields = fields.cast::<PyDict>().ok()?;
+        let word = ["severity", "level", "priority"]
+            .iter()
+            .find_map(|key| fields.get_item(*key).ok()??.extract::<String>().ok());
+        level_named(&word?)
+    };
+    named(metadata).or_else(|| named(data)).unwrap_or(Level::Info)
 }
 
 fn object(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Walk) {
@@ -79,6 +83,13 @@ fn object(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Walk) 
 pub(crate) fn payload_to_json(payload: Payload<'_>) -> PyResult<String> {
     let event = Payload { native: None, ..payload }.encode()?;
     Ok(String::from_utf8_lossy(event.json()).into_owned())
+}
+
+/// Whether a message is of this level or above.
+#[pyfunction]
+pub(crate) fn payload_reaches(payload: Payload<'_>, level: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Payload { metadata, data, .. } = payload;
+    Ok(level_in(&metadata, &data) >= levels::level_of(level)?)
 }
 
 /// Sign the bytes of a message: the value of `webhook-signature`.

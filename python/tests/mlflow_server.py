@@ -20,11 +20,13 @@ ENVIRONMENT = Path(os.environ.get("NETHICAL_MLFLOW", REPOSITORY / "target" / "pe
 
 
 class MLflowServer:
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """On the `mlflow.db` in this folder, or in one of its own."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self._folder = tempfile.mkdtemp()
+        self._own = None if folder else tempfile.mkdtemp()
+        self._folder = str(folder or self._own)
         bin = ENVIRONMENT / "bin"
         assert (bin / "mlflow").exists(), "there is no MLflow: run `cargo xtask peers`"
         options = ["--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db", "--artifacts-destination", self._folder]

@@ -91,10 +91,9 @@ def test_what_cannot_be_right_raises_at_the_call(mlflow, tmp_path):
     assert list(mlflow.active_runs) == [run_id]
 
 
-def test_without_a_server_it_is_said_which_option_names_one(monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with pytest.raises(nethical.ConfigError, match="MLFLOW_TRACKING_URI"):
-        MLflowIntegration()
+def test_what_is_neither_a_server_nor_a_file_is_refused():
+    with pytest.raises(nethical.ConfigError, match="sqlite:///mlflow.db"):
+        MLflowIntegration("mlruns")
 
 
 def test_a_server_that_is_down_fails_nothing():

@@ -73,6 +73,7 @@ def test_values_of_every_kind(server: WandBServer, wandb: WandBIntegration) -> N
     values: dict[str, Any] = {
         "nan": math.nan, "inf": -math.inf, "whole": 2**62, "large": 2**80, "flag": True, "none": None,
         "text": 'a "b"', "nested": {"x": [1, math.nan]}, "path": Path("/a"), "set": {2, 1},
+        "derived": type("Float", (float,), {})(1.5),
     }
     wandb.log_metrics(run_id, values)
     with pytest.raises(TypeError, match="names of metrics are text"):
@@ -81,6 +82,7 @@ def test_values_of_every_kind(server: WandBServer, wandb: WandBIntegration) -> N
     (row,) = server.rows(run_id)
     assert math.isnan(row["nan"]) and row["inf"] == -math.inf and math.isnan(row["nested"]["x"][1])
     assert (row["whole"], row["large"], row["flag"], row["none"]) == (2**62, float(2**80), True, None)
+    assert row["derived"] == 1.5
     assert (row["text"], row["path"], row["set"]) == ('a "b"', "/a", [1, 2])
 
 

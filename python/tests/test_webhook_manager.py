@@ -8,6 +8,7 @@ import pytest
 from webhook_server import Answer
 
 import nethical
+from nethical.integrations.logging_connectors import LogAggregator
 from nethical.integrations.webhook import (
     HTTPWebhookDispatcher,
     WebhookDelivery,
@@ -153,3 +154,59 @@ def test_a_manager_can_be_pickled(hooks, manager):
     again = pickle.loads(pickle.dumps(manager))
     assert again.broadcast("t", {})["a"].ok
     assert again.close_all()
+
+
+CONFIG = {
+    "alerts": {
+        "all": {"type": "http"},
+        "urgent": {"type": "http", "level": "error"},
+    },
+}
+
+
+def configured(hooks):
+    tables = {name: {**table, "url": f"{hooks.url}/{name}"} for name, table in CONFIG["alerts"].items()}
+    return {"alerts": tables}
+
+
+def test_a_configuration_opens_its_webhooks(hooks, tmp_path):
+    with WebhookManager.from_config(configured(hooks)) as manager:
+        assert {name: one.kind for name, one in manager.webhooks.items()} == {"all": "http", "urgent": "http"}
+        assert all(isinstance(one, WebhookDispatcher) for one in manager.webhooks.values())
+        assert list(manager.broadcast("t", {})) == ["all"]
+        assert list(manager.broadcast("t", {}, severity="critical")) == ["all", "urgent"]
+        assert manager.send_to("urgent", "t", {}).ok, "what is sent to one reaches it, whatever its level"
+        assert hooks.url not in repr(manager) and "urgent" in repr(manager)
+        again = pickle.loads(pickle.dumps(manager))
+    assert list(again.broadcast("t", {})) == ["all"] and again.close_all()
+    path = tmp_path / "nethical.toml"
+    path.write_text(f'[alerts.http]\nurl = "{hooks.url}/file"\n')
+    with WebhookManager.from_config(path) as manager:
+        assert manager.broadcast("t", {})["http"].ok
+
+
+def test_a_configuration_that_is_wrong_opens_nothing(hooks):
+    with pytest.raises(nethical.ConfigError, match="urll"):
+        WebhookManager.from_config({"alerts": {"http": {"urll": hooks.url}}})
+    with pytest.raises(TypeError, match="a path or a dict"):
+        WebhookManager.from_config(7)
+    assert not hooks.requests
+
+
+def test_each_manager_opens_its_own_table_and_no_other(hooks, tmp_path):
+    config = {"logging": {"jsonl": {"filepath": str(tmp_path)}}, **configured(hooks)}
+    with WebhookManager.from_config(config) as manager:
+        assert len(manager.webhooks) == 2
+    opened = len(nethical.status())
+    config = {"logging": {"jsonl": {"filepath": str(tmp_path / "a.jsonl")}}, **configured(hooks)}
+    with LogAggregator.from_config(config) as logs:
+        assert [one.name for one in logs.connectors] == ["jsonl"]
+        assert len(nethical.status()) == opened + 1
+
+
+def test_a_level_is_for_what_is_for_all(hooks, manager):
+    manager.add_webhook("loud", Mine(), level="warning")
+    assert manager.broadcast("t", {}, severity="info") == {}
+    assert manager.broadcast("t", {"level": "error"})["loud"].ok
+    with pytest.raises(ValueError, match="loudly"):
+        manager.add_webhook("odd", Mine(), level="loudly")

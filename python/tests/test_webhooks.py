@@ -11,7 +11,9 @@ from webhook_server import Answer
 
 import nethical
 from nethical.integrations.webhook import (
+    DiscordWebhookDispatcher,
     HTTPWebhookDispatcher,
+    SlackWebhookDispatcher,
     WebhookDelivery,
     WebhookDispatcher,
     WebhookPayload,
@@ -182,6 +184,16 @@ def test_wrong_options_are_told_at_once(options, text):
     with pytest.raises((nethical.ConfigError, TypeError), match=text) as raised:
         HTTPWebhookDispatcher(**{"url": "https://example.com/hook", **options})
     assert "word" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [HTTPWebhookDispatcher, SlackWebhookDispatcher, DiscordWebhookDispatcher])
+@pytest.mark.parametrize(("max_retries", "attempts"), [(0, 1), (1, 1), (3, 3)])
+def test_no_wait_is_a_wait_too_and_no_attempt_is_one(hooks, kind, max_retries, attempts):
+    hooks.usual = Answer(503)
+    with kind(f"{hooks.url}/{kind.__name__}{max_retries}", retry_delay=0, max_retries=max_retries) as dispatcher:
+        delivery = dispatcher.dispatch(WebhookPayload("t", {"text": "t"}))
+    assert (delivery.ok, delivery.attempt_count, len(hooks.requests)) == (False, attempts, attempts)
+    kind(hooks.url, max_retries=1_000).close()
 
 
 def test_a_closed_one_says_so(dispatcher):

@@ -1,6 +1,7 @@
 //! What the rest of Nethical knows of a destination before it is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nethical_core::delivery::{Connector, Destination, Error, Observer, Settings, SpoolSettings};
@@ -47,9 +48,25 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
         usual
     }
 
-    /// What uploads runs that wait in directories of their own; `None` if there are no such.
-    fn syncer(&self, _spool: &SpoolSettings, _observer: Observer) -> Option<Result<Syncer, Error>> {
+    /// Where runs are on this machine, for [`Stored::open`](crate::stored::Stored::open); `None` if they are elsewhere.
+    fn stored(&self) -> Option<PathBuf> {
         None
+    }
+
+    /// What uploads runs that wait in directories of their own, under this name; `None` if there are no such.
+    fn syncer(
+        &self,
+        _name: &str,
+        _spool: &SpoolSettings,
+        _observer: Observer,
+    ) -> Option<Result<Syncer, Error>> {
+        None
+    }
+
+    /// # Errors
+    /// If a dead letter of it cannot be sent again: what to do instead.
+    fn check_replay(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Open it as a platform for runs, fed as `settings` say; `None` if it is none.

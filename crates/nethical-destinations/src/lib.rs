@@ -21,6 +21,7 @@ pub mod memory;
 pub mod mlflow;
 pub mod sagemaker;
 pub mod slack;
+pub mod stored;
 pub mod support;
 pub mod syslog;
 pub mod wandb;

@@ -1,5 +1,6 @@
 //! One log entry to many destinations.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -8,6 +9,8 @@ use nethical_core::delivery::{Connector, Status};
 use nethical_core::event::{
     Encoded, Event, EventId, Head, Level, LogEntry, Metadata, Rules, Timestamp, encode,
 };
+
+use crate::{Config, ConfigError};
 
 /// Hands every log entry to all of its connectors. One that fails or is slow concerns no other.
 ///
@@ -71,6 +74,25 @@ impl LogAggregator {
     /// Without connectors, with rules of one's own.
     pub fn with_rules(rules: Rules) -> Self {
         Self { rules, ..Self::default() }
+    }
+
+    /// Every connector of a configuration's `[logging]`, open, with its rules. `path` is a file in TOML or JSON.
+    ///
+    /// ```
+    /// # use nethical::{Level, LogAggregator, fields};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("nethical.toml");
+    /// std::fs::write(&path, "[logging.memory]")?;
+    /// let logs = LogAggregator::from_config(&path)?;
+    /// logs.log(Level::Warning, "High memory usage", "monitor", fields! { memory_mb: 1500 });
+    /// assert!(logs.close_all(std::time::Duration::from_secs(5)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or every connector that cannot be opened.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Config::load(path)?.open_logs(&|settings| settings)
     }
 
     /// The rules for secrets and sizes.

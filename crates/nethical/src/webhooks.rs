@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use nethical_destinations::Validated;
 pub use nethical_destinations::webhook::{Headers, Key, SignatureError, TOLERANCE, sign, sign_plain, verify};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::{Config, ConfigError, Error};
 
 /// Is told of a delivery.
 pub type Callback = Arc<dyn Fn(&Delivery) + Send + Sync>;
@@ -33,6 +34,7 @@ pub type Callback = Arc<dyn Fn(&Delivery) + Send + Sync>;
 #[derive(Clone)]
 pub struct Webhook {
     connector: Arc<Connector>,
+    kind: Option<Arc<str>>,
     policy: Option<Policy>,
     level: Level,
     on_success: Option<Callback>,
@@ -53,7 +55,7 @@ impl From<Connector> for Webhook {
 
 impl From<Arc<Connector>> for Webhook {
     fn from(connector: Arc<Connector>) -> Self {
-        Self { connector, policy: None, level: Level::Debug, on_success: None, on_failure: None }
+        Self { connector, kind: None, policy: None, level: Level::Debug, on_success: None, on_failure: None }
     }
 }
 
@@ -108,6 +110,23 @@ impl Webhook {
     pub const fn from_level(mut self, level: Level) -> Self {
         self.level = level;
         self
+    }
+
+    /// The same, known to be of this type of destination: by it alerts are routed that no route names.
+    #[must_use]
+    pub fn of_kind(mut self, kind: impl Into<Arc<str>>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// The type of its destination; its name where nobody said.
+    pub fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or_else(|| self.connector.name())
+    }
+
+    /// The lowest level that it gets when a message is for all.
+    pub const fn level(&self) -> Level {
+        self.level
     }
 
     /// What feeds it.
@@ -201,6 +220,23 @@ impl WebhookManager {
     /// Without webhooks.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Every webhook of a configuration's `[alerts]`, open. `path` is a file in TOML or JSON.
+    ///
+    /// ```no_run
+    /// use nethical::webhooks::WebhookManager;
+    ///
+    /// let manager = WebhookManager::from_config("nethical.toml")?;
+    /// let told = manager.broadcast("system_alert", serde_json::json!({ "error_rate": 0.15 }), Default::default());
+    /// assert!(told.values().all(|delivery| delivery.is_success()));
+    /// # Ok::<(), nethical::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, or every webhook that cannot be opened.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Config::load(path)?.open_webhooks(&|settings| settings)
     }
 
     /// Add a webhook, in the place of one of the same name, which is returned.

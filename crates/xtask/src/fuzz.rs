@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: libFuzzer over everything that is read from disk or typed by people.
+//! `cargo xtask fuzz`: libFuzzer over everything that is read from disk or from the network, or typed by people.
 //!
 //! The targets are in `fuzz/`, a workspace of its own, since it is built with coverage counters. The toolchain is
 //! the usual one: the counters are LLVM's, and only the sanitizers would need another compiler. It starts from
@@ -14,7 +14,7 @@ use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::workspace::Workspace;
 
-const TARGETS: [&str; 5] = ["segment", "cursor", "dead_letters", "event", "options"];
+const TARGETS: [&str; 7] = ["segment", "cursor", "dead_letters", "event", "options", "run_log", "signature"];
 
 /// What gives libFuzzer its feedback.
 const FLAGS: [&str; 7] = [

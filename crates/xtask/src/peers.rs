@@ -1,8 +1,9 @@
-//! `cargo xtask peers`: the real receivers that tests send to, without installing anything.
+//! `cargo xtask peers`: the real receivers that tests send to and the programs that benches run beside ours, without
+//! installing anything.
 //!
-//! The packages of rsyslog and syslog-ng conflict with each other, so they are unpacked under
-//! `target/peers` and run from there. The clients of W&B and MLflow, and its server, are installed into virtual
-//! environments there, and an emulator of Azure's blobs beside them.
+//! The packages of rsyslog and syslog-ng conflict with each other, so Debian's packages are unpacked under
+//! `target/peers` and run from there. What is Python is installed into virtual environments there, and an emulator of
+//! Azure's blobs beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,23 @@ use crate::terminal::{self, Hinted};
 use crate::venv::Venv;
 use crate::workspace::Workspace;
 
-/// The receivers themselves.
-const PACKAGES: [&str; 3] = ["rsyslog", "rsyslog-gnutls", "syslog-ng-core"];
+/// A program, the packages that hold it, and those that it needs where the system has not got them.
+struct Program {
+    path: &'static str,
+    packages: &'static [&'static str],
+    libraries: &'static [&'static str],
+}
 
-/// What they need beside the C library, where the system has not got it.
+const PROGRAMS: [Program; 3] = [
+    Program { path: "usr/sbin/rsyslogd", packages: &["rsyslog", "rsyslog-gnutls"], libraries: &LIBRARIES },
+    Program { path: "usr/sbin/syslog-ng", packages: &["syslog-ng-core"], libraries: &LIBRARIES },
+    Program { path: ALERTMANAGER, packages: &["prometheus-alertmanager"], libraries: &[] },
+];
+
+/// Alertmanager, below the folder of the peers.
+pub(crate) const ALERTMANAGER: &str = "usr/bin/prometheus-alertmanager";
+
+/// What the syslog servers need beside the C library.
 const LIBRARIES: [&str; 13] = [
     "libestr0",
     "libfastjson4",
@@ -36,20 +50,21 @@ const LIBRARIES: [&str; 13] = [
     "libcurl3-gnutls",
 ];
 
-/// What must be there afterwards.
-const PROGRAMS: [&str; 2] = ["usr/sbin/rsyslogd", "usr/sbin/syslog-ng"];
-
 /// What the official client of W&B is installed from.
 const WANDB: &str = "python/requirements-wandb.txt";
 
 /// What MLflow is installed from, with what it keeps artifacts in.
 const MLFLOW: &str = "python/requirements-mlflow.txt";
 
+/// What Apprise is installed from.
+const APPRISE: &str = "python/requirements-apprise.txt";
+
 /// Unpack the receivers, and install the clients that tests put beside ours, unless they are there.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Venv::prepare_peer(workspace, "wandb", WANDB)?;
     mlflow(workspace)?;
     npm::prepare_azurite(workspace)?;
+    Venv::prepare_peer(workspace, "apprise", APPRISE)?;
     unpack(workspace)
 }
 
@@ -61,29 +76,35 @@ pub(crate) fn mlflow(workspace: &Workspace) -> Result<PathBuf> {
 
 fn unpack(workspace: &Workspace) -> Result<()> {
     let peers = workspace.peers();
-    if PROGRAMS.iter().all(|program| peers.join(program).is_file()) {
-        terminal::note(&format!("rsyslog and syslog-ng are in `{}`", peers.display()));
-        return Ok(());
+    let (present, missing): (Vec<_>, Vec<_>) =
+        PROGRAMS.iter().partition(|program| peers.join(program.path).is_file());
+    for program in present {
+        terminal::note(&format!("`{}` is there", peers.join(program.path).display()));
     }
-    let packages = peers.join("packages");
+    missing.into_iter().try_for_each(|program| unpack_program(&peers, program))
+}
+
+fn unpack_program(peers: &Path, program: &Program) -> Result<()> {
+    let name = program.path.rsplit('/').next().unwrap_or(program.path);
+    let packages = peers.join("packages").join(name);
     fs::create_dir_all(&packages).with_context(|| format!("could not make `{}`", packages.display()))?;
-    download(&packages).map_err(|error| {
+    download(&packages, program).map_err(|error| {
         let hint =
             "this needs Debian 12 or a relative with `apt-get`, and its package lists: `apt-get update`";
-        Hinted::new("could not download rsyslog and syslog-ng", hint).caused_by(error)
+        Hinted::new(format!("could not download {name}"), hint).caused_by(error)
     })?;
     let listing =
         fs::read_dir(&packages).with_context(|| format!("could not list `{}`", packages.display()))?;
     for package in listing {
         let path = package.context("could not list the packages")?.path();
-        process::run(Command::new("dpkg-deb").arg("-x").arg(path).arg(&peers))?;
+        process::run(Command::new("dpkg-deb").arg("-x").arg(path).arg(peers))?;
     }
     Ok(())
 }
 
-fn download(folder: &Path) -> Result<()> {
-    let mut wanted = PACKAGES.to_vec();
-    for library in LIBRARIES {
+fn download(folder: &Path, program: &Program) -> Result<()> {
+    let mut wanted = program.packages.to_vec();
+    for library in program.libraries {
         if process::probe(Command::new("dpkg").args(["-s", library]))?.is_none() {
             wanted.push(library);
         }

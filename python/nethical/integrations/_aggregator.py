@@ -56,17 +56,17 @@ class LogAggregator(_core.Aggregator):
     def from_config(
         cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]
     ) -> _Self:
-        """An aggregator with every destination of a configuration, open.
+        """An aggregator with every connector of a configuration's ``[logging]``, open.
 
         ``config`` is the path of a file (TOML or JSON) or a dict of the same shape:
         ``{"logging": {"jsonl": {"filepath": "logs/app.jsonl"}}}``. Everything that is wrong with it
         is told in one :class:`nethical.ConfigError`, before anything is opened.
         """
-        read = _read(config)
+        read = read_config(config)
         made = cls.__new__(cls, read)
         made.__init__()  # type: ignore[misc]
         made._config = read
-        for name, kind, level, connector in read.open():
+        for name, kind, level, connector in read.open_logs():
             made.add_connector(ConfiguredConnector(read, name, kind, connector), level)
         return made
 
@@ -145,7 +145,8 @@ def _rebuild(
     return made
 
 
-def _read(config: object) -> _core.Config:
+def read_config(config: object) -> _core.Config:
+    """A configuration that is the path of a file, or a dict."""
     if isinstance(config, (str, os.PathLike)):
         return _core.Config(os.path.abspath(os.fsdecode(config)), None)
     if not isinstance(config, Mapping):

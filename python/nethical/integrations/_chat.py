@@ -17,11 +17,13 @@ class ChatDispatcher(EngineDispatcher):
     def __init__(self, given: Mapping[str, Any]) -> None:
         own = ("webhook_url", "timeout", "max_retries", "retry_delay", "backoff_factor", "total_timeout")
         options = {name: given[name] for name in own}
-        for flag in ("user_agent", "dry_run", "ssrf_guard", "ssrf_allow"):
-            options[flag] = list(given[flag]) if isinstance(given[flag], tuple) else given[flag]
+        options["user_agent"] = given["user_agent"]
+        options["dry_run"] = given["dry_run"] or None
+        options["ssrf_guard"] = given["ssrf_guard"] or None
+        options["ssrf_allow"] = list(given["ssrf_allow"]) or None
         self.url = self.webhook_url = given["webhook_url"]
         """The address, which is itself a secret."""
-        super().__init__(given, {name: value or None for name, value in options.items()})
+        super().__init__(given, options)
 
     def send_alert(
         self,

@@ -119,7 +119,7 @@ class ConfiguredConnector(EngineConnector):
     ) -> None:
         self.kind = kind
         """The type of the destination."""
-        opened = config.connect(name) if connector is None else connector
+        opened = config.connect("logging", name) if connector is None else connector
         super().__init__(opened, {"config": config, "name": name, "kind": kind})
 
     def __repr__(self) -> str:

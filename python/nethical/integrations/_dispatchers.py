@@ -173,6 +173,22 @@ class EngineDispatcher(WebhookDispatcher):
         raise NotImplementedError
 
 
+class ConfiguredDispatcher(EngineDispatcher):
+    """A dispatcher that a configuration describes, of whatever type."""
+
+    def __init__(
+        self, config: _core.Config, name: str, kind: str, connector: _core.Connector | None = None
+    ) -> None:
+        self.kind = kind
+        """The type of the destination."""
+        self._options = {"config": config, "name": name, "kind": kind}
+        self._callbacks = Callbacks(None, None)
+        self._connector = config.connect("alerts", name) if connector is None else connector
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r}, kind={self.kind!r})"
+
+
 def masked(url: str) -> str:
     """An address without what may be secret in it."""
     parts = urlsplit(url)

@@ -302,9 +302,14 @@ def _texts(tags: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 class MLflowIntegration(EnginePlatform):
-    """Keeps runs on an MLflow tracking server: that at ``tracking_uri``, else at ``MLFLOW_TRACKING_URI``.
+    """Keeps runs in MLflow: at ``tracking_uri``, else at ``MLFLOW_TRACKING_URI``, else in the file ``mlflow.db`` here.
 
-    ``start_run`` asks the server for the run's id, for at most ``start_timeout`` seconds (0: never). If the server does
+    A file (``sqlite:///mlflow.db``) needs no server: ``mlflow ui --backend-store-uri sqlite:///mlflow.db`` shows what
+    is in it, also while it is written. Artifacts go to the folder ``mlartifacts`` beside it, and points are in it 50 ms
+    after their calls. Open it from other processes than this one: two copies of SQLite in one process would give up
+    each other's locks.
+
+    With the address of a server ``start_run`` asks the server for the run's id, for at most ``start_timeout`` seconds (0: never). If the server does
     not answer, the run gets an id of its own (``local-...``), which every other call takes, and is created later.
     Everything else returns at once: updates wait on disk (``NETHICAL_HOME``, or the directory that ``spool`` names),
     outlive the process, and arrive once, with the times of the calls.
@@ -333,6 +338,10 @@ class MLflowIntegration(EnginePlatform):
         spool: Spool = None,
         durability: Durability = None,
     ) -> None:
+        address = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+        if address.startswith("sqlite:///") and address != "sqlite:///:memory:":
+            # The same file also in a program that changes its folder, or unpickles this.
+            tracking_uri = address = f"sqlite:///{os.path.abspath(address.removeprefix('sqlite:///'))}"
         options: dict[str, Any] = {
             "tracking_uri": tracking_uri,
             "username": username,
@@ -348,7 +357,6 @@ class MLflowIntegration(EnginePlatform):
         spool = _spool.absolute(spool)
         if durability is not None and spool is False:
             raise ValueError(f"durability={durability!r} is for what waits on disk: leave out spool=False")
-        address = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
         on_disk: _core._Spool = {
             "enabled": True if isinstance(spool, str) else spool,
             "home": spool if isinstance(spool, str) else None,
@@ -358,14 +366,14 @@ class MLflowIntegration(EnginePlatform):
         shown = "mlflow" if name is None else name
         source = sys.argv[0] if sys.argv and sys.argv[0] else None
         core = _core.Tracker.mlflow(shown, options, source, queue, on_disk)
-        self.tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        """The address of the server."""
+        self.tracking_uri = address
+        """The address of the server, or of the file with its whole path."""
         self.spool, self.durability = spool, durability
         super().__init__(core, {**options, "name": shown, **queue, "spool": spool, "durability": durability})
         self._options["name"] = name
 
     def __repr__(self) -> str:
-        shown = (self.tracking_uri or "").rpartition("@")[2]
+        shown = self.tracking_uri.rpartition("@")[2]
         return f"{type(self).__name__}({shown!r})"
 
 

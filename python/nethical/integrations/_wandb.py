@@ -53,7 +53,8 @@ class WandBIntegration(MLPlatformInterface):
 
     Without a key (``api_key``, ``WANDB_API_KEY``, ``~/.netrc``) or with ``mode="offline"`` runs are only written;
     ``nethical sync`` uploads them. ``directory``, ``WANDB_DIR`` or the working directory is where ``wandb/`` is made.
-    ``upload_interval`` is the least time between two requests of a run, in seconds. ``durability`` is that of
+    ``upload_interval`` is the least time between two requests of a run that goes on, in seconds; what is left at its end
+    is sent at once. ``durability`` is that of
     :class:`JSONFileConnector`. ``home`` is where unfinished runs are remembered (``NETHICAL_HOME``).
 
     A step that goes back is an error, since W&B would drop the row; see :meth:`define_metric`.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from .. import _core, _feed
 from ..errors import ConfigError
+from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
-from ._dispatchers import EngineDispatcher, WebhookDispatcher
+from ._dispatchers import ConfiguredDispatcher, EngineDispatcher, WebhookDispatcher
+from ._entries import LogLevel
 from ._payload import WebhookDelivery, WebhookPayload, delivery_of
 from ._stand import Stand
 
@@ -20,8 +23,9 @@ _Self = TypeVar("_Self", bound="WebhookManager")
 class _Member:
     """A dispatcher in a manager, and what feeds it."""
 
-    def __init__(self, dispatcher: WebhookDispatcher, name: str) -> None:
+    def __init__(self, dispatcher: WebhookDispatcher, name: str, level: LogLevel | None) -> None:
         self.dispatcher = dispatcher
+        self.level = level
         is_engine = isinstance(dispatcher, EngineDispatcher)
         # Of one whose `dispatch` was overridden, the overriding one counts.
         is_plain = is_engine and type(dispatcher).dispatch is EngineDispatcher.dispatch
@@ -50,14 +54,43 @@ class WebhookManager:
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
 
+    @classmethod
+    def from_config(cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]) -> _Self:
+        """A manager with every webhook of a configuration's ``[alerts]``, open.
+
+        ``config`` is the path of a file (TOML or JSON) or a dict of the same shape:
+        ``{"alerts": {"slack": {"webhook_url": "${SLACK_WEBHOOK_URL}"}}}``. Everything that is wrong with it is told in
+        one :class:`nethical.ConfigError`, before anything is opened.
+        """
+        read = read_config(config)
+        made = cls()
+        for name, kind, level, connector in read.open_webhooks():
+            made.add_webhook(name, ConfiguredDispatcher(read, name, kind, connector), level)
+        return made
+
     @property
     def webhooks(self) -> Mapping[str, WebhookDispatcher]:
         """The dispatchers by their names, in the order in which they were added. It is a picture."""
         return MappingProxyType({name: member.dispatcher for name, member in self._members.items()})
 
-    def add_webhook(self, name: str, dispatcher: WebhookDispatcher) -> None:
+    def members(self) -> list[tuple[str, str, str, _core.Connector]]:
+        """Name, type, lowest level and connector of each."""
+        return [
+            (
+                name,
+                str(getattr(member.dispatcher, "kind", name)),
+                "DEBUG" if member.level is None else member.level.name,
+                member.connector,
+            )
+            for name, member in self._members.items()
+        ]
+
+    def add_webhook(
+        self, name: str, dispatcher: WebhookDispatcher, level: LogLevel | str | None = None
+    ) -> None:
         """Have ``dispatcher`` get what is for all, and what is for ``name``; in the place of one of that name.
 
+        With a ``level`` it gets of what is for all only messages of that severity and above.
         It may be any object with a ``dispatch`` method; see :class:`WebhookDispatcher`.
         """
         if not isinstance(name, str) or not name:
@@ -65,7 +98,8 @@ class WebhookManager:
         if isinstance(dispatcher, type) or not callable(getattr(dispatcher, "dispatch", None)):
             shown = dispatcher.__name__ if isinstance(dispatcher, type) else type(dispatcher).__name__
             raise TypeError(f"add_webhook() takes a WebhookDispatcher, not {shown}")
-        self._members[name] = _Member(dispatcher, name)
+        known = None if level is None else LogLevel[_core.level_name(level)]
+        self._members[name] = _Member(dispatcher, name, known)
 
     def remove_webhook(self, name: str) -> bool:
         """Have this dispatcher get no more. It stays open. Whether it was there."""
@@ -92,7 +126,14 @@ class WebhookManager:
 
     def dispatch(self, payload: WebhookPayload, *, wait: bool = True) -> dict[str, WebhookDelivery]:
         """As :meth:`broadcast`, for a payload that is made."""
-        return self._deliver(dict(self._members), payload, wait)
+        if not isinstance(payload, WebhookPayload):
+            raise TypeError(f"dispatch() takes a WebhookPayload, not {type(payload).__name__}")
+        wanted = {
+            name: member
+            for name, member in self._members.items()
+            if member.level is None or _core.payload_reaches(payload, member.level)
+        }
+        return self._deliver(wanted, payload, wait)
 
     def _deliver(
         self, members: dict[str, _Member], payload: WebhookPayload, wait: bool
@@ -135,19 +176,22 @@ class WebhookManager:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in vars(self).items() if name != "_members"}
-        return (_rebuild, (type(self), dict(self.webhooks), state))
+        members = {name: (member.dispatcher, member.level) for name, member in self._members.items()}
+        return (_rebuild, (type(self), members, state))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self.webhooks)!r})"
 
 
 def _rebuild(
-    kind: type[WebhookManager], webhooks: dict[str, WebhookDispatcher], state: dict[str, Any]
+    kind: type[WebhookManager],
+    members: dict[str, tuple[WebhookDispatcher, LogLevel | None]],
+    state: dict[str, Any],
 ) -> WebhookManager:
     """In another process: the same with dispatchers of its own."""
     made = kind.__new__(kind)
     WebhookManager.__init__(made)
     vars(made).update(state)
-    for name, dispatcher in webhooks.items():
-        made.add_webhook(name, dispatcher)
+    for name, (dispatcher, level) in members.items():
+        made.add_webhook(name, dispatcher, level)
     return made

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod alerts;
+mod chat;
 mod check;
 mod check_services;
 mod dead;
@@ -14,6 +16,7 @@ mod rotation;
 mod runs;
 mod spool;
 mod stdin;
+mod tracking;
 mod webhook;
 
 use std::path::{Path, PathBuf};

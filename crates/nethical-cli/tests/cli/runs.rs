@@ -11,7 +11,7 @@ use nethical_receivers::wandb as fake;
 use super::Sandbox;
 
 /// An offline run of this many rows.
-fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
+pub(super) fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
     let mut config = WandbConfig::new("proj");
     config.mode = Some(Mode::Offline);
     config.directory = Some(sandbox.path(""));
@@ -28,24 +28,21 @@ fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
     id
 }
 
+/// A command with a key for this server: its exit code, and what it printed.
+fn online(sandbox: &Sandbox, server: &fake::Wandb, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = sandbox.command(arguments);
+    command.env("WANDB_BASE_URL", server.url()).env("WANDB_API_KEY", "0".repeat(40));
+    let output = command.output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code().unwrap(), out, err)
+}
+
 #[test]
 fn sync_uploads_runs_that_were_only_written_and_says_so() {
     let (sandbox, server) = (Sandbox::new(), fake::Wandb::start().unwrap());
     let id = offline(&sandbox, &server.url(), 25);
     sandbox.write("nethical.toml", "[runs.wandb]\nproject = 'proj'\nupload_interval = 0.02\n");
-    let command = |arguments: &[&str]| {
-        let mut command = sandbox.command(arguments);
-        let output = command
-            .env("WANDB_BASE_URL", server.url())
-            .env("WANDB_API_KEY", "0".repeat(40))
-            .output()
-            .unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
+    let command = |arguments: &[&str]| online(&sandbox, &server, arguments);
     let (code, out, _) = command(&["status"]);
     assert!(code == 0 && out.contains("wandb") && out.contains("`nethical sync` delivers them"), "{out}");
     let (code, out, err) = command(&["sync"]);
@@ -77,4 +74,105 @@ fn sync_says_what_keeps_a_run_from_its_server() {
     let missing =
         sandbox.command(&["sync", "nowhere"]).env("WANDB_API_KEY", "0".repeat(40)).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn sync_uploads_a_run_of_the_official_client_once() {
+    let (sandbox, server) = (Sandbox::new(), fake::Wandb::start().unwrap());
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let python = target.join("peers/wandb/bin/python");
+    assert!(python.is_file(), "no {}: `cargo xtask peers` installs it", python.display());
+    let script = "import wandb\n\
+        settings = wandb.Settings(console='off', x_disable_stats=True, disable_git=True, disable_code=True)\n\
+        run = wandb.init(project='proj', id='theirs', mode='offline', config={'lr': 0.1}, settings=settings)\n\
+        for row in range(12): run.log({'loss': row})\n\
+        run.finish()\n";
+    let mut official = std::process::Command::new(python);
+    official.args(["-c", script]).current_dir(sandbox.path("")).env_clear().env("HOME", sandbox.path(""));
+    official.env("PATH", "/usr/bin:/bin").env("WANDB_ERROR_REPORTING", "false");
+    let ended = official.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+
+    let (code, out, err) = online(&sandbox, &server, &["sync", "wandb"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(out, "run theirs of proj: 12 rows at the server, complete\n");
+    assert_eq!(err, "", "a bar is for terminals");
+    let (code, out, _) = online(&sandbox, &server, &["sync", "wandb"]);
+    assert_eq!((code, out.as_str()), (0, "run theirs of proj: was uploaded before\n"));
+    let directory = std::fs::read_dir(sandbox.path("wandb")).unwrap().flatten().map(|entry| entry.path());
+    let directory =
+        directory.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("offline-run"));
+    std::fs::remove_file(directory.last().unwrap().join("run-theirs.wandb.synced")).unwrap();
+    assert_eq!(online(&sandbox, &server, &["sync", "wandb"]).0, 0);
+    let run = server.run("theirs").unwrap();
+    let losses: Vec<_> = run.rows().iter().map(|row| row["loss"].as_i64().unwrap()).collect();
+    assert_eq!(losses, (0..12).collect::<Vec<_>>(), "also without the marker");
+    assert_eq!((run.exit_code, run.configured("lr").unwrap().as_f64()), (Some(0), Some(0.1)));
+    assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_refused_row_stands_among_the_dead_letters_and_is_not_sent_again() {
+    let (sandbox, server) = (Sandbox::new(), fake::Wandb::start().unwrap());
+    let id = offline(&sandbox, &server.url(), 8);
+    sandbox.write("nethical.toml", "[runs.wandb]\nproject = 'proj'\nupload_interval = 0.02\n");
+    server.behave(|behaviour| behaviour.poison = Some("\"loss\\\":5.0".to_owned()));
+    let (code, out, err) = online(&sandbox, &server, &["sync"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("8 rows at the server, 1 refused (see `nethical dead list`), complete"), "{out}");
+    let listed = sandbox.run(&["dead", "list", "--json"]).code(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!((&listed[0]["destination"], &listed[0]["reason"]), (&"wandb".into(), &"wandb.refused".into()));
+    let shown = sandbox.run(&["dead", "show", "--json"]).code(0).json();
+    assert_eq!(shown[0]["event"]["run"], id.as_str());
+    assert_eq!(
+        shown[0]["event"]["change"]["metrics"],
+        serde_json::json!({ "values": { "loss": 5.0 }, "step": 5 })
+    );
+    let replayed =
+        sandbox.run(&["dead", "replay"]).code(1).says("W&B takes no row in the place of an earlier one");
+    assert!(replayed.stdout.contains("takes nothing again, and listed as before"), "{}", replayed.stdout);
+    assert_eq!(sandbox.run(&["dead", "list", "--json"]).code(0).json(), listed);
+    sandbox.run(&["dead", "drop", "--yes"]).code(0);
+    assert_eq!(sandbox.run(&["dead", "list", "--json"]).code(0).json(), serde_json::json!([]));
+}
+
+#[test]
+fn check_asks_whose_the_key_is_and_whether_it_may_write_there() {
+    let (sandbox, server) = (Sandbox::new(), fake::Wandb::start().unwrap());
+    let check = |key: &str, entity: &str| {
+        let text = format!(
+            "[runs.wandb]\nproject = 'proj'\nentity = '{entity}'\nbase_url = '{}'\napi_key = '{key}'\n",
+            server.url()
+        );
+        sandbox.write("nethical.toml", text);
+        sandbox.run(&["check"])
+    };
+    let (good, other) = ("0".repeat(40), "1".repeat(40));
+    server.behave(|behaviour| {
+        (behaviour.entity, behaviour.key) = ("my-team".to_owned(), Some("0".repeat(40)));
+    });
+    let found = check(&good, "my-team").code(0).stdout;
+    assert!(
+        found.contains("project proj, which the first run makes, of my-team at 127.0.0.1, as my-team"),
+        "{found}"
+    );
+    let asked: Vec<_> = server.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(asked, ["Viewer", "Project"], "a look makes nothing");
+    let refused = check(&other, "my-team");
+    assert!(
+        refused.stdout.contains("failed") && refused.stdout.contains("https://wandb.ai/authorize"),
+        "{refused:?}"
+    );
+    assert!(!refused.stdout.contains(&other) && !refused.stderr.contains(&other), "{refused:?}");
+    let elsewhere = check(&good, "their-team");
+    assert!(elsewhere.stdout.contains("this key does not belong to `their-team`"), "{elsewhere:?}");
+    assert!(elsewhere.stdout.contains("hint: it belongs to my-team"), "{elsewhere:?}");
+    check("short", "my-team").code(2).says("nethical.toml:5").says("this is no key of W&B's");
+    check(&good, "my team").code(2).says("nethical.toml:3").says("cannot be an entity");
+    server.stop();
+    let down = check(&good, "my-team");
+    assert!(down.stdout.contains("failed") && down.stdout.contains("hint:"), "{down:?}");
 }

@@ -26,8 +26,8 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
-/// The dead letters of one destination.
-pub(crate) struct DeadLetters {
+/// The dead letters of one destination, for what delivers without a connector.
+pub struct DeadLetters {
     kept: Mutex<Kept>,
     max_bytes: usize,
     home: Option<PathBuf>,
@@ -43,7 +43,7 @@ struct Kept {
 
 impl DeadLetters {
     /// None yet. At most `max_bytes` of events are kept in memory, all under `home` if there is one.
-    pub(crate) const fn new(max_bytes: usize, home: Option<PathBuf>) -> Self {
+    pub const fn new(max_bytes: usize, home: Option<PathBuf>) -> Self {
         let kept = Mutex::new(Kept { letters: VecDeque::new(), bytes: 0 });
         Self { kept, max_bytes, home, log: OnceLock::new() }
     }
@@ -53,7 +53,7 @@ impl DeadLetters {
     }
 
     /// Keep one of a destination's. It is on disk when this returns, where there is one that takes it.
-    pub(crate) fn push(&self, destination: &str, letter: DeadLetter) {
+    pub fn push(&self, destination: &str, letter: DeadLetter) {
         let written = self.log().map(|log| log.append(&stored(destination, &letter)));
         if let Some(Err(error)) = written {
             tracing::warn!(target: "nethical", "{destination}: a dead letter is kept in memory only: {error}");
@@ -67,7 +67,7 @@ impl DeadLetters {
     }
 
     /// Those in memory, oldest first.
-    pub(crate) fn list(&self) -> Vec<DeadLetter> {
+    pub fn list(&self) -> Vec<DeadLetter> {
         self.lock().letters.iter().cloned().collect()
     }
 

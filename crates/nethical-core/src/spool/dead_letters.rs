@@ -377,7 +377,7 @@ impl DeadLetterLog {
 impl Current {
     fn append(&mut self, kind: DestinationId, body: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::new();
-        frame::encode(&mut bytes, self.next, now_micros(), &[kind], Payload([body, &[]]));
+        frame::encode(&mut bytes, self.next, now_micros(), &[kind], &Payload::new([body, &[]]));
         frame::place(&mut bytes, self.marker, self.end);
         self.file.write_all_at(&bytes, self.end)?;
         self.file.sync()?;

@@ -81,8 +81,17 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn waiting(&self) -> Tally {
-        let gone = [&self.settled, &self.dropped_oldest, &self.damaged, &self.rejected];
-        gone.iter().fold(self.accepted.get(), |left, counter| left.less(counter.get()))
+        self.gone().iter().fold(self.accepted.get(), |left, counter| left.less(counter.get()))
+    }
+
+    /// The bytes of it, which is what each event is held against.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        let bytes = |counter: &Counter| counter.bytes.load(Ordering::Relaxed);
+        self.gone().iter().fold(bytes(&self.accepted), |left, counter| left.saturating_sub(bytes(counter)))
+    }
+
+    const fn gone(&self) -> [&Counter; 4] {
+        [&self.settled, &self.dropped_oldest, &self.damaged, &self.rejected]
     }
 }
 

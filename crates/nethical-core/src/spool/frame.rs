@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! marker  u32   the random marker of the segment
-//! crc     u32   CRC-32 over marker, file offset of the frame, and everything after this field
+//! check   u32   CRC-32 over the payload and then the head behind this field, bound to marker and file offset
 //! length  u32   of the whole frame, this head included
 //! seq     u64   position in the log, never used twice
 //! time    u64   microseconds since 1970, when the event was accepted
@@ -10,13 +10,17 @@
 //! payload       the rest
 //! ```
 //!
-//! All numbers are little-endian. The marker is drawn anew for each segment and the offset is part of the
-//! checksum, so a frame is valid in the one place it was written to: bytes left over from another file, or
-//! moved inside the same one, never pass as live. The marker is also what a reader looks for to find its
-//! feet again behind damage.
+//! All numbers are little-endian. The marker is drawn anew for each segment, and it and the offset are folded
+//! into the checksum, so a frame is valid in the one place it was written to: bytes left over from another
+//! file, or moved inside the same one, never pass as live. The marker is also what a reader looks for to find
+//! its feet again behind damage.
 //!
-//! A frame is encoded by the caller of `append`, without marker and checksum, straight into the shared
-//! buffer; the writer thread fills those two in once it knows where the frame will lie.
+//! The checksum is the larger part of the work, so it is not the writer's: a caller of `append` sums up its
+//! payload before it has anything to do with others, then encodes the frame into the shared buffer, and the
+//! writer binds it to the place where it will lie. The payload comes first in the sum because the rest is not
+//! known until the caller has the lock.
+
+use crc32fast::Hasher;
 
 use super::codec::{Fields, put};
 use super::{DestinationId, Seq};
@@ -27,15 +31,28 @@ pub(super) const HEAD: usize = 30;
 /// The largest frame that is written, and so the largest that is believed.
 pub(super) const MAX_FRAME: usize = 8 * 1024 * 1024;
 
+const CHECK_AT: usize = 4;
 const LENGTH_AT: usize = 8;
 
-/// What is appended, in two parts that need not lie beside each other.
-#[derive(Clone, Copy)]
-pub(super) struct Payload<'a>(pub(super) [&'a [u8]; 2]);
+/// Stands where the marker will, until a frame has a place; no segment has it.
+pub(super) const NOWHERE: u32 = 0;
 
-impl Payload<'_> {
+/// What is appended, in two parts that need not lie beside each other, and its checksum so far.
+#[derive(Clone)]
+pub(super) struct Payload<'a> {
+    parts: [&'a [u8]; 2],
+    sum: Hasher,
+}
+
+impl<'a> Payload<'a> {
+    pub(super) fn new(parts: [&'a [u8]; 2]) -> Self {
+        let mut sum = Hasher::new();
+        parts.iter().for_each(|part| sum.update(part));
+        Self { parts, sum }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.0.iter().map(|part| part.len()).sum()
+        self.parts.iter().map(|part| part.len()).sum()
     }
 }
 
@@ -90,10 +107,9 @@ pub(super) fn parse(bytes: &[u8], marker: u32, offset: u64) -> Parsed<'_> {
     let (Some(found), Some(crc)) = (fields.u32(), fields.u32()) else { return Parsed::Damaged };
     let Some(length) = declared_length(head).filter(|_| found == marker) else { return Parsed::Damaged };
     let Some(bytes) = bytes.get(..length) else { return Parsed::Short(length) };
-    if crc != checksum(bytes, marker, offset) {
-        return Parsed::Damaged;
-    }
-    let frame = Frame::unchecked(bytes).filter(|frame| frame.seq <= Seq::MAX);
+    let frame = Frame::unchecked(bytes).filter(|frame| {
+        frame.seq <= Seq::MAX && crc == sum_of(bytes, frame.payload.len()) ^ place_of(marker, offset)
+    });
     frame.map_or(Parsed::Damaged, Parsed::Valid)
 }
 
@@ -103,25 +119,34 @@ pub(super) fn encoded_len(payload: usize, destinations: usize) -> usize {
 }
 
 /// Appends a frame that [`place`] completes later. The caller has checked it against [`MAX_FRAME`].
-pub(super) fn encode(buffer: &mut Vec<u8>, seq: Seq, time: u64, to: &[DestinationId], payload: Payload<'_>) {
+pub(super) fn encode(buffer: &mut Vec<u8>, seq: Seq, time: u64, to: &[DestinationId], payload: &Payload<'_>) {
     let length = encoded_len(payload.len(), to.len());
     buffer.reserve(length);
-    buffer.extend_from_slice(&[0; LENGTH_AT]);
-    buffer.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    buffer.extend_from_slice(&seq.0.to_le_bytes());
-    buffer.extend_from_slice(&time.to_le_bytes());
-    buffer.extend_from_slice(&u16::try_from(to.len()).unwrap_or(u16::MAX).to_le_bytes());
+    let start = buffer.len();
+    let mut head = [0; HEAD];
+    put(&mut head, LENGTH_AT, &u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    put(&mut head, LENGTH_AT + 4, &seq.0.to_le_bytes());
+    put(&mut head, LENGTH_AT + 12, &time.to_le_bytes());
+    put(&mut head, LENGTH_AT + 20, &u16::try_from(to.len()).unwrap_or(u16::MAX).to_le_bytes());
+    buffer.extend_from_slice(&head);
     for id in to {
         buffer.extend_from_slice(&id.0.to_le_bytes());
     }
-    payload.0.iter().for_each(|part| buffer.extend_from_slice(part));
+    let mut sum = payload.sum.clone();
+    sum.update(buffer.get(start + LENGTH_AT..).unwrap_or_default());
+    put(buffer, start + CHECK_AT, &sum.finalize().to_le_bytes());
+    payload.parts.iter().for_each(|part| buffer.extend_from_slice(part));
 }
 
-/// Binds an encoded frame to the place where it is about to be written.
+/// Binds an encoded frame to the place where it is about to be written, also if it has been bound to another one.
 pub(super) fn place(frame: &mut [u8], marker: u32, offset: u64) {
-    let crc = checksum(frame, marker, offset);
+    let mut head = Fields::new(frame);
+    let (Some(bound), Some(mut sum)) = (head.u32(), head.u32()) else { return };
+    if bound != NOWHERE {
+        sum = Frame::unchecked(frame).map_or(0, |known| sum_of(frame, known.payload.len()));
+    }
     put(frame, 0, &marker.to_le_bytes());
-    put(frame, 4, &crc.to_le_bytes());
+    put(frame, CHECK_AT, &(sum ^ place_of(marker, offset)).to_le_bytes());
 }
 
 /// The frames of a buffer that this process encoded itself.
@@ -144,14 +169,18 @@ fn declared_length(bytes: &[u8]) -> Option<usize> {
     (HEAD..=MAX_FRAME).contains(&length).then_some(length)
 }
 
-fn checksum(frame: &[u8], marker: u32, offset: u64) -> u32 {
-    let mut place = [0; 12];
-    put(&mut place, 0, &marker.to_le_bytes());
-    put(&mut place, 4, &offset.to_le_bytes());
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&place);
-    crc.update(frame.get(LENGTH_AT..).unwrap_or_default());
-    crc.finalize()
+/// The checksum of a frame wherever it lies: its payload, then its head.
+fn sum_of(frame: &[u8], payload: usize) -> u32 {
+    let (head, payload) = frame.split_at_checked(frame.len().saturating_sub(payload)).unwrap_or_default();
+    let mut sum = Hasher::new();
+    sum.update(payload);
+    sum.update(head.get(LENGTH_AT..).unwrap_or_default());
+    sum.finalize()
+}
+
+/// What a place adds to it: something else for every other offset below 4 GiB.
+fn place_of(marker: u32, offset: u64) -> u32 {
+    marker ^ offset as u32 ^ ((offset >> 32) as u32).rotate_left(16)
 }
 
 #[cfg(test)]
@@ -160,7 +189,13 @@ mod tests {
 
     fn sample(offset: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode(&mut bytes, Seq(7), 99, &[DestinationId(1), DestinationId(300)], Payload([b"he", b"llo"]));
+        encode(
+            &mut bytes,
+            Seq(7),
+            99,
+            &[DestinationId(1), DestinationId(300)],
+            &Payload::new([b"he", b"llo"]),
+        );
         place(&mut bytes, 0xABCD, offset);
         bytes
     }
@@ -179,6 +214,16 @@ mod tests {
         let bytes = sample(48);
         assert!(matches!(parse(&bytes, 0xABCD, 49), Parsed::Damaged));
         assert!(matches!(parse(&bytes, 0xABCE, 48), Parsed::Damaged));
+    }
+
+    #[test]
+    fn can_be_moved_by_who_binds_it_anew() {
+        let mut bytes = sample(48);
+        place(&mut bytes, 0xABCE, 5 << 32);
+        assert!(matches!(parse(&bytes, 0xABCE, 5 << 32), Parsed::Valid(frame) if frame.payload == b"hello"));
+        assert!(!matches!(parse(&bytes, 0xABCD, 48), Parsed::Valid(_)));
+        place(&mut bytes, 0xABCD, 48);
+        assert_eq!(bytes, sample(48));
     }
 
     #[test]

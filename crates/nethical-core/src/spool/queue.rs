@@ -1,7 +1,8 @@
 //! Between callers and the writer thread: a bounded buffer of encoded frames.
 //!
 //! A caller takes the lock, gets its sequence number, copies its event into the buffer and leaves; it wakes
-//! the writer only when the buffer was empty, so a burst costs one wake-up. The writer lets a little time
+//! the writer only when the buffer was empty, so a burst costs one wake-up, and not at all if it is about to see to
+//! its event itself. The writer lets a little time
 //! pass to collect more, unless somebody waits for a ticket or much has come together already.
 //!
 //! The buffer is a list of chunks that stay warm: each is filled, written, kept until an fsync has covered it
@@ -17,17 +18,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::chunk::{CHUNK, Chunk, Place};
 use super::destination::Destination;
 use super::frame::Payload;
+use super::segment::HEADER;
 use super::syncer::Done;
 use super::tally::Tally;
-use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, now_micros};
+use super::{AppendError, DestinationId, Full, Options, Seq, frame, lock, tick_micros};
 
-/// Bytes of a chunk, unless one event is larger. When so much has come together the writer starts at once.
-const CHUNK: usize = 256 * 1024;
-
-/// Chunks that are kept for later.
-const SPARES: usize = 16;
+/// Chunks that are kept for later under load, as many as may wait for the disk, and when there is nothing to do.
+const SPARES: usize = 64;
+const SPARES_AT_REST: usize = 4;
 
 /// Bytes that the writer takes at once, and those that a caller lets come together who agreed to wait for room:
 /// more only gets cold.
@@ -75,8 +76,7 @@ fn wait<'a, T>(
 /// Frames that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Whole frames in each.
-    pub(super) chunks: VecDeque<Vec<u8>>,
+    pub(super) chunks: VecDeque<Chunk>,
     /// When the first of them came.
     pub(super) since: Option<Instant>,
     pub(super) ticket: Option<Arc<Ticket>>,
@@ -110,11 +110,12 @@ enum Shortage {
     Room,
 }
 
-#[derive(Default)]
 struct Inner {
     batch: Batch,
     /// Bytes in it.
     held: usize,
+    /// Where the next frame is to lie.
+    place: Place,
     spares: Vec<Vec<u8>>,
     done: Vec<Done>,
     /// Callers who wait for room.
@@ -126,6 +127,8 @@ struct Inner {
     stalled: Option<io::ErrorKind>,
     /// The writer sleeps, and nobody has woken it yet.
     asleep: bool,
+    /// It is to look what there is to do.
+    look: bool,
     trim: bool,
     closed: bool,
 }
@@ -144,9 +147,33 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(next: Seq, disk_bytes: u64) -> Self {
-        let inner = Inner { next, disk_bytes, ..Inner::default() };
+    /// Frames will lie at `place` and behind it.
+    pub(super) fn new(next: Seq, place: Place, disk_bytes: u64) -> Self {
+        let inner = Inner {
+            batch: Batch::default(),
+            held: 0,
+            place,
+            spares: Vec::new(),
+            done: Vec::new(),
+            waiting: 0,
+            next,
+            destinations: Vec::new(),
+            disk_bytes,
+            stalled: None,
+            asleep: false,
+            look: false,
+            trim: false,
+            closed: false,
+        };
         Self { inner: Mutex::new(inner), work: Condvar::new(), space: Condvar::new() }
+    }
+
+    /// Frames that come from now on will lie at `place`, if it is known where that is: not when there are others
+    /// that have to find theirs first.
+    pub(super) fn replan(&self, place: Option<Place>) {
+        let mut inner = lock(&self.inner);
+        let place = place.filter(|_| inner.batch.chunks.is_empty());
+        inner.place = place.unwrap_or_else(Place::in_new_segment);
     }
 
     /// Lets events be addressed to a destination.
@@ -161,14 +188,16 @@ impl Queue {
         }
     }
 
-    /// Takes an event in. With `want_ticket` the caller gets the ticket to wait on.
+    /// Takes an event in. With `want_ticket` the caller gets the ticket to wait on, and sees to it
+    /// that there is somebody to answer it.
     pub(super) fn append(
         &self,
         options: &Options,
-        payload: Payload<'_>,
+        payload: &Payload<'_>,
         to: &[DestinationId],
         want_ticket: bool,
     ) -> Result<(Seq, Option<Arc<Ticket>>), AppendError> {
+        let time = tick_micros();
         let length = frame::encoded_len(payload.len(), to.len());
         if length > options.max_event() || to.len() > usize::from(u16::MAX) {
             return Err(AppendError::TooLarge { bytes: payload.len(), limit: options.max_event() });
@@ -195,11 +224,12 @@ impl Queue {
                 }
             }
         }
-        inner.accept(options, payload, to).map(|seq| {
-            let ticket = want_ticket.then(|| Arc::clone(inner.batch.ticket.get_or_insert_default()));
-            self.rouse(&mut inner, length);
-            (seq, ticket)
-        })
+        let seq = inner.accept(options, time, payload, to);
+        if want_ticket {
+            return Ok((seq, Some(Arc::clone(inner.batch.ticket.get_or_insert_default()))));
+        }
+        self.rouse(&mut inner, length);
+        Ok((seq, None))
     }
 
     /// A ticket for everything taken in so far.
@@ -217,7 +247,7 @@ impl Queue {
     fn rouse(&self, inner: &mut Inner, length: usize) {
         let first = inner.held == length;
         let plenty = inner.held >= CHUNK && inner.held - length < CHUNK;
-        if first || plenty || inner.batch.ticket.is_some() {
+        if first || plenty {
             self.wake(inner);
         }
     }
@@ -234,25 +264,40 @@ impl Queue {
         }
     }
 
+    /// Has the writer's thread look at what there is to do, and how long it can wait.
+    pub(super) fn wake_writer(&self) {
+        let mut inner = lock(&self.inner);
+        inner.look = true;
+        self.wake(&mut inner);
+    }
+
     /// Waits for something to do, at most as long as the patience says.
-    pub(super) fn take(&self, patience: &Patience) -> Order {
+    pub(super) fn wait(&self, patience: &Patience) {
         let mut inner = lock(&self.inner);
         while !inner.is_urgent(patience.holding) {
             let collected =
                 inner.batch.since.filter(|_| !patience.holding).map(|since| since + patience.linger);
             let deadline = [collected, patience.until].into_iter().flatten().min();
             inner.asleep = true;
+            if deadline.is_none() {
+                inner.spares.truncate(SPARES_AT_REST);
+            }
             let Some(mut guard) = wait(&self.work, inner, deadline) else {
-                inner = lock(&self.inner);
-                inner.asleep = false;
-                break;
+                lock(&self.inner).asleep = false;
+                return;
             };
             guard.asleep = false;
             inner = guard;
         }
-        let batch = if patience.holding { None } else { Some(inner.take_batch()) };
+    }
+
+    /// What there is to do now. A writer that still has frames which it could not write is given no more.
+    pub(super) fn take(&self, holding: bool) -> Order {
+        let mut inner = lock(&self.inner);
+        let batch = if holding { None } else { Some(inner.take_batch()) };
         self.let_callers_look(&inner);
         let done = std::mem::take(&mut inner.done);
+        inner.look = false;
         Order { batch, done, trim: std::mem::take(&mut inner.trim), stop: inner.closed }
     }
 
@@ -272,12 +317,6 @@ impl Queue {
             inner.asleep = false;
         }
         std::mem::take(&mut inner.done)
-    }
-
-    /// Takes what there is without waiting.
-    #[cfg(test)]
-    pub(super) fn take_now(&self, holding: bool) -> Order {
-        self.take(&Patience { until: Some(Instant::now()), linger: Duration::ZERO, holding })
     }
 
     /// Gives the memory of written chunks back.
@@ -336,7 +375,7 @@ impl Queue {
 impl Inner {
     fn is_urgent(&self, holding: bool) -> bool {
         let batch = !holding && (self.batch.ticket.is_some() || self.held >= CHUNK);
-        batch || self.trim || self.closed || !self.done.is_empty()
+        batch || self.look || self.trim || self.closed || !self.done.is_empty()
     }
 
     /// All there is, but not too much at once; who waits for the last of it gets the answer then.
@@ -350,19 +389,25 @@ impl Inner {
         while bytes < TAKE
             && let Some(chunk) = self.batch.chunks.pop_front()
         {
-            bytes += chunk.len();
+            bytes += chunk.bytes.len();
             taken.chunks.push_back(chunk);
         }
         self.held -= bytes;
         taken
     }
 
-    /// A chunk with room for so much.
-    fn chunk(&mut self, length: usize) -> &mut Vec<u8> {
-        let last = self.batch.chunks.pop_back_if(|last| last.len() + length <= last.capacity());
-        let spare = || if length > CHUNK { None } else { self.spares.pop() };
-        let chunk = last.or_else(spare).unwrap_or_else(|| Vec::with_capacity(CHUNK.max(length)));
-        self.batch.chunks.push_back_mut(chunk)
+    /// A chunk with room for so much, where the next frame is to lie.
+    fn chunk(&mut self, options: &Options, length: usize) -> Option<&mut Chunk> {
+        if self.place.offset + length as u64 > options.segment_bytes && self.place.offset > HEADER {
+            self.place = Place::in_new_segment();
+        }
+        if !self.batch.chunks.back().is_some_and(|last| last.takes(length, self.place)) {
+            let spare = if length > CHUNK { None } else { self.spares.pop() };
+            let bytes = spare.unwrap_or_else(|| Vec::with_capacity(CHUNK.max(length)));
+            self.batch.chunks.push_back(Chunk::new(bytes, self.place));
+        }
+        self.place.offset += length as u64;
+        self.batch.chunks.back_mut()
     }
 
     /// Whether something is missing to take this event in.
@@ -396,7 +441,7 @@ impl Inner {
             return true;
         }
         let over = self.disk_bytes > options.max_bytes && destination.lags.load(Ordering::Relaxed);
-        !over && destination.counters.waiting().bytes < options.destination_bytes
+        !over && destination.counters.waiting_bytes() < options.destination_bytes
     }
 
     fn patience(&self, options: &Options, shortage: &Shortage) -> Duration {
@@ -408,12 +453,7 @@ impl Inner {
     }
 
     /// Copies the event into the batch, for those of its destinations that have room.
-    fn accept(
-        &mut self,
-        options: &Options,
-        payload: Payload<'_>,
-        to: &[DestinationId],
-    ) -> Result<Seq, AppendError> {
+    fn accept(&mut self, options: &Options, time: u64, payload: &Payload<'_>, to: &[DestinationId]) -> Seq {
         let tally = Tally::one(payload.len());
         let mut kept: Option<Vec<DestinationId>> = None;
         for (at, id) in to.iter().enumerate() {
@@ -436,8 +476,8 @@ impl Inner {
         let to = kept.as_deref().unwrap_or(to);
         let length = frame::encoded_len(payload.len(), to.len());
         self.held += length;
-        frame::encode(self.chunk(length), seq, now_micros(), to, payload);
-        Ok(seq)
+        self.chunk(options, length).into_iter().for_each(|chunk| chunk.push(seq, time, to, payload));
+        seq
     }
 
     fn refuse<T>(&self, bytes: usize, to: &[DestinationId]) -> Result<T, AppendError> {

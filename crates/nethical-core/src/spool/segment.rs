@@ -187,14 +187,30 @@ impl Summary {
         self.tallies.count(frame);
     }
 
+    /// The same before it is encoded.
+    pub(super) fn count(&mut self, seq: Seq, to: &[DestinationId], payload: usize, end: u64) {
+        self.note(seq, seq, 1, end);
+        self.tallies.count_for(to.iter().copied(), payload);
+    }
+
     /// Takes a frame in whose destinations are counted elsewhere.
     pub(super) fn extend(&mut self, frame: &Frame<'_>, end: u64) {
+        self.note(frame.seq, frame.seq, 1, end);
+    }
+
+    /// Takes in what lies behind it.
+    pub(super) fn join(&mut self, next: &Self) {
+        self.note(next.first, next.last, next.frames, next.end);
+        self.tallies.add(&next.tallies);
+    }
+
+    fn note(&mut self, first: Seq, last: Seq, frames: u64, end: u64) {
         if self.frames == 0 {
-            self.first = frame.seq;
+            self.first = first;
         }
         // What was written is ascending. Should damage pass for frames, no number is given away twice.
-        self.last = self.last.max(frame.seq);
-        self.frames += 1;
+        self.last = self.last.max(last);
+        self.frames += frames;
         self.end = end;
     }
 

@@ -1,8 +1,8 @@
 //! What callers, readers and the writer have in common, and the few operations that touch several of them.
 //!
-//! Order of locks: the states of destinations (several only by the writer, in the order of their ids), then
+//! Order of locks: the writer's seat, the states of destinations (several only by the writer, in the order of their ids), then
 //! the log. The queue's lock is taken last and never held while another one is sought. Wakers are called
-//! with no lock held.
+//! with no other lock held than the seat.
 
 use std::io;
 use std::path::PathBuf;

@@ -127,7 +127,7 @@ fn copy(
             continue;
         }
         let start = run.len();
-        frame::encode(&mut run, frame.seq, frame.time, &to, Payload([frame.payload, &[]]));
+        frame::encode(&mut run, frame.seq, frame.time, &to, &Payload::new([frame.payload, &[]]));
         let bytes = run.get_mut(start..).unwrap_or_default();
         frame::place(bytes, header.marker, summary.end);
         if let Some(copy) = Frame::unchecked(bytes) {

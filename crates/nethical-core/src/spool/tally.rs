@@ -51,8 +51,13 @@ impl Tallies {
     /// Counts an event for each of its destinations. Events that follow each other tend to have the same
     /// ones in the same order, so the place in the list is the first guess.
     pub(super) fn count(&mut self, frame: &Frame<'_>) {
-        let tally = Tally::one(frame.payload.len());
-        for (at, id) in frame.destinations().enumerate() {
+        self.count_for(frame.destinations(), frame.payload.len());
+    }
+
+    /// The same for a payload of this size.
+    pub(super) fn count_for(&mut self, to: impl Iterator<Item = DestinationId>, bytes: usize) {
+        let tally = Tally::one(bytes);
+        for (at, id) in to.enumerate() {
             match self.0.get_mut(at) {
                 Some((known, sum)) if *known == id => sum.add(tally),
                 _ => self.entry(id).add(tally),

@@ -24,7 +24,7 @@ struct Found {
 ///
 /// # Errors
 /// If it is not there, cannot be read, shrinks while it is read, or cannot be copied.
-pub(super) fn take(path: &Path, options: &ArtifactOptions<'_>, keep: &Path) -> Result<RunArtifact, Error> {
+pub fn take(path: &Path, options: &ArtifactOptions<'_>, keep: &Path) -> Result<RunArtifact, Error> {
     let path = std::path::absolute(path).map_err(|error| unreadable(path, &error))?;
     let about = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| unnamed(&path))?.to_owned();

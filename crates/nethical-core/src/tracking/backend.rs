@@ -22,6 +22,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// By what a later process knows the runs that this one leaves open, where nothing of them waits on disk.
+    fn marks_key(&self) -> Option<String> {
+        None
+    }
+
     /// Add what the service wants to know of a run that begins now.
     fn complete(&self, _start: &mut RunStart) {}
 

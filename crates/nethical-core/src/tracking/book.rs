@@ -57,6 +57,23 @@ impl RunBook {
         }
     }
 
+    /// A run of another process, of which this one tells too. If it is known it stays what it is.
+    pub fn join(&self, platform: &'static str, id: &str) {
+        let mut pages = self.lock();
+        if !pages.runs.contains_key(id) {
+            pages.insert(ExperimentRun::new(platform, id, "", None, Timestamp::now()));
+            pages.foreign.push(id.to_owned());
+        }
+    }
+
+    /// A run becomes one of other processes.
+    pub fn leave(&self, id: &str) {
+        let mut pages = self.lock();
+        if !pages.foreign.iter().any(|foreign| foreign == id) {
+            pages.foreign.push(id.to_owned());
+        }
+    }
+
     /// Do something with an open run.
     ///
     /// # Errors
@@ -135,6 +152,19 @@ mod tests {
 
     fn run(id: &str) -> ExperimentRun {
         ExperimentRun::new("memory", id, "e", None, Timestamp::now())
+    }
+
+    #[test]
+    fn runs_that_are_joined_or_left_are_open_and_not_ours_to_end() {
+        let book = RunBook::new(false);
+        book.open(run("ours"));
+        book.join("memory", "theirs");
+        assert!(book.change("memory", "theirs", |_| Ok(())).is_ok());
+        assert_eq!(book.active(), ["ours"]);
+        book.leave("ours");
+        book.join("memory", "ours");
+        assert_eq!(book.active(), Vec::<String>::new());
+        assert!(book.change("memory", "ours", |_| Ok(())).is_ok());
     }
 
     fn end(book: &RunBook, id: &str) -> Result<(), Error> {

@@ -60,6 +60,23 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
     /// If there can be no such run.
     fn resume_run(&self, run: &str) -> Result<(), Error>;
 
+    /// Tell of a run that somebody else has begun and will end, as it stands: nothing of it changes by that, and it is
+    /// not ended with this process.
+    ///
+    /// # Errors
+    /// If there can be no such run, or a run has one process here.
+    fn join_run(&self, run: &str) -> Result<(), Error> {
+        Err(one_process(self.kind(), run))
+    }
+
+    /// Let go of a run that goes on: somebody else [joins](Self::join_run) and ends it.
+    ///
+    /// # Errors
+    /// If the run is not open, or a run has one process here.
+    fn leave_run(&self, run: &str) -> Result<(), Error> {
+        Err(one_process(self.kind(), run))
+    }
+
     /// Set parameters. Nested ones get dotted names, and what looks like a secret is hidden.
     ///
     /// # Errors
@@ -113,4 +130,12 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What a delivery would meet.
     fn probe(&self) -> Result<String, Error>;
+}
+
+fn one_process(kind: &str, run: &str) -> Error {
+    Error::refused(
+        "runs.one_process",
+        format!("{kind}: the run `{run}` belongs to the process that started it"),
+    )
+    .with_hint("tell of it in that process, or keep runs of several processes in MLflow")
 }

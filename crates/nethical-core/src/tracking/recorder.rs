@@ -58,8 +58,9 @@ impl Recorder {
     ) -> Result<Arc<Self>, Error> {
         let connectors = connectors.into();
         let status = connectors.updates.status()?;
-        let home = options.settings.spool.directory().filter(|_| status.key.is_some());
-        let marks = home.as_ref().zip(status.key).map(|(home, key)| OpenRuns::new(home, key));
+        let key = status.key.or_else(|| backend.marks_key());
+        let home = options.settings.spool.home().filter(|_| key.is_some());
+        let marks = home.as_ref().zip(key).map(|(home, key)| OpenRuns::new(home, key));
         let recorder = Arc::new(Self {
             connectors,
             backend,
@@ -201,6 +202,21 @@ impl Platform for Recorder {
         self.send(&RunUpdate::now(run, RunChange::Resume {}))?;
         self.book().reopen(self.backend.kind(), run);
         self.mark(run);
+        Ok(())
+    }
+
+    fn join_run(&self, run: &str) -> Result<(), Error> {
+        self.backend.check_resume(run)?;
+        self.book().join(self.backend.kind(), run);
+        Ok(())
+    }
+
+    fn leave_run(&self, run: &str) -> Result<(), Error> {
+        self.change(run, |_| Ok(()))?;
+        self.book().leave(run);
+        if let Some(marks) = &self.marks {
+            marks.unmark(run);
+        }
         Ok(())
     }
 

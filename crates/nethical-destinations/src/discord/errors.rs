@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::http::errors::sort as sort_by_status;
 use crate::support::http::{Response, seconds};
-use crate::support::webhook::Context;
+use crate::support::webhook::{Context, line};
 
 /// Discord's error, and that of its rate limits.
 #[derive(Debug, Default, Deserialize)]
@@ -52,8 +52,9 @@ fn reset(response: &Response, now: Timestamp) -> Option<Duration> {
 pub(super) fn sort(response: &Response, context: Context<'_>) -> Error {
     let body = read(response);
     let now = Timestamp::now();
-    let said: String = body.message.chars().take(200).collect();
-    let text = format!("Discord answered {}: {said}{}", response.status, places(&body.errors));
+    let said = line(&body.message, 200);
+    let said = [said, line(&places(&body.errors), 300)].join(" ");
+    let text = format!("Discord answered {}: {}", response.status, said.trim_end());
     match (body.code.as_i64().unwrap_or_default(), response.status) {
         // "You are being rate limited."
         (_, 429) => {
@@ -85,11 +86,11 @@ pub(super) fn sort(response: &Response, context: Context<'_>) -> Error {
     }
 }
 
-/// The first places that Discord complains of: ` (embeds.0.title: BASE_TYPE_MAX_LENGTH)`.
+/// The first places that Discord complains of: `(embeds.0.title: BASE_TYPE_MAX_LENGTH)`.
 fn places(errors: &Value) -> String {
     let mut found = Vec::new();
     walk(errors, "", &mut found);
-    if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) }
+    if found.is_empty() { String::new() } else { format!("({})", found.join(", ")) }
 }
 
 fn walk(errors: &Value, path: &str, found: &mut Vec<String>) {

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -79,4 +80,44 @@ fn a_global_limit_is_seen_in_the_header_and_in_the_body() {
     assert!(is_global(&response(429, &[("x-ratelimit-global", "true")], "")));
     assert!(is_global(&response(429, &[], r#"{"global":true}"#)));
     assert!(!is_global(&response(429, &[], r#"{"global":false}"#)));
+}
+
+/// JSON of any shape with the names that count.
+fn json() -> impl Strategy<Value = String> {
+    let key = "code|message|errors|retry_after|global|_errors|0|[^\"\\\\]{0,6}";
+    let leaf = prop_oneof![
+        any::<f64>().prop_map(|number| number.to_string()),
+        "\"[^\"\\\\]{0,20}\"",
+        "true|null|-1|1e400"
+    ];
+    leaf.prop_recursive(6, 40, 5, move |inner| {
+        let pairs = proptest::collection::vec((key, inner), 0..5);
+        pairs.prop_map(|pairs| {
+            let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+            format!("{{{}}}", pairs.join(","))
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_told_in_a_line_with_a_hint_and_a_bounded_wait(
+        status in 100..700_u16,
+        values in proptest::array::uniform4("[ -~]{0,20}|[0-9.]{1,30}|-?[0-9]{1,25}(\\.[0-9]{1,9})?"),
+        body in prop_oneof![json(), "\\PC{0,200}"],
+    ) {
+        let names = ["retry-after", "x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-reset-after"];
+        let headers: Vec<_> = names.iter().zip(&values).map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = response(status, &headers, &body);
+        let error = sorted(status, &headers, &body);
+        prop_assert!(error.message().chars().count() < 1_000 && !error.message().contains(char::is_control));
+        prop_assert!(error.retry_after().unwrap_or_default() <= MAX_RETRY_AFTER);
+        let _ = is_global(&answer);
+        for remaining in ["0", "1", values[1].as_str()] {
+            let headers = [headers.clone(), vec![("x-ratelimit-remaining", remaining)]].concat();
+            let headers: Vec<_> = headers.into_iter().filter(|(name, value)| *name != "x-ratelimit-remaining" || *value == remaining).collect();
+            let pause = pause(&response(200, &headers, ""), Timestamp::now());
+            prop_assert!(pause.unwrap_or_default() <= MAX_RETRY_AFTER);
+        }
+    }
 }

@@ -2,15 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::wire::{FIELDS, TOGETHER, filled, is_username};
+use super::embeds::filled;
+use super::limits::{AUTHOR, CONTENT, DESCRIPTION, EMBEDS, FIELDS, FOOTER, NAME, TITLE, TOGETHER, VALUE};
+use super::spread;
+use super::wire::is_username;
 use crate::support::webhook::{cut, units};
 
-/// Embeds in a message.
-const EMBEDS: usize = 10;
-
-/// A message inside the limits. What is cut says so in its place.
+/// A message inside the limits. What is too long is split if all of it has room so, and cut otherwise; then it says
+/// so in its place.
 pub(super) fn message(mut native: Map<String, Value>) -> Map<String, Value> {
     native.retain(|_, value| !value.is_null());
+    let mut native = spread::message(&native).unwrap_or(native);
     // A name that Discord refuses would cost the message; the webhook has one of its own.
     if native.get("username").and_then(Value::as_str).is_some_and(|name| !is_username(name)) {
         native.remove("username");
@@ -26,7 +28,7 @@ pub(super) fn message(mut native: Map<String, Value>) -> Map<String, Value> {
         left_out += shown - embeds.len();
     }
     let note = format!("\n… [cut, {left_out} more embeds]");
-    let most = if left_out > 0 { 2_000 - units(&note) } else { 2_000 };
+    let most = if left_out > 0 { CONTENT - units(&note) } else { CONTENT };
     let content = native.get("content").and_then(Value::as_str).unwrap_or_default();
     let content = cut(content, most) + if left_out > 0 { note.as_str() } else { "" };
     if !content.is_empty() {
@@ -47,11 +49,11 @@ fn embed(embed: &mut Map<String, Value>, room: &mut usize) {
     if embed.get("color").is_some_and(|colour| colour.as_u64().is_none_or(|colour| colour > 0xff_ff_ff)) {
         embed.remove("color");
     }
-    text_at(embed, "title", 256, room);
-    inner_text(embed, "author", "name", 256, room);
-    inner_text(embed, "footer", "text", 2_048, room);
+    text_at(embed, "title", TITLE, room);
+    inner_text(embed, "author", "name", AUTHOR, room);
+    inner_text(embed, "footer", "text", FOOTER, room);
     fields(embed, room);
-    text_at(embed, "description", 4_096, room);
+    text_at(embed, "description", DESCRIPTION, room);
 }
 
 fn text_at(object: &mut Map<String, Value>, key: &str, limit: usize, room: &mut usize) {
@@ -111,7 +113,7 @@ fn push_note(fields: &mut Vec<Value>, note: Value, room: &mut usize) {
 fn fitted(field: Value, room: usize) -> Option<(Value, usize)> {
     let Value::Object(mut field) = field else { return None };
     let mut taken = 0;
-    for (key, limit) in [("name", 256), ("value", 1_024)] {
+    for (key, limit) in [("name", NAME), ("value", VALUE)] {
         let text = match field.get(key) {
             Some(Value::String(text)) => text.clone(),
             None | Some(Value::Null) => String::new(),

@@ -1,8 +1,11 @@
 //! Discord's webhooks.
 
 mod config;
+mod embeds;
 mod errors;
 mod fit;
+mod limits;
+mod spread;
 mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};

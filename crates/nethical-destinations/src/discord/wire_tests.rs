@@ -10,20 +10,20 @@ fn config() -> DiscordConfig {
 
 /// The body, which the strict receiver takes.
 #[track_caller]
-fn body_of(message: &Message) -> Value {
+pub(super) fn body_of(message: &Message) -> Value {
     let body = serde_json::from_slice(&body(&config(), &message.encode().event).unwrap()).unwrap();
     assert_eq!(check(&body), Ok(()), "{body}");
     body
 }
 
-fn alert(title: &str, text: &str, severity: &str, fields: impl Into<Value>) -> Message {
+pub(super) fn alert(title: &str, text: &str, severity: &str, fields: impl Into<Value>) -> Message {
     Message::new(
         "alert",
         json!({ "title": title, "message": text, "severity": severity, "fields": fields.into() }),
     )
 }
 
-fn native(body: Value) -> Message {
+pub(super) fn native(body: Value) -> Message {
     Message::new("message", json!({})).with_native("discord", body)
 }
 

@@ -93,6 +93,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_receiver_says_cannot_act_upon_a_terminal() {
+        let body = b"line\n\x1b[2J\x1b]0;owned\x07 \xff end".to_vec();
+        let response = Response { status: 400, body: body.into(), ..Response::default() };
+        let error = sort(&response, Context { kind: "http", at: "x" });
+        assert_eq!(error.message(), "x answered 400: line [2J ]0;owned \u{fffd} end");
+    }
+
+    #[test]
     fn a_pause_counts_with_429_and_503_and_never_with_a_redirect() {
         let sorted = |status| {
             let headers = vec![("retry-after".to_owned(), "7".to_owned())];

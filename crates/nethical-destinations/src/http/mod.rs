@@ -117,7 +117,9 @@ impl Destination for Http {
             return Err(error);
         }
         let (at, status) = (self.poster.shown(), response.status);
-        Ok(format!("{at} answers ({status}); whether it takes messages shows only a message"))
+        Ok(format!(
+            "{at} answers ({status}); whether it takes messages shows only a message: `nethical check --send` posts one"
+        ))
     }
 }
 
@@ -164,3 +166,6 @@ impl Http {
         Err(errors::sort(&response, self.poster.context()).with_answer(answer))
     }
 }
+
+#[cfg(test)]
+mod guarded_tests;

@@ -10,14 +10,16 @@ use serde::Deserialize;
 
 use super::address::Address;
 use super::server::Server;
+use super::target::Target;
 use crate::support::aws::Environment;
 
 /// Options of `mlflow`.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MlflowConfig {
-    /// The address of the tracking server, or the ARN of a managed one in SageMaker. Without it
-    /// `MLFLOW_TRACKING_URI`.
+    /// The address of the tracking server, the ARN of a managed one in SageMaker, or a file of this machine:
+    /// `sqlite:///mlflow.db`. Without it `MLFLOW_TRACKING_URI`, and without that the file `mlflow.db` in the folder in
+    /// which the program runs.
     pub tracking_uri: Option<String>,
     /// The user for basic authentication. Without it the one in the address, `MLFLOW_TRACKING_USERNAME`, the one in
     /// `~/.mlflow/credentials`.
@@ -45,6 +47,10 @@ pub struct MlflowConfig {
     /// What the connections and the runs of this process have in common.
     #[serde(skip)]
     pub(super) server: Arc<PerProcess<Result<Arc<Server>, Error>>>,
+    /// The same for a file.
+    #[cfg(feature = "mlflow-embedded")]
+    #[serde(skip)]
+    pub(super) store: Arc<PerProcess<Result<Arc<super::store::Store>, Error>>>,
 }
 
 /// Seconds from 0 to an hour.
@@ -73,35 +79,26 @@ pub(super) struct Wrong {
 }
 
 impl MlflowConfig {
-    /// The usual options for the server at this address.
+    /// The usual options for the server at this address, or this file.
     pub fn new(tracking_uri: impl Into<String>) -> Self {
         Self { tracking_uri: Some(tracking_uri.into()), ..Self::default() }
     }
 
-    /// What tells this server from others, for destinations that have no name of their own.
+    /// What tells this place from others, for destinations that have no name of their own.
     pub fn identity(&self) -> String {
-        let address = self.address(&Environment::default());
-        address.map(|address| address.shown().to_owned()).unwrap_or_default()
+        self.shown()
     }
 
     /// Where the server is.
     pub(super) fn address(&self, environment: &Environment) -> Result<Address, Wrong> {
-        let wrong = |message, hint: &str| Wrong { key: "tracking_uri", message, hint: hint.to_owned() };
-        let found = self.tracking_uri.clone().or_else(|| environment.var("MLFLOW_TRACKING_URI"));
-        let Some(uri) = found.filter(|uri| !uri.trim().is_empty()) else {
-            let text = "no MLflow server is named".to_owned();
-            return Err(wrong(
-                text,
-                "set `tracking_uri` or `MLFLOW_TRACKING_URI`, such as `http://localhost:5000`",
-            ));
-        };
-        Address::parse(uri.trim(), environment).map_err(|why| {
-            let shown = Address::without_secrets(&uri);
-            wrong(
-                format!("`{shown}` is no MLflow server: {why}"),
-                "use an address such as `http://localhost:5000`",
-            )
-        })
+        match self.target(environment)? {
+            Target::Server(address) => Ok(address),
+            Target::Store(path) => Err(Wrong {
+                key: "tracking_uri",
+                message: format!("{} is a file, not a server", path.display()),
+                hint: "name a server: `http://localhost:5000`".to_owned(),
+            }),
+        }
     }
 
     /// The first option that cannot work. Reads the environment, touches nothing.
@@ -110,7 +107,7 @@ impl MlflowConfig {
             let message = "there is a password, and no `username` that it belongs to".to_owned();
             return Some(Wrong { key: "password", message, hint: "set `username` too".to_owned() });
         }
-        self.address(&Environment::default()).err()
+        self.target(&Environment::default()).err()
     }
 }
 

@@ -1,4 +1,4 @@
-//! MLflow, over the REST API of its tracking server.
+//! MLflow: over the REST API of its tracking server, or in an SQLite file that `mlflow ui` opens.
 
 mod address;
 mod artifacts;
@@ -10,8 +10,12 @@ mod errors;
 mod ids;
 mod limits;
 mod server;
+#[cfg(feature = "mlflow-embedded")]
+mod store;
+mod target;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +23,16 @@ use async_trait::async_trait;
 use nethical_core::delivery::{
     Batch, Destination, Error, Profile, Receipt, Schedule, Settings, SpoolSettings,
 };
-use nethical_core::event::{Family, Redaction, RunStart};
-use nethical_core::tracking::{Backend, LOCAL_PREFIX, Platform, StartRun};
+use nethical_core::event::{EventId, Family, Redaction, RunStart};
+use nethical_core::tracking::{Backend, LOCAL_PREFIX, Platform, StartRun, local_id};
 use serde_json::{Value, json};
 
 pub use self::config::{MlflowConfig, StartTimeout};
 use self::limits::{check_experiment, check_key, check_path, param_text};
 use self::server::Server;
+#[cfg(feature = "mlflow-embedded")]
+pub use self::store::{Reader, Replay, ReplayOutcome, ReplayReport};
+pub use self::target::uri_of;
 use crate::support::aws::Environment;
 use crate::support::platform;
 use crate::{Descriptor, Validated};
@@ -34,14 +41,14 @@ use crate::{Descriptor, Validated};
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "mlflow",
     families: &[Family::Runs],
-    summary: "Keep runs on an MLflow tracking server",
+    summary: "Keep runs on an MLflow tracking server, or in a file that MLflow opens",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),
     schema: || schemars::schema_for!(MlflowConfig),
     parse: |options| {
         let config = options.read::<MlflowConfig>()?;
         match config.fault() {
-            None => Ok(Arc::new(config)),
+            None => Ok(Arc::new(config.absolute())),
             Some(wrong) => Err(options.error_at(wrong.key, wrong.message).with_hint(wrong.hint)),
         }
     },
@@ -59,22 +66,46 @@ impl MlflowConfig {
         self.server.get(|| Server::open(self).map(Arc::new)).clone()
     }
 
-    /// The same, keeping the ids that the server gives in this home.
+    /// This process's view of the file.
+    #[cfg(feature = "mlflow-embedded")]
+    fn store(&self) -> Result<Arc<store::Store>, Error> {
+        self.store.get(|| store::Store::of(self).map(Arc::new)).clone()
+    }
+
+    /// The same as [`server`](Self::server), keeping the ids that the server gives in this home.
     fn at_home(&self, spool: &SpoolSettings) -> Self {
         let home = spool.directory().filter(|_| spool.enabled != Some(false) && SpoolSettings::is_allowed());
-        Self { home: Some(home), server: Arc::default(), ..self.clone() }
+        let mut config = self.clone();
+        (config.home, config.server) = (Some(home), Arc::default());
+        #[cfg(feature = "mlflow-embedded")]
+        {
+            config.store = Arc::default();
+        }
+        config
     }
 }
 
 impl Validated for MlflowConfig {
-    /// Reads certificates and credentials; reaches nothing.
+    /// For a server: reads certificates and credentials, reaches nothing. A file is opened, and made if it is missing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
+        #[cfg(feature = "mlflow-embedded")]
+        if self.file().is_some() {
+            return Ok(Arc::new(store::Embedded(self.store()?)));
+        }
         let config = if self.home.is_some() { self.clone() } else { self.at_home(&SpoolSettings::default()) };
         Ok(Arc::new(Mlflow { server: config.server()?, max_events: MOST }))
     }
 
     fn settings(&self, usual: Settings) -> Settings {
+        #[cfg(feature = "mlflow-embedded")]
+        if self.file().is_some() {
+            return store::settings(usual);
+        }
         Settings { batch_size: BATCH, ..usual }
+    }
+
+    fn stored(&self) -> Option<PathBuf> {
+        self.file()
     }
 
     fn platform(
@@ -83,8 +114,11 @@ impl Validated for MlflowConfig {
         settings: Settings,
         redaction: &Redaction,
     ) -> Option<Result<Arc<dyn Platform>, Error>> {
-        let config = Arc::new(self.at_home(&settings.spool));
+        let config = Arc::new(self.at_home(&settings.spool).absolute());
         let (runs, apart) = (Arc::new(Runs { config: Arc::clone(&config) }), Arc::clone(&config));
+        if config.file().is_some() {
+            return Some(platform::open(config, runs, name, settings, redaction));
+        }
         let artifacts = move || Ok(Arc::new(Mlflow { server: apart.server()?, max_events: 1 }) as _);
         Some(platform::open_apart(config, artifacts, runs, name, settings, redaction))
     }
@@ -132,6 +166,18 @@ impl Backend for Runs {
         DESCRIPTOR.name
     }
 
+    /// 32 hexadecimal digits in a file, as MLflow's own; for a server one that it replaces.
+    fn new_id(&self, _start: &RunStart) -> String {
+        match self.config.file() {
+            Some(_) => EventId::new().to_string().replace('-', ""),
+            None => local_id(),
+        }
+    }
+
+    fn marks_key(&self) -> Option<String> {
+        self.config.file().map(|file| uri_of(&file))
+    }
+
     fn complete(&self, start: &mut RunStart) {
         if start.experiment.is_empty() {
             "Default".clone_into(&mut start.experiment);
@@ -146,6 +192,11 @@ impl Backend for Runs {
     }
 
     fn begin(&self, key: &str, start: &RunStart, time: i64) -> Result<Option<String>, Error> {
+        #[cfg(feature = "mlflow-embedded")]
+        if self.config.file().is_some() {
+            let begun = self.config.store()?.begin(key, start, time, self.config.start_timeout.get())?;
+            return Ok(begun.then(|| key.to_owned()));
+        }
         self.config.server()?.begin(key, start, time)
     }
 
@@ -155,7 +206,7 @@ impl Backend for Runs {
 
     fn check_resume(&self, run: &str) -> Result<(), Error> {
         let of_server = run.len() == 32 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if of_server || run.starts_with(LOCAL_PREFIX) {
+        if of_server || run.starts_with(LOCAL_PREFIX) && self.config.file().is_none() {
             return Ok(());
         }
         Err(Error::refused("mlflow.run_id", format!("`{run}` is no id of a run"))

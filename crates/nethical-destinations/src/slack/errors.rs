@@ -6,7 +6,7 @@ use nethical_core::delivery::{Error, Kind};
 
 use crate::http::errors::sort as sort_by_status;
 use crate::support::http::Response;
-use crate::support::webhook::Context;
+use crate::support::webhook::{Context, line};
 
 /// Whether this is how Slack says that it has the message: 200 and `ok`.
 pub(super) fn is_success(response: &Response) -> bool {
@@ -21,6 +21,7 @@ pub(super) fn sort(response: &Response, context: Context<'_>) -> Error {
     match &*word {
         // "The data sent in your request cannot be understood as presented."
         "invalid_payload" | "invalid_blocks" | "invalid_attachments" | "no_text" | "too_many_attachments"
+        | "msg_blocks_too_long"
         // "The user used in your request does not actually exist."
         | "user_not_found" => Error::refused("slack.invalid", text)
             .with_hint("see the message; Slack's Block Kit Builder says what it does not like"),
@@ -58,7 +59,7 @@ fn word(response: &Response) -> String {
     let text = String::from_utf8_lossy(&response.body);
     let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     let named = json.as_ref().and_then(|json| json.get("error")?.as_str());
-    named.unwrap_or_else(|| text.trim()).chars().take(100).collect()
+    line(named.unwrap_or(&text), 100)
 }
 
 /// There is nothing to post.
@@ -112,6 +113,28 @@ mod tests {
             Kind::RateLimited(None)
         );
         assert_eq!(kind(302, ""), Kind::Config);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_answer_is_told_in_a_line_with_a_hint_and_a_bounded_wait(
+            status in 100..700_u16,
+            after in "[ -~]{0,20}|[0-9.]{1,30}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT",
+            body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+        ) {
+            for body in [body.clone(), [b"{\"error\":\"", &body[..], b"\"}"].concat()] {
+                let headers = vec![("retry-after".to_owned(), after.clone())];
+                let response = Response { status, headers, body: body.into() };
+                if is_success(&response) {
+                    continue;
+                }
+                let error = sort(&response, Context { kind: "slack", at: "https://hooks.slack.com/…" });
+                proptest::prop_assert!(error.hint().is_some() && error.message().chars().count() < 600);
+                proptest::prop_assert!(!error.message().contains(char::is_control), "{:?}", error.message());
+                let wait = error.retry_after().unwrap_or_default();
+                proptest::prop_assert!(wait <= nethical_core::delivery::MAX_RETRY_AFTER);
+            }
+        }
     }
 
     #[test]

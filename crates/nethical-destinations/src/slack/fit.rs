@@ -2,28 +2,61 @@
 
 use serde_json::{Map, Value, json};
 
+use super::limits::{
+    ATTACHMENTS, BLOCKS, CONTEXT, FIELD, FIELDS, FOOTER, HEADER, ID, MARKDOWN, SECTION, TOGETHER, weight,
+};
+use super::spread;
 use super::wire::cut_escaped;
 use crate::support::webhook::cut;
 
-/// Attachments in a message.
-const ATTACHMENTS: usize = 100;
+/// What is left for blocks.
+pub(super) struct Room {
+    blocks: usize,
+    weight: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { blocks: BLOCKS, weight: TOGETHER }
+    }
+}
+
+impl Room {
+    /// Take so much of it, if as much is left and something beside it.
+    fn take(&mut self, weight: usize, beside: usize) -> bool {
+        let fits = self.blocks > beside.min(1) && self.weight >= weight + beside;
+        if fits {
+            self.blocks -= 1;
+            self.weight -= weight;
+        }
+        fits
+    }
+}
 
 /// The blocks that fit, and a word about those that do not.
-pub(super) fn blocks(blocks: &mut Value, room: &mut usize) {
+pub(super) fn blocks(blocks: &mut Value, room: &mut Room) {
+    /// What the word weighs.
+    const WORD: usize = 250;
     let Some(list) = blocks.as_array_mut() else { return };
-    let most = *room;
-    if list.len() > most && most > 0 {
-        let left = list.len() + 1 - most;
-        list.truncate(most - 1);
-        list.push(note(&format!("… [cut, {left} more blocks]")));
+    let mut all: Vec<_> = list.iter().flat_map(spread::actions).collect();
+    list.clear();
+    all.iter_mut().filter_map(Value::as_object_mut).for_each(block);
+    let count = all.len();
+    for (index, block) in all.into_iter().enumerate() {
+        let is_last = index + 1 == count;
+        if !room.take(weight(&block), if is_last { 0 } else { WORD }) {
+            if room.take(0, 0) {
+                list.push(note(&format!("… [cut, {} more blocks]", count - index)));
+                room.weight = room.weight.saturating_sub(WORD);
+            }
+            return;
+        }
+        list.push(block);
     }
-    list.truncate(most);
-    *room -= list.len();
-    list.iter_mut().filter_map(Value::as_object_mut).for_each(block);
 }
 
 /// The attachments that fit, and a word about those that do not.
-pub(super) fn attachments(attachments: &mut Value, room: &mut usize) {
+pub(super) fn attachments(attachments: &mut Value, room: &mut Room) {
     let Some(list) = attachments.as_array_mut() else { return };
     if list.len() > ATTACHMENTS {
         let left = list.len() + 1 - ATTACHMENTS;
@@ -31,7 +64,7 @@ pub(super) fn attachments(attachments: &mut Value, room: &mut usize) {
         list.push(json!({ "text": format!("… [cut, {left} more attachments]") }));
     }
     for attachment in list.iter_mut().filter_map(Value::as_object_mut) {
-        text_at(attachment, "footer", 300);
+        text_at(attachment, "footer", FOOTER);
         if let Some(inner) = attachment.get_mut("blocks") {
             blocks(inner, room);
         }
@@ -45,25 +78,20 @@ pub(super) fn attachments(attachments: &mut Value, room: &mut usize) {
 
 /// A small remark below.
 pub(super) fn note(text: &str) -> Value {
-    let text = cut_escaped(text, 3_000);
+    let text = cut_escaped(text, SECTION);
     json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] })
 }
 
 fn block(block: &mut Map<String, Value>) {
-    text_at(block, "block_id", 255);
+    text_at(block, "block_id", ID);
     match block.get("type").and_then(Value::as_str).unwrap_or_default() {
-        "header" => object_at(block, 150),
+        "header" => object_at(block, HEADER),
         "section" => {
-            object_at(block, 3_000);
-            items(block, "fields", 10, 2_000);
+            object_at(block, SECTION);
+            items(block, "fields", FIELDS, FIELD);
         }
-        "context" => items(block, "elements", 10, 3_000),
-        "actions" => {
-            if let Some(elements) = block.get_mut("elements").and_then(Value::as_array_mut) {
-                elements.truncate(25);
-            }
-        }
-        "markdown" => text_at(block, "text", 12_000),
+        "context" => items(block, "elements", CONTEXT, SECTION),
+        "markdown" => text_at(block, "text", MARKDOWN),
         _ => {}
     }
 }

@@ -2,7 +2,10 @@
 
 mod config;
 mod errors;
+mod fields;
 mod fit;
+mod limits;
+mod spread;
 mod wire;
 
 use std::sync::Arc;
@@ -71,6 +74,9 @@ impl Service for Slack {
         if let Some(error) = sort_reached(&response, poster.context()) {
             return Err(error);
         }
-        Ok(format!("{} answers; whether the webhook works shows only a message", poster.shown()))
+        Ok(format!(
+            "{} answers; whether the webhook works shows only a message: `nethical check --send` posts one",
+            poster.shown()
+        ))
     }
 }

@@ -6,20 +6,15 @@ use nethical_core::event::{Event, Level};
 use serde_json::{Map, Value, json};
 
 use super::config::SlackConfig;
-use super::fit;
-use crate::support::webhook::{Readable, cut, cut_as};
+use super::limits::{SECTION, TEXT, TOGETHER, weight};
+use super::{fields, fit, spread};
+use crate::support::webhook::{Readable, cut, cut_as, split_as, units};
 
-/// Blocks in a message, those in attachments included.
-pub(super) const BLOCKS: usize = 50;
+/// A text up to this stands beside the bar; a longer one in the message's own text, which takes more.
+const BESIDE: usize = 6_000;
 
-/// Characters of `text` at which Slack cuts.
-const TEXT: usize = 40_000;
-
-/// Sections that a long text is split into.
-const SECTIONS: usize = 10;
-
-/// Fields that are shown; each section takes ten.
-const FIELDS: usize = 100;
+/// What the remarks at the end of a message weigh.
+const REMARKS: usize = 1_000;
 
 /// The body for an event.
 ///
@@ -47,13 +42,15 @@ pub(super) fn body(config: &SlackConfig, event: &Event) -> Result<Vec<u8>, Strin
     serde_json::to_vec(&body).map_err(|error| error.to_string())
 }
 
-/// A message that the program made itself: its text escaped, and all of it inside the limits.
+/// A message that the program made itself: its text escaped, and all of it inside the limits. Blocks that are too long
+/// are split if all of them have room so, and cut otherwise.
 fn ready(mut native: Map<String, Value>) -> Map<String, Value> {
     native.retain(|_, value| !value.is_null());
+    let mut native = spread::message(&native).unwrap_or(native);
     if let Some(Value::String(text)) = native.get_mut("text") {
         *text = cut_escaped(text, TEXT);
     }
-    let mut room = BLOCKS;
+    let mut room = fit::Room::default();
     if let Some(blocks) = native.get_mut("blocks") {
         fit::blocks(blocks, &mut room);
     }
@@ -65,64 +62,34 @@ fn ready(mut native: Map<String, Value>) -> Map<String, Value> {
 
 /// A headline, and below it, beside a bar of the severity's colour, the text and the fields.
 fn readable(message: &Readable) -> Map<String, Value> {
-    let headline = cut_escaped(&message.headline().replace('\n', " "), 3_000);
-    let mut blocks: Vec<Value> = sections(&message.text);
-    let shown = message.fields.get(..FIELDS).unwrap_or(&message.fields);
-    blocks.extend(shown.chunks(10).map(fields));
-    if message.fields.len() > FIELDS {
-        blocks.push(fit::note(&format!("… [cut, {} more fields]", message.fields.len() - FIELDS)));
+    let headline = cut_escaped(&message.headline().replace('\n', " "), SECTION);
+    let mut text = format!("*{headline}*");
+    let mut blocks = Vec::new();
+    let own = message.text.trim();
+    if units(&escape(own)) <= BESIDE {
+        blocks = sections(own);
+    } else {
+        text = format!("{text}\n{}", cut_escaped(own, TEXT - units(&text) - 1));
+    }
+    let room = (TOGETHER - REMARKS).saturating_sub(blocks.iter().map(weight).sum());
+    let (fields, left) = fields::sections(&message.fields, room);
+    blocks.extend(fields);
+    if left > 0 {
+        blocks.push(fit::note(&format!("… [cut, {left} more fields]")));
     }
     blocks.push(fit::note(&format!("{} · {}", cut(&message.origin, 200), message.timestamp)));
     let attachment = json!({ "color": colour(message.level), "fallback": headline, "blocks": blocks });
     let mut body = Map::new();
-    body.insert("text".to_owned(), format!("*{headline}*").into());
+    body.insert("text".to_owned(), text.into());
     body.insert("attachments".to_owned(), json!([attachment]));
     body
 }
 
-/// A long text takes several sections, and is cut when those are full.
+/// A long text takes several sections.
 fn sections(text: &str) -> Vec<Value> {
-    const EACH: usize = 3_000;
-    let text = cut_escaped(text.trim(), SECTIONS * EACH - SECTIONS * 8);
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut length = 0;
-    // An entity is never torn: pieces end before `&`, or after a whole character.
-    for piece in pieces(&text) {
-        let taken: usize = piece.chars().map(char::len_utf16).sum();
-        if length + taken > EACH {
-            parts.push(std::mem::take(&mut part));
-            length = 0;
-        }
-        length += taken;
-        part.push_str(piece);
-    }
-    parts.push(part);
-    let filled = parts.into_iter().filter(|part| !part.trim().is_empty());
-    filled.map(|part| json!({ "type": "section", "text": { "type": "mrkdwn", "text": part } })).collect()
-}
-
-/// Characters, and entities as a whole.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let end = match rest.find(';') {
-            Some(end) if first == '&' && end <= 4 => end + 1,
-            _ => first.len_utf8(),
-        };
-        let (piece, after) = rest.split_at_checked(end)?;
-        rest = after;
-        Some(piece)
-    })
-}
-
-fn fields(fields: &[(String, String)]) -> Value {
-    let field = |(name, value): &(String, String)| {
-        let text = format!("*{}*\n{}", cut_escaped(name, 250), cut_escaped(value, 1_700));
-        json!({ "type": "mrkdwn", "text": text })
-    };
-    json!({ "type": "section", "fields": fields.iter().map(field).collect::<Vec<_>>() })
+    let filled = split_as(text, SECTION, escaped).filter(|part| !part.trim().is_empty());
+    let section = |part| json!({ "type": "section", "text": { "type": "mrkdwn", "text": escape(part) } });
+    filled.map(section).collect()
 }
 
 const fn colour(level: Level) -> &'static str {
@@ -138,21 +105,28 @@ const fn colour(level: Level) -> &'static str {
 /// The text with `&`, `<` and `>` as entities, so that it can neither call people nor disguise a link, and
 /// nothing else changed ("Formatting text for app surfaces"); in at most `limit` characters.
 pub(super) fn cut_escaped(text: &str, limit: usize) -> String {
-    let length = |character: char| match character {
+    escape(&cut_as(text, limit, escaped)).into_owned()
+}
+
+/// How long a character is when it is escaped.
+pub(super) const fn escaped(character: char) -> usize {
+    match character {
         '&' => 5,
         '<' | '>' => 4,
         other => other.len_utf16(),
-    };
-    escape(&cut_as(text, limit, length)).into_owned()
+    }
 }
 
-fn escape(text: &str) -> Cow<'_, str> {
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>']) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
 }
 
+#[cfg(test)]
+#[path = "limits_tests.rs"]
+mod limits_tests;
 #[cfg(test)]
 #[path = "wire_tests.rs"]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::file::{Part, pieces};
 use super::graphql::{self, Features, Query, Said, Target};
-use super::wire::{self, Chunk, Taken};
+use super::wire::{self, Taken};
 use super::{errors, limits};
 use crate::support::http::{Client, Deadlines, Request, Response};
 
@@ -25,7 +26,8 @@ const MOST_ANSWER: usize = limits::LARGEST_CONFIG * 4;
 /// A server and the key for it.
 #[derive(Clone)]
 pub(crate) struct Api {
-    http: Client,
+    /// Made for the first request: the system's certificates take milliseconds, which no caller waits for.
+    http: Arc<OnceLock<Result<Client, Error>>>,
     base_url: String,
     authorization: String,
 }
@@ -46,14 +48,22 @@ pub(crate) struct Place {
 
 impl Api {
     /// A server and a key for it.
+    pub(crate) fn new(base_url: &str, key: &str) -> Self {
+        let authorization = format!("Basic {}", STANDARD.encode(format!("api:{key}")));
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Self { http: Arc::default(), base_url, authorization }
+    }
+
+    /// The client.
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub(crate) fn new(base_url: &str, key: &str) -> Result<Self, Error> {
-        let [connect, first_byte, total] = [5, 60, 180].map(Duration::from_secs);
-        let http = Client::new(Deadlines { connect, first_byte, total })?.reading(MOST_ANSWER);
-        let authorization = format!("Basic {}", STANDARD.encode(format!("api:{key}")));
-        Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
+    async fn http(&self) -> Result<Client, Error> {
+        if let Some(made) = self.http.get() {
+            return made.clone();
+        }
+        let http = Arc::clone(&self.http);
+        runtime::blocking(move || http.get_or_init(client).clone()).await?
     }
 
     /// Where the server is.
@@ -78,7 +88,7 @@ impl Api {
         let body = graphql::query(query, variables).into();
         let url = format!("{}/graphql", self.base_url);
         let request = Request { method: "POST", url, headers: self.headers(), body };
-        let answer = self.http.send(request).await;
+        let answer = self.http().await?.send(request).await;
         let response =
             answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
         if !response.is_success() {
@@ -91,17 +101,16 @@ impl Api {
         }
     }
 
-    /// Sends a chunk. Also says how long to wait before the next one, if the server's limits ask for it.
+    /// Sends the body of a chunk, compressed if it is so. Also says how long to wait before the next one, if the server's limits ask for it.
     ///
     /// # Errors
     /// If it was not answered, or refused.
     pub(super) async fn stream(
         &self,
         place: &Place,
-        chunk: Chunk,
+        body: Vec<u8>,
         gzip: bool,
     ) -> Result<(Taken, Option<Duration>), Error> {
-        let body = runtime::blocking(move || if gzip { zipped(&chunk.body()) } else { chunk.body() }).await?;
         let Place { entity, project, run } = place;
         let [entity, project, run] = [entity, project, run].map(|name| escape(name));
         let url = format!("{}/files/{entity}/{project}/{run}/file_stream", self.base_url);
@@ -110,7 +119,7 @@ impl Api {
             headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
         }
         let request = Request { method: "POST", url, headers, body: body.into() };
-        let answer = self.http.send(request).await;
+        let answer = self.http().await?.send(request).await;
         let response =
             answer.map_err(|failure| in_doubt(errors::unanswered(&failure, &self.base_url), &failure))?;
         if !response.is_success() {
@@ -130,7 +139,7 @@ impl Api {
             headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
         let what = format!("upload of {}", part.path.display());
         let request = Request { method: "PUT", url: url.to_owned(), headers, body: Bytes::new() };
-        let answer = self.http.upload(request, part.length, pieces(part)).await;
+        let answer = self.http().await?.upload(request, part.length, pieces(part)).await;
         let response = answer.map_err(|failure| errors::unanswered(&failure, url))?;
         if response.is_success() {
             return Ok(response);
@@ -147,7 +156,7 @@ impl Api {
     /// Puts something small.
     pub(super) async fn put_request(&self, request: Request) -> Result<(), Error> {
         let url = request.url.clone();
-        let answer = self.http.send(request).await;
+        let answer = self.http().await?.send(request).await;
         let response = answer.map_err(|failure| errors::unanswered(&failure, &url))?;
         if response.is_success() { Ok(()) } else { Err(errors::refused(&response, "upload of a manifest")) }
     }
@@ -171,11 +180,17 @@ impl Api {
     }
 }
 
+fn client() -> Result<Client, Error> {
+    let [connect, first_byte, total] = [5, 60, 180].map(Duration::from_secs);
+    Ok(Client::new(Deadlines { connect, first_byte, total })?.reading(MOST_ANSWER))
+}
+
 fn in_doubt(error: Error, failure: &crate::support::http::Failure) -> Error {
     if failure.is_in_doubt() && error.kind() == Kind::Unavailable { error.in_doubt() } else { error }
 }
 
-fn zipped(body: &[u8]) -> Vec<u8> {
+/// Compresses a body.
+pub(super) fn zipped(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     // Writing to memory does not fail.
     let _ = encoder.write_all(body);
@@ -204,7 +219,7 @@ mod tests {
     #[test]
     fn names_are_escaped_and_keys_are_not_shown() {
         assert_eq!(escape("my project/é-1_2.x"), "my%20project%2F%C3%A9-1_2.x");
-        let api = Api::new("https://api.wandb.ai/", "0123456789").unwrap();
+        let api = Api::new("https://api.wandb.ai/", "0123456789");
         assert_eq!(api.base_url(), "https://api.wandb.ai");
         assert!(!format!("{api:?}").contains("Basic"));
         let mut back = String::new();

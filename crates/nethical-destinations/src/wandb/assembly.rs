@@ -82,8 +82,16 @@ impl Assembly {
     /// # Errors
     /// If it cannot be read, or is none.
     pub(crate) fn open(log: &Path) -> io::Result<Self> {
+        Self::of(Reader::open(log)?)
+    }
+
+    /// The same with a log that is open.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn of(reader: Reader) -> io::Result<Self> {
         let mut assembly = Self {
-            reader: Reader::open(log)?,
+            reader,
             held: None,
             own: false,
             run: None,
@@ -252,7 +260,8 @@ impl Assembly {
         }
         self.close_row();
         let numbered = step_in(&history.item).or(history.step.map(|Step { num }| num));
-        let step = numbered.map_or(self.last_step + 1, |step| step + self.step_shift);
+        let step = numbered
+            .map_or_else(|| self.last_step.saturating_add(1), |step| step.saturating_add(self.step_shift));
         self.last_step = step;
         note_all(&mut self.summary, &self.metrics, self.own, &history.item);
         self.summary_changes += 1;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::environment::{self, Mode, PUBLIC, Variables};
 use super::limits;
+use super::upload::Rhythm;
 
 /// Options of `wandb`.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -36,7 +37,8 @@ pub struct WandbConfig {
     /// The job type of each run, for grouping.
     #[serde(default)]
     pub job_type: Option<String>,
-    /// Seconds between two requests of one run at least.
+    /// Seconds between two requests of a run that goes on, at least. What is left at its end is sent at once, then
+    /// twice a second.
     #[serde(default = "default_interval")]
     #[schemars(range(min = 0.0, max = 600.0))]
     pub upload_interval: f64,
@@ -198,7 +200,15 @@ pub(super) struct Resolved {
     pub(super) interval: Duration,
 }
 
+/// A sign of life after so long without a request: W&B calls a run without any crashed.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
 impl Resolved {
+    /// How often the server is spoken to.
+    pub(super) const fn rhythm(&self) -> Rhythm {
+        Rhythm { interval: self.interval, heartbeat: HEARTBEAT }
+    }
+
     fn check(&self) -> Result<(), Error> {
         let wrong = |variable: &str, (message, hint): (String, &'static str)| {
             Err(Error::config("wandb.environment", format!("wandb: `{variable}`: {message}")).with_hint(hint))

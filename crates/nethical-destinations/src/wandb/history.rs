@@ -8,37 +8,38 @@ use super::json;
 /// The metrics of one call, already as JSON. Meant to be used again for the next call.
 #[derive(Debug, Default)]
 pub struct Row {
-    text: Vec<u8>,
+    text: String,
     /// Where in `text` each name ends and each value ends.
     ends: Vec<(usize, usize)>,
 }
+
+/// Bytes of text that a row keeps for the next one.
+const MOST_KEPT: usize = 1 << 16;
 
 impl Row {
     /// Forgets its metrics.
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
+        // One large row does not hold as much for ever.
+        self.text.shrink_to(MOST_KEPT);
     }
 
     /// Adds a number.
     pub fn number(&mut self, name: &str, value: f64) {
-        self.value(name, |out| json::number(value, out));
+        self.json(name, json::shown(value, &mut zmij::Buffer::new()));
     }
 
     /// Adds an integer.
     pub fn integer(&mut self, name: &str, value: i64) {
-        self.value(name, |out| json::integer(value, out));
+        self.json(name, itoa::Buffer::new().format(value));
     }
 
     /// Adds a value as JSON text, in which numbers that JSON does not have stand bare: `NaN`.
     pub fn json(&mut self, name: &str, value: &str) {
-        self.value(name, |out| out.extend_from_slice(value.as_bytes()));
-    }
-
-    fn value(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.text.extend_from_slice(name.as_bytes());
+        self.text.push_str(name);
         let name_end = self.text.len();
-        write(&mut self.text);
+        self.text.push_str(value);
         self.ends.push((name_end, self.text.len()));
     }
 
@@ -46,10 +47,10 @@ impl Row {
     pub(crate) fn items(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;
         self.ends.iter().map(move |&(name_end, value_end)| {
-            let text = |from, to| self.text.get(from..to).and_then(|bytes| str::from_utf8(bytes).ok());
+            let text = |from, to| self.text.get(from..to).unwrap_or_default();
             let item = (text(start, name_end), text(name_end, value_end));
             start = value_end;
-            (item.0.unwrap_or_default(), item.1.unwrap_or_default())
+            item
         })
     }
 

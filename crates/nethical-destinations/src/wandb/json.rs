@@ -2,14 +2,17 @@
 
 /// Appends a number. `-0.0` is `0`.
 pub(crate) fn number(value: f64, out: &mut Vec<u8>) {
-    if value.is_nan() {
-        out.extend_from_slice(b"NaN");
-    } else if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
-    } else if value == 0.0 {
-        out.push(b'0');
-    } else {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    out.extend_from_slice(shown(value, &mut zmij::Buffer::new()).as_bytes());
+}
+
+/// A number as text, in a buffer of the caller's.
+pub(crate) fn shown(value: f64, buffer: &mut zmij::Buffer) -> &str {
+    match value {
+        _ if value.is_nan() => "NaN",
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        0.0 => "0",
+        _ => buffer.format_finite(value),
     }
 }
 

@@ -120,6 +120,36 @@ pub(crate) fn metric(name: &str) -> Result<(), Error> {
     }
 }
 
+/// The bytes of a row as one line.
+///
+/// # Errors
+/// If W&B would drop it.
+pub(crate) fn row(bytes: usize) -> Result<(), Error> {
+    if bytes <= LARGEST_ROW {
+        return Ok(());
+    }
+    Err(wrong(
+        "wandb.row_size",
+        format!("wandb: this row has {bytes} bytes, and W&B takes {LARGEST_ROW}"),
+        "log less at once, or large values as an artifact",
+    ))
+}
+
+/// The bytes of a configuration.
+///
+/// # Errors
+/// If W&B would refuse it.
+pub(crate) fn config(bytes: usize) -> Result<(), Error> {
+    if bytes <= LARGEST_CONFIG {
+        return Ok(());
+    }
+    Err(wrong(
+        "wandb.config_size",
+        format!("wandb: the parameters have {bytes} bytes, and W&B takes 15 MB"),
+        "log large values as an artifact",
+    ))
+}
+
 /// The name of a parameter.
 ///
 /// # Errors
@@ -190,6 +220,8 @@ mod tests {
         assert!(metric("_timestamp").is_ok() && metric("val/loss").is_ok());
         assert!(parameter("").is_err() && parameter("_wandb").is_err() && parameter("lr").is_ok());
         assert!(entity("my-team").is_ok() && entity("my team").is_err());
+        assert!(row(LARGEST_ROW).is_ok() && row(LARGEST_ROW + 1).is_err());
+        assert!(config(LARGEST_CONFIG).is_ok() && config(LARGEST_CONFIG + 1).is_err());
     }
 
     #[test]

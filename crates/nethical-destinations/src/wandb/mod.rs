@@ -13,6 +13,7 @@ mod api;
 mod artifact;
 mod assembly;
 mod config;
+mod contents;
 mod directory;
 mod environment;
 mod errors;
@@ -28,7 +29,9 @@ mod platform;
 mod probe;
 mod progress;
 mod recording;
+mod refusals;
 mod registry;
+mod stored;
 mod summary;
 mod sync;
 mod tree;
@@ -36,6 +39,7 @@ mod upload;
 mod uploads;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -47,11 +51,13 @@ use nethical_core::tracking::Platform;
 
 pub use self::artifact::ArtifactSpec;
 pub use self::config::{RunDurability, WandbConfig};
+pub use self::contents::RunLogContents;
 pub use self::environment::Mode;
 pub use self::history::Row;
 pub use self::options::{MetricDefinition, Resume, WandbStart};
 pub use self::platform::Wandb;
 pub use self::progress::ArtifactState;
+pub use self::stored::{stored_history, stored_runs};
 pub use self::sync::{SyncOutcome, SyncReport, Syncer, left};
 
 use crate::{Descriptor, Validated};
@@ -80,8 +86,18 @@ impl Validated for WandbConfig {
         Ok(Arc::new(Probe(options)))
     }
 
-    fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
-        Some(Syncer::new(self, spool, Some(observer)))
+    fn stored(&self) -> Option<PathBuf> {
+        Some(self.resolve(&environment::variable).ok()?.parent)
+    }
+
+    fn syncer(&self, name: &str, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
+        Some(Syncer::new(name, self, spool, Some(observer)))
+    }
+
+    fn check_replay(&self) -> Result<(), Error> {
+        Err(Error::refused("wandb.replay", "wandb: W&B takes no row in the place of an earlier one").with_hint(
+            "`nethical dead show` has what was refused: log it in a run once more, then `nethical dead drop` the letter",
+        ))
     }
 
     fn platform(
@@ -109,7 +125,7 @@ impl Destination for Probe {
 
     async fn probe(&self) -> Result<String, Error> {
         match (&self.0.key, self.0.mode) {
-            (Some(key), Mode::Online) => probe::probe(&api::Api::new(&self.0.base_url, key)?, &self.0).await,
+            (Some(key), Mode::Online) => probe::probe(&api::Api::new(&self.0.base_url, key), &self.0).await,
             _ => probe::offline(&self.0),
         }
     }

@@ -31,10 +31,15 @@ use super::log::writer::cannot_create;
 use super::options::{MetricDefinition, Resume, WandbStart};
 use super::progress::ArtifactState;
 use super::recording::Recording;
+use super::refusals::Refusals;
 use super::registry::Registry;
+use super::upload::Parts;
 use super::uploads::{Means, Upload, Uploads};
 
 const KIND: &str = "wandb";
+
+/// Runs that are over and can still be asked about.
+const REMEMBERED: usize = 1_000;
 
 /// Weights & Biases. Every call is written to the run's log and returns; one uploader per run sends what stands there.
 pub struct Wandb {
@@ -86,7 +91,7 @@ impl Wandb {
     ) -> Result<Arc<Self>, Error> {
         let options = config.resolve(&environment::variable)?;
         let api = match (&options.key, options.mode) {
-            (Some(key), Mode::Online) => Some(Api::new(&options.base_url, key)?),
+            (Some(key), Mode::Online) => Some(Api::new(&options.base_url, key)),
             _ => None,
         };
         if options.mode == Mode::Online && api.is_none() && !SAID.swap(true, Ordering::Relaxed) {
@@ -119,7 +124,9 @@ impl Wandb {
             let means = Means {
                 name: self.name.as_str().into(),
                 api: self.api.clone(),
-                interval: self.options.interval,
+                rhythm: self.options.rhythm(),
+                parts: Parts::default(),
+                refusals: Arc::new(Refusals::new(&self.name, &self.settings.spool)),
                 observer: Arc::clone(&self.settings.observer),
                 breaker: self.settings.breaker,
                 registry: self.registry(),
@@ -213,7 +220,12 @@ impl Wandb {
             let _ = registry.add(&directory);
         }
         let upload = process.uploads.add(&recording, held.into_iter().collect())?;
-        process.runs().insert(id, OpenRun { upload: Some(upload), writer });
+        let mut runs = process.runs();
+        if runs.len() >= REMEMBERED {
+            // What is over can only be asked about, and a program of many runs would have them all in memory.
+            runs.retain(|_, open| !open.is_over());
+        }
+        runs.insert(id, OpenRun { upload: Some(upload), writer });
         Ok(())
     }
 
@@ -358,6 +370,10 @@ impl Process {
 }
 
 impl OpenRun {
+    fn is_over(&self) -> bool {
+        self.upload.as_ref().is_none_or(Upload::is_over)
+    }
+
     fn is_open(&self) -> bool {
         let recording = self.upload.as_ref().and_then(|upload| upload.recording.as_ref());
         recording.is_some_and(|recording| !recording.has_ended())

@@ -34,7 +34,7 @@ pub(super) async fn probe(api: &Api, options: &Resolved) -> Result<String, Error
     let found: Result<FoundProject, Error> = api.query(Query::Project, &variables).await;
     let project = match found {
         Ok(FoundProject { project: Some(_) }) => format!("project {name}"),
-        Ok(FoundProject { project: None }) => format!("project {name}, which the first run makes"),
+        Ok(FoundProject { project: None }) => format!("project {name}, which the first run makes,"),
         Err(error) if error.kind() == Kind::Refused => format!("project {name}"),
         Err(error) => return Err(error),
     };

@@ -1,8 +1,9 @@
 //! The writing side of one run: calls become records of its log. Nothing here waits for a network.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use nethical_core::delivery::Error;
@@ -14,6 +15,7 @@ use super::artifact::{self, ArtifactSpec};
 use super::assembly::PRODUCER;
 use super::directory::RunDirectory;
 use super::history::{self, Moment, Place, Row, Steps};
+use super::json;
 use super::limits;
 use super::log::record::{
     Artifact, Exit, FileItem, Files, Header, Item, Kind, Metric, MetricOptions, MetricSummary, Record, Run,
@@ -22,8 +24,8 @@ use super::log::record::{
 use super::log::writer::{NotTaken, RunLog, cannot_create};
 use super::summary::{Metrics, Summary};
 
-/// How often the summary so far is written, for those who read logs of runs that did not come to their end.
-const SUMMARY_PAUSE: Duration = Duration::from_secs(15);
+/// Seconds between two summaries so far, which are for those who read logs of runs that did not come to their end.
+const SUMMARY_PAUSE: f64 = 15.0;
 
 /// One run that is being written.
 pub(crate) struct Recording {
@@ -39,13 +41,17 @@ struct State {
     steps: Steps,
     /// The number of the record that began the row that is open; 0 if none is.
     open_row: u64,
+    /// Bytes of that row so far.
+    open_bytes: usize,
     run: Run,
     metrics: Metrics,
     summary: Summary,
-    summary_at: Instant,
-    /// Rows since the summary was written.
-    summary_owed: bool,
-    config_bytes: usize,
+    /// When it was written last, in seconds since the run began.
+    summary_at: f64,
+    /// The newest row since then.
+    summary_owed: Option<Moment>,
+    /// Bytes of each parameter in the configuration, which is sent whole.
+    config: HashMap<String, usize>,
     artifacts: u64,
     ended: bool,
     /// Updates that were taken.
@@ -85,12 +91,13 @@ impl Recording {
             state: Mutex::new(State {
                 steps: Steps::default(),
                 open_row: 0,
+                open_bytes: 0,
                 run: run.clone(),
                 metrics: Metrics::default(),
                 summary: Summary::default(),
-                summary_at: started,
-                summary_owed: false,
-                config_bytes: 0,
+                summary_at: 0.0,
+                summary_owed: None,
+                config: HashMap::new(),
                 artifacts: 0,
                 ended: false,
                 accepted: 0,
@@ -160,22 +167,19 @@ impl Recording {
     /// If a name or the size is nothing for W&B, the step goes back, or the run has ended.
     pub(crate) fn log(&self, row: &Row, step: Option<i64>) -> Result<(), Error> {
         row.items().try_for_each(|(name, _)| limits::metric(name))?;
-        if row.bytes() > limits::LARGEST_ROW {
-            let (size, most) = (row.bytes(), limits::LARGEST_ROW);
-            let text = format!("wandb: this row has {size} bytes, and W&B takes {most}");
-            return Err(Error::refused("wandb.row_size", text)
-                .with_hint("log less at once, or large values as an artifact"));
-        }
         let mut state = self.open()?;
-        let before = state.steps;
-        let (step, place) = state.steps.place(step)?;
+        let mut steps = state.steps;
+        let (step, place) = steps.place(step)?;
+        let begun = if place == Place::Same { state.open_bytes } else { 0 };
+        limits::row(begun + row.bytes())?;
         let runtime = self.runtime();
         let moment = Moment { step, runtime, timestamp: self.started_at + runtime };
         let appended = self.log.append(|num, out| history::encode(row, moment, place, num, out));
         let num = appended.map_err(|reason| {
-            (state.steps, state.dropped) = (before, state.dropped + 1);
+            state.dropped += 1;
             not_taken(reason)
         })?;
+        (state.steps, state.open_bytes) = (steps, begun + row.bytes());
         state.accepted += 1;
         if place == Place::New {
             state.open_row = if state.steps.is_open() { num } else { 0 };
@@ -188,21 +192,18 @@ impl Recording {
     fn note(&self, state: &mut State, row: &Row, moment: Moment) {
         let State { summary, metrics, .. } = state;
         row.items().for_each(|(name, value)| summary.note(metrics, name, value));
-        for (name, value) in own_values(moment) {
-            summary.note(metrics, name, &value);
-        }
-        state.summary_owed = true;
-        if self.started.elapsed() > SUMMARY_PAUSE && state.summary_at.elapsed() > SUMMARY_PAUSE {
+        state.summary_owed = Some(moment);
+        if moment.runtime - state.summary_at > SUMMARY_PAUSE {
             // A later one takes its place where the disk does not take this one.
             let _ = self.write_summary(state);
         }
     }
 
     fn write_summary(&self, state: &mut State) -> Result<(), Error> {
-        if !std::mem::take(&mut state.summary_owed) {
-            return Ok(());
+        if let Some(moment) = state.summary_owed.take() {
+            state.summary_at = moment.runtime;
+            own_values(moment).iter().for_each(|(name, value)| state.summary.put(name, value));
         }
-        state.summary_at = Instant::now();
         let entries = state.summary.entries();
         let update = entries.into_iter().map(|(name, value)| Item::new(name, value)).collect();
         self.write(state, Kind::Summary(Update { update, remove: Vec::new() })).map(drop)
@@ -215,19 +216,14 @@ impl Recording {
     pub(crate) fn configure(&self, parameters: &[(String, String)]) -> Result<(), Error> {
         parameters.iter().try_for_each(|(name, _)| limits::parameter(name))?;
         let mut state = self.open()?;
-        let size: usize = parameters.iter().map(|(name, value)| name.len() + value.len() + 15).sum();
-        if state.config_bytes + size > limits::LARGEST_CONFIG {
-            let text = format!(
-                "wandb: the parameters have {} bytes, and W&B takes 15 MB",
-                state.config_bytes + size
-            );
-            return Err(
-                Error::refused("wandb.config_size", text).with_hint("log large values as an artifact")
-            );
-        }
-        state.config_bytes += size;
+        let size = |(name, value): &(String, String)| name.len() + value.len() + 15;
+        let given: HashMap<String, usize> =
+            parameters.iter().map(|parameter| (parameter.0.clone(), size(parameter))).collect();
+        let others = state.config.iter().filter(|(name, _)| !given.contains_key(*name)).map(|(_, size)| size);
+        limits::config(given.values().chain(others).sum())?;
         let update = parameters.iter().map(|(name, value)| Item::new(name, value)).collect();
         let num = self.take(&mut state, Kind::Config(Update { update, remove: Vec::new() }))?;
+        state.config.extend(given);
         drop(state);
         self.settle(num)
     }
@@ -353,14 +349,12 @@ impl Recording {
         let mut state = self.open()?;
         state.steps.close();
         state.open_row = 0;
-        state.summary_owed = true;
-        let moment = own_values(Moment { step: 0, runtime: self.runtime(), timestamp: 0.0 });
-        let seconds = self.started.elapsed().as_secs();
-        let State { summary, metrics, .. } = &mut *state;
-        if let Some((name, value)) = moment.into_iter().find(|(name, _)| *name == "_runtime") {
-            summary.note(metrics, name, &value);
+        let (runtime, seconds) = (self.runtime(), self.started.elapsed().as_secs());
+        match &mut state.summary_owed {
+            Some(moment) => moment.runtime = runtime,
+            None => state.summary.put("_runtime", json::shown(runtime, &mut zmij::Buffer::new())),
         }
-        summary.note(metrics, "_wandb", &format!("{{\"runtime\":{seconds}}}"));
+        state.summary.put("_wandb", &format!("{{\"runtime\":{seconds}}}"));
         self.write_summary(&mut state)?;
         let runtime = i32::try_from(seconds).unwrap_or(i32::MAX);
         let num = self.take(&mut state, Kind::Exit(Exit { exit_code, runtime, not_complete: false }))?;
@@ -422,7 +416,7 @@ impl std::fmt::Debug for Recording {
 fn own_values(moment: Moment) -> [(&'static str, String); 3] {
     let number = |value| {
         let mut out = Vec::new();
-        super::json::number(value, &mut out);
+        json::number(value, &mut out);
         String::from_utf8(out).unwrap_or_default()
     };
     [

@@ -128,6 +128,8 @@ impl Sums {
 pub(crate) struct Summary {
     values: HashMap<String, usize>,
     order: Vec<(String, String)>,
+    /// Where in `order` the next name most likely stands: rows have the same names in the same order.
+    next: usize,
     sums: HashMap<String, Sums>,
     /// What was set by itself.
     set: Tree,
@@ -150,8 +152,12 @@ impl Summary {
         }
     }
 
-    fn put(&mut self, name: &str, value: &str) {
-        match self.values.get(name).and_then(|index| self.order.get_mut(*index)) {
+    /// A value as it is.
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        let guess = self.order.get(self.next).filter(|(known, _)| known == name).map(|_| self.next);
+        let index = guess.or_else(|| self.values.get(name).copied());
+        self.next = index.map_or(0, |index| index + 1);
+        match index.and_then(|index| self.order.get_mut(index)) {
             Some((_, known)) => {
                 known.clear();
                 known.push_str(value);

@@ -14,7 +14,9 @@ use super::directory::RunDirectory;
 use super::environment;
 use super::log::reader::{Next, Reader};
 use super::log::record::Kind as RecordKind;
+use super::refusals::Refusals;
 use super::registry::Registry;
+use super::upload::Parts;
 use super::uploads::{Means, Upload, Uploads};
 
 /// A log of somebody else's that has no end, and was written to so lately, is still being written.
@@ -93,11 +95,13 @@ impl std::fmt::Debug for Syncer {
 }
 
 impl Syncer {
-    /// With this server and key; what the options do not say is taken from the environment.
+    /// With this server and key; what the options do not say is taken from the environment. `name` is what notices
+    /// and dead letters call it.
     ///
     /// # Errors
     /// If an option cannot work, or there is no key.
     pub fn new(
+        name: &str,
         config: &WandbConfig,
         spool: &SpoolSettings,
         observer: Option<Observer>,
@@ -107,9 +111,11 @@ impl Syncer {
         let home = SpoolSettings::is_allowed().then(|| spool.directory()).flatten();
         let registry = home.as_deref().map(Registry::new);
         let uploads = Uploads::new(Means {
-            name: "wandb".into(),
-            api: Some(Api::new(&resolved.base_url, key)?),
-            interval: resolved.interval,
+            name: name.into(),
+            api: Some(Api::new(&resolved.base_url, key)),
+            rhythm: resolved.rhythm(),
+            parts: Parts::default(),
+            refusals: Arc::new(Refusals::new(name, spool)),
             observer: observer.unwrap_or_else(|| Arc::new(warn_by_tracing)),
             breaker: Default::default(),
             registry: registry.clone(),

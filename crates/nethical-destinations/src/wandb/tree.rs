@@ -13,9 +13,18 @@ enum Node {
     Inner(Tree),
 }
 
+/// What is nested deeper is left out: no reader of JSON would take it.
+const DEEPEST: usize = 128;
+
 impl Tree {
     /// Sets what stands at `path`. A value on the way gives way to what is below it.
     pub(crate) fn set(&mut self, path: &[String], value: impl Into<String>) {
+        if path.len() <= DEEPEST {
+            self.set_below(path, value);
+        }
+    }
+
+    fn set_below(&mut self, path: &[String], value: impl Into<String>) {
         let Some((first, rest)) = path.split_first() else { return };
         let index = self.0.iter().position(|(name, _)| name == first).unwrap_or_else(|| {
             self.0.push((first.clone(), Node::Inner(Self::default())));
@@ -30,7 +39,7 @@ impl Tree {
             *node = Node::Inner(Self::default());
         }
         if let Node::Inner(inner) = node {
-            inner.set(rest, value);
+            inner.set_below(rest, value);
         }
     }
 
@@ -96,6 +105,7 @@ mod tests {
         tree.set(&path("a/b"), "NaN");
         tree.remove(&path("net/depth"));
         tree.remove(&path("none/of/it"));
+        tree.set(&vec!["deep".to_owned(); 100_000], "1");
         let mut out = Vec::new();
         tree.write(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), r#"{"lr":0.2,"net":{"act":"relu"},"a":{"b":NaN}}"#);

@@ -14,8 +14,9 @@ use super::directory::RunDirectory;
 use super::lock::Lock;
 use super::progress::Progress;
 use super::recording::Recording;
+use super::refusals::Refusals;
 use super::registry::Registry;
-use super::upload::{self, Control, Job};
+use super::upload::{self, Control, Job, Parts, Rhythm};
 
 /// Runs of ended processes that are uploaded at the same time.
 const AT_ONCE: usize = 4;
@@ -29,7 +30,9 @@ pub(crate) struct Means {
     pub(crate) name: Arc<str>,
     /// None: nothing is uploaded.
     pub(crate) api: Option<Api>,
-    pub(crate) interval: Duration,
+    pub(crate) rhythm: Rhythm,
+    pub(crate) parts: Parts,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) observer: Observer,
     pub(crate) breaker: BreakerSettings,
     pub(crate) registry: Option<Registry>,
@@ -88,7 +91,7 @@ impl Upload {
     }
 
     /// Whether nothing more is to be expected of it.
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let over = self.recording.as_ref().is_none_or(|recording| recording.has_ended());
         over && (!self.uploads || self.progress.look(|known| known.ended || known.finished))
     }
@@ -152,7 +155,7 @@ impl Uploads {
     }
 
     fn upload(&self, directory: RunDirectory, recording: Option<Arc<Recording>>, left: u64) -> Upload {
-        let first = self.means.interval.clamp(Duration::from_millis(50), Duration::from_secs(2));
+        let first = self.means.rhythm.interval.clamp(Duration::from_millis(50), Duration::from_secs(2));
         let schedule = Schedule { first, cap: Duration::from_secs(60) };
         Upload {
             directory,
@@ -187,7 +190,9 @@ impl Uploads {
             progress: Arc::clone(&upload.progress),
             turns: Arc::clone(&upload.turns),
             observer: Arc::clone(&self.means.observer),
-            interval: self.means.interval,
+            rhythm: self.means.rhythm,
+            parts: self.means.parts,
+            refusals: Arc::clone(&self.means.refusals),
             control: Arc::clone(&upload.control),
             target: self.means.target.clone(),
             registry: self.means.registry.clone(),

@@ -9,27 +9,27 @@ pub(super) const MOST_BYTES: usize = 10 << 20;
 
 /// Lines of one file.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct Lines<'a> {
     /// The number of the first one, counted from 0.
     pub(super) offset: u64,
-    pub(super) content: Vec<String>,
+    pub(super) content: Vec<&'a str>,
 }
 
 /// One request.
 #[derive(Debug, Default)]
-pub(super) struct Chunk {
-    pub(super) history: Lines,
-    pub(super) events: Lines,
-    pub(super) output: Lines,
+pub(super) struct Chunk<'a> {
+    pub(super) history: Lines<'a>,
+    pub(super) events: Lines<'a>,
+    pub(super) output: Lines<'a>,
     /// The whole summary, if it changed.
-    pub(super) summary: Option<String>,
+    pub(super) summary: Option<&'a str>,
     /// Names of files whose bytes have arrived.
-    pub(super) uploaded: Vec<String>,
+    pub(super) uploaded: &'a [String],
     /// The exit code, in the last request.
     pub(super) exit: Option<i32>,
 }
 
-impl Chunk {
+impl Chunk<'_> {
     /// Whether there is nothing in it: a sign of life.
     #[cfg(test)]
     fn is_empty(&self) -> bool {
@@ -46,7 +46,7 @@ impl Chunk {
         if !self.uploaded.is_empty() {
             separate(&mut out);
             out.extend_from_slice(b"\"uploaded\":");
-            write_list(&self.uploaded, &mut out);
+            write_list(self.uploaded, &mut out);
         }
         if let Some(code) = self.exit {
             separate(&mut out);
@@ -57,8 +57,7 @@ impl Chunk {
     }
 
     fn write_files(&self, out: &mut Vec<u8>) {
-        let summary = self.summary.iter().cloned().collect();
-        let summary = Lines { offset: 0, content: summary };
+        let summary = Lines { offset: 0, content: self.summary.into_iter().collect() };
         let files = [
             ("wandb-history.jsonl", &self.history),
             ("wandb-summary.json", &summary),
@@ -88,13 +87,13 @@ fn separate(out: &mut Vec<u8>) {
     }
 }
 
-fn write_list(list: &[String], out: &mut Vec<u8>) {
+fn write_list(list: &[impl AsRef<str>], out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, text) in list.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        json::text(text, out);
+        json::text(text.as_ref(), out);
     }
     out.push(b']');
 }
@@ -119,9 +118,9 @@ mod tests {
     #[test]
     fn the_body_is_what_the_official_client_sends() {
         let chunk = Chunk {
-            history: Lines { offset: 7, content: vec![r#"{"loss":NaN,"_step":7}"#.into(), "{}".into()] },
-            summary: Some("{\"loss\":1}".into()),
-            uploaded: vec!["config.yaml".into()],
+            history: Lines { offset: 7, content: vec![r#"{"loss":NaN,"_step":7}"#, "{}"] },
+            summary: Some("{\"loss\":1}"),
+            uploaded: &["config.yaml".to_owned()],
             exit: Some(255),
             ..Chunk::default()
         };

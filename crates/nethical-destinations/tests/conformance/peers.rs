@@ -15,7 +15,7 @@ use nethical_destinations::http::HttpConfig;
 use nethical_destinations::jsonl::JsonlConfig;
 use nethical_destinations::memory::MemoryConfig;
 use nethical_destinations::slack::SlackConfig;
-use nethical_destinations::support::webhook::{Seconds, SecretText, WebhookUrl};
+use nethical_destinations::support::webhook::{Seconds, SecretText, Wait, WebhookUrl};
 use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_receivers::Clock;
 use nethical_receivers::cloudwatch::{CloudWatch, Trouble};
@@ -191,18 +191,17 @@ fn message(text: &str) -> Event {
 struct Hook {
     peers: RefCell<Vec<HttpPeer>>,
     /// Options for an address, by timeout and first wait.
-    options: fn(WebhookUrl, Seconds, Seconds) -> Arc<dyn Validated>,
+    options: fn(WebhookUrl, Seconds, Wait) -> Arc<dyn Validated>,
 }
 
 impl Hook {
-    fn new(options: fn(WebhookUrl, Seconds, Seconds) -> Arc<dyn Validated>) -> Self {
+    fn new(options: fn(WebhookUrl, Seconds, Wait) -> Arc<dyn Validated>) -> Self {
         Self { peers: RefCell::new(vec![HttpPeer::start().unwrap()]), options }
     }
 
     fn options(&self, timeout: f64, delay: f64) -> Arc<dyn Validated> {
         let url = format!("{}/hook", self.last().url()).parse().unwrap();
-        let [timeout, delay] = [timeout, delay].map(|seconds| Seconds::new(seconds).unwrap());
-        (self.options)(url, timeout, delay)
+        (self.options)(url, Seconds::new(timeout).unwrap(), Wait::new(delay).unwrap())
     }
 
     fn last(&self) -> HttpPeer {
@@ -293,7 +292,7 @@ macro_rules! chat_service {
 
             fn config(&self, timeout: f64, delay: f64) -> Arc<dyn Validated> {
                 let config = $config::new(self.webhook_url().parse().unwrap());
-                let [timeout, retry_delay] = [timeout, delay].map(|seconds| Seconds::new(seconds).unwrap());
+                let (timeout, retry_delay) = (Seconds::new(timeout).unwrap(), Wait::new(delay).unwrap());
                 Arc::new($config { timeout, retry_delay, ..config })
             }
 

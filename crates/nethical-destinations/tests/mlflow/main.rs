@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod artifacts;
+#[cfg(feature = "mlflow-embedded")]
+mod embedded;
 mod outages;
 mod runs;
 mod scripted;

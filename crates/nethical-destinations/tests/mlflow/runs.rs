@@ -1,7 +1,8 @@
+use std::path::Path;
 use std::process::Command;
 
 use nethical_core::event::{Metadata, Timestamp};
-use nethical_core::tracking::{ArtifactOptions, RunStatus, StartRun};
+use nethical_core::tracking::{ArtifactOptions, Platform, RunStatus, StartRun};
 use serde_json::{Value, json};
 use testkit::mlflow::{Mlflow, environment};
 
@@ -9,8 +10,14 @@ use crate::{PATIENCE, config, home, ledger, name, open, start, write};
 
 #[test]
 fn a_run_is_read_back_by_mlflows_own_client() {
-    let (server, home, experiment) = (Mlflow::shared(), home(), name("whole"));
+    let (server, home) = (Mlflow::shared(), home());
     let platform = open(config(&server.url()), home.path());
+    a_whole_run_is_read_back(&*platform, &server.url(), home.path());
+}
+
+/// What a program can log comes back as it was, to MLflow's own client. Returns the run's id.
+pub(crate) fn a_whole_run_is_read_back(platform: &dyn Platform, uri: &str, home: &Path) -> String {
+    let experiment = name("whole");
     let before = Timestamp::now().as_millisecond();
     let tags = [("team", "x"), ("mlflow.note.content", "a note")];
     let run =
@@ -27,16 +34,12 @@ fn a_run_is_read_back_by_mlflows_own_client() {
     platform.set_tags(&run, &[("stage", "one")]).unwrap();
     platform.set_tags(&run, &[("stage", "two")]).unwrap();
     let content: Vec<u8> = (0..300_000_u32).map(|byte| (byte % 251) as u8).collect();
-    let file = write(home.path(), "model é.bin", &content);
+    let file = write(home, "model é.bin", &content);
     platform.log_artifact(&run, &file, &ArtifactOptions { folder: Some("models"), copy: true }).unwrap();
     assert!(platform.end_run(&run, RunStatus::Failed, Some(PATIENCE)).unwrap(), "{:?}", platform.statuses());
     let after = Timestamp::now().as_millisecond();
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mlflow/read_back.py");
-    let python = environment().join("bin/python");
-    let output = Command::new(python).arg(script).args([&server.url(), &run]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let read = read_back(uri, &run, home);
     assert_eq!(read["experiment"], experiment.as_str());
     assert_eq!((read["name"].as_str(), read["status"].as_str()), (Some("first"), Some("FAILED")));
     let (started, ended) = (read["start"].as_i64().unwrap(), read["end"].as_i64().unwrap());
@@ -65,8 +68,18 @@ fn a_run_is_read_back_by_mlflows_own_client() {
     assert_eq!(read["metrics"]["tiny"][0][1], "5e-324");
     assert_eq!(read["metrics"]["up"][0][1], "1.7976931348623157e+308");
     assert_eq!(read["artifacts"]["models/model é.bin"].as_str().unwrap(), digest(&content));
-    let ledger = ledger(&*platform);
+    let ledger = ledger(platform);
     assert_eq!((ledger.confirmed, ledger.accepted), (ledger.accepted, 2_500 + 6));
+    run
+}
+
+/// What MLflow's own client reads of a run.
+pub(crate) fn read_back(uri: &str, run: &str, folder: &Path) -> Value {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mlflow/read_back.py");
+    let mut python = Command::new(environment().join("bin/python"));
+    let output = python.arg(script).args([uri, run]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// SHA-256 as the script prints it.

@@ -11,7 +11,7 @@ use crate::world::{PATIENCE, World, losses, parameters, start};
 
 fn sync(world: &World) -> Vec<SyncReport> {
     let spool = SpoolSettings { home: Some(world.home()), ..SpoolSettings::default() };
-    let mut syncer = Syncer::new(&world.config(), &spool, None).unwrap();
+    let mut syncer = Syncer::new("wandb", &world.config(), &spool, None).unwrap();
     syncer.add(world.folder.path()).unwrap();
     let until = Instant::now() + PATIENCE;
     while !syncer.is_done() && Instant::now() < until {
@@ -114,7 +114,7 @@ fn rows_of_somebody_else_are_never_written_over() {
 fn without_a_run_there_is_nothing_to_sync() {
     let world = World::new();
     let spool = SpoolSettings { home: Some(world.home()), ..SpoolSettings::default() };
-    let mut syncer = Syncer::new(&world.config(), &spool, None).unwrap();
+    let mut syncer = Syncer::new("wandb", &world.config(), &spool, None).unwrap();
     assert_eq!(syncer.add(world.folder.path()).unwrap_err().code(), "wandb.sync_path");
     assert_eq!(syncer.add_remembered(), 0);
     assert!(syncer.is_done());

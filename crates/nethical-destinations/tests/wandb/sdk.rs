@@ -152,7 +152,7 @@ fn our_sync_uploads_its_offline_run_once() {
     assert!(world.server.runs().is_empty());
     let sync = || {
         let spool = SpoolSettings { home: Some(world.home()), ..SpoolSettings::default() };
-        let mut syncer = Syncer::new(&world.config(), &spool, None).unwrap();
+        let mut syncer = Syncer::new("wandb", &world.config(), &spool, None).unwrap();
         syncer.add(world.folder.path()).unwrap();
         let until = Instant::now() + PATIENCE;
         while !syncer.is_done() && Instant::now() < until {
@@ -209,7 +209,7 @@ fn arrived(run: &fake::Run, artifacts: &[fake::Artifact]) -> BTreeMap<String, St
     put("end", format!("{} {:?}", run.state, run.exit_code));
     put("output", run.output.len().to_string());
     for (name, value) in run.config.as_object().unwrap() {
-        put(&format!("config/{name}"), value.to_string());
+        put(&format!("config/{name}"), sorted(value));
     }
     let metrics: Vec<BTreeMap<String, serde_json::Value>> =
         serde_json::from_value(run.config["_wandb"]["value"]["m"].clone()).unwrap();
@@ -241,6 +241,18 @@ fn arrived(run: &fake::Run, artifacts: &[fake::Artifact]) -> BTreeMap<String, St
         all.insert(format!("artifact/{}", artifact.name), shown);
     }
     all
+}
+
+/// A value whatever the order of its names: the official client writes them in another one each time.
+fn sorted(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(map) => {
+            let sorted: BTreeMap<_, _> = map.iter().map(|(name, value)| (name, sorted(value))).collect();
+            format!("{sorted:?}")
+        }
+        serde_json::Value::Array(items) => format!("{:?}", items.iter().map(sorted).collect::<Vec<_>>()),
+        other => other.to_string(),
+    }
 }
 
 /// The values of an object as they are written.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nethical_core::event::{Event, RunChange};
 use nethical_core::tracking::{Platform, RunStatus};
 use nethical_receivers::wandb::{Chances, Trouble};
 
@@ -55,6 +56,13 @@ fn a_row_that_is_refused_keeps_its_place_without_its_values() {
     let ledger = platform.statuses()[0].ledger;
     assert_eq!((ledger.dead_lettered, ledger.waiting), (1, 0));
     world.assert_balance(&*platform);
+    let [letter] = world.dead_letters().try_into().unwrap();
+    assert_eq!((letter.destination.as_str(), letter.reason.as_str()), ("wandb", "wandb.refused"));
+    assert!(letter.answer.contains("this cannot be processed"), "the server's words: {}", letter.answer);
+    let update = Event::from_stored(&letter.payload).unwrap().run().unwrap();
+    let RunChange::Metrics(metrics) = update.change else { panic!("{update:?}") };
+    assert_eq!((update.run, metrics.step), (id, Some(63)));
+    assert_eq!(metrics.values.0[0].1.get().parse::<f64>().unwrap(), poison);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nethical_core::delivery::{Settings, SpoolSettings};
 use nethical_core::event::{Metadata, Redaction};
+use nethical_core::spool::{DeadLetter, DeadLetterLog, Disk, Filter, Home, Retention};
 use nethical_core::tracking::{Platform, StartRun};
 use nethical_destinations::wandb::{Mode, Wandb, WandbConfig};
 use nethical_receivers::wandb as fake;
@@ -58,6 +59,13 @@ impl World {
     pub(crate) fn at_server(&self, id: &str) -> fake::Run {
         assert_eq!(self.server.violations(), Vec::<String>::new());
         self.server.run(id).unwrap_or_else(|| panic!("the server has no run {id}"))
+    }
+
+    /// What was refused, as every tool sees it.
+    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
+        let folder = Home::new(Arc::new(Disk), self.home()).dead_letters();
+        let log = DeadLetterLog::open(Arc::new(Disk), &folder, Retention::default()).unwrap();
+        log.list(&Filter::default(), 100).unwrap()
     }
 
     /// Every account is whole.

@@ -101,6 +101,11 @@ impl CloudWatch {
         found.cloned().unwrap_or_default()
     }
 
+    /// Every log group, by name.
+    pub fn groups(&self) -> BTreeMap<String, LogGroup> {
+        self.state().groups.clone()
+    }
+
     /// A log group as it was created.
     pub fn group(&self, name: &str) -> Option<LogGroup> {
         self.state().groups.get(name).cloned()

@@ -38,13 +38,22 @@ fn a_message_needs_something_to_say() {
 }
 
 #[test]
+fn all_blocks_together_have_a_limit_too() {
+    let sections = |count| vec![json!({ "type": "section", "text": text("mrkdwn", 3_000) }); count];
+    assert_eq!(refusal(json!({ "text": "t", "blocks": sections(4) })), "ok");
+    assert_eq!(refusal(json!({ "text": "t", "blocks": sections(5) })), "msg_blocks_too_long");
+    let attached = json!([{ "blocks": sections(3) }]);
+    assert_eq!(refusal(json!({ "blocks": sections(2), "attachments": attached })), "msg_blocks_too_long");
+}
+
+#[test]
 fn every_limit_of_blocks_is_kept_to_the_character() {
     let section = |size| json!({ "type": "section", "text": text("mrkdwn", size) });
     let header = |size| json!({ "type": "header", "text": text("plain_text", size) });
     let fields = |count, size| json!({ "type": "section", "fields": vec![text("mrkdwn", size); count] });
     let context = |count| json!({ "type": "context", "elements": vec![text("mrkdwn", 1); count] });
     let id = |size| json!({ "type": "divider", "block_id": "x".repeat(size) });
-    let right = [section(3_000), header(150), fields(10, 2_000), context(10), id(255)];
+    let right = [section(3_000), header(150), fields(10, 1_000), fields(1, 2_000), context(10), id(255)];
     let wrong = [
         section(0),
         section(3_001),

@@ -121,7 +121,7 @@ fn put(state: &mut State, request: &Request, body: &[u8]) -> Answer {
         return Answer::new(403);
     };
     match super::artifacts::store(state, slot, request.header("content-md5"), body) {
-        Ok(()) => Answer::new(200).header("etag", "\"0\""),
+        Ok(()) => Answer::new(200).header("etag", super::artifacts::tag(body)),
         Err(message) => {
             state.violation(message);
             Answer::new(400)
@@ -145,6 +145,7 @@ fn graphql(state: &mut State, operation: &str, variables: &Value, base: &str) ->
         "CreateArtifactManifest" => super::artifacts::manifest(state, variables, base),
         "CreateArtifactFiles" => super::artifacts::files(state, variables, base),
         "ArtifactType" => Ok(super::artifacts::kind(state, variables)),
+        "CompleteMultipartUploadArtifact" => super::artifacts::complete(state, variables),
         "CommitArtifact" => super::artifacts::commit(state, variables),
         "OrganizationCoreWeaveOrganizationID" => {
             Ok(json!({ "entity": { "organization": { "coreWeaveOrganizationId": null } } }))

@@ -28,6 +28,8 @@ pub struct Artifact {
     digest: String,
     client: String,
     manifest: Option<Value>,
+    /// Parts of files that are not put together yet, by name and number.
+    parts: BTreeMap<String, BTreeMap<u64, Vec<u8>>>,
     /// Announced digests, by name.
     announced: BTreeMap<String, String>,
 }
@@ -107,14 +109,81 @@ pub(super) fn files(state: &mut State, variables: &Value, base: &str) -> Said {
         if let Some(artifact) = state.artifacts.get_mut(artifact) {
             artifact.announced.insert(name.to_owned(), md5.to_owned());
         }
-        let url = state.slot(base, Slot::Entry { artifact, name: name.to_owned(), md5: md5.to_owned() });
+        let (url, urls) = match spec.get("uploadPartsInput").and_then(Value::as_array) {
+            Some(parts) => (None, Some(multipart(state, base, artifact, name, parts)?)),
+            None => {
+                let entry = Slot::Entry { artifact, name: name.to_owned(), md5: md5.to_owned() };
+                (Some(state.slot(base, entry)), None)
+            }
+        };
         edges.push(json!({ "node": {
             "id": "RmlsZQ==", "name": name, "displayName": name, "storagePath": format!("wandb_artifacts/{name}"),
-            "uploadUrl": url, "uploadMultipartUrls": null, "artifact": { "id": id },
+            "uploadUrl": url, "uploadMultipartUrls": urls, "artifact": { "id": id },
             "uploadHeaders": [format!("Content-MD5:{md5}"), "Content-Type:application/octet-stream"],
         } }));
     }
     Ok(json!({ "createArtifactFiles": { "files": { "edges": edges } } }))
+}
+
+/// Addresses for the parts of a file, which are numbered from 1 without a gap.
+fn multipart(
+    state: &mut State,
+    base: &str,
+    artifact: usize,
+    name: &str,
+    parts: &[Value],
+) -> Result<Value, (u16, String)> {
+    let mut urls = Vec::with_capacity(parts.len());
+    for (expected, part) in (1..).zip(parts) {
+        let number = part.get("partNumber").and_then(Value::as_u64);
+        if number != Some(expected) {
+            return Err((400, state.violation(format!("{name}: part {number:?} where {expected} belongs"))));
+        }
+        let md5 = text(part, "hexMD5").to_owned();
+        let url = state.slot(base, Slot::Part { artifact, name: name.to_owned(), number: expected, md5 });
+        urls.push(json!({ "partNumber": expected, "uploadUrl": url }));
+    }
+    if let Some(artifact) = state.artifacts.get_mut(artifact) {
+        // A new upload of the same file begins with nothing.
+        artifact.parts.insert(name.to_owned(), BTreeMap::new());
+    }
+    Ok(json!({ "uploadID": format!("upload of {name}"), "uploadUrlParts": urls }))
+}
+
+/// Puts a file together from its parts.
+pub(super) fn complete(state: &mut State, variables: &Value) -> Said {
+    let index = index_of(state, text(variables, "artifactID"))?;
+    let name = text(variables, "storagePath").trim_start_matches("wandb_artifacts/").to_owned();
+    let named: BTreeMap<u64, String> = variables
+        .get("completedParts")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|part| Some((part.get("partNumber")?.as_u64()?, text(part, "hexMD5").to_owned())))
+        .collect();
+    let Some(artifact) = state.artifacts.get_mut(index) else {
+        return Err((404, "no such artifact".to_owned()));
+    };
+    let parts = artifact.parts.remove(&name).unwrap_or_default();
+    let come: BTreeMap<u64, String> = parts.iter().map(|(number, bytes)| (*number, tag(bytes))).collect();
+    let whole: Vec<u8> = parts.into_values().flatten().collect();
+    let digest = STANDARD.encode(Md5::digest(&whole));
+    let announced = artifact.announced.get(&name) == Some(&digest);
+    let wrong = text(variables, "uploadID") != format!("upload of {name}");
+    if wrong || come != named || !announced {
+        return Err((400, state.violation(format!("{name}: its parts are not those that were announced"))));
+    }
+    artifact.files.insert(name, whole);
+    Ok(json!({ "completeMultipartUploadArtifact": { "digest": digest } }))
+}
+
+/// What an upload is answered with, as S3 does it.
+pub(super) fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", hex(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn commit(state: &mut State, variables: &Value) -> Said {
@@ -181,6 +250,14 @@ pub(super) fn store(state: &mut State, slot: Slot, header: Option<&str>, body: &
             if let Some(artifact) = state.artifacts.get_mut(artifact) {
                 artifact.files.insert(name, body.to_owned());
             }
+        }
+        Slot::Part { name, number, md5, .. } if md5 != hex(body) => {
+            return Err(format!("{name}: part {number} is not what was announced"));
+        }
+        Slot::Part { artifact, name, number, .. } => {
+            let parts = state.artifacts.get_mut(artifact).and_then(|artifact| artifact.parts.get_mut(&name));
+            let Some(parts) = parts else { return Err(format!("{name}: no upload in parts is under way")) };
+            parts.insert(number, body.to_owned());
         }
         Slot::Manifest { md5, .. } if md5 != digest => {
             return Err("not the manifest that was announced".to_owned());

@@ -11,6 +11,8 @@ pub(super) enum Slot {
     File { run: String, name: String },
     /// A file of an artifact; its MD5 in base64 was announced.
     Entry { artifact: usize, name: String, md5: String },
+    /// A part of such a file; its MD5 in hexadecimal was announced.
+    Part { artifact: usize, name: String, number: u64, md5: String },
     /// The manifest of an artifact.
     Manifest { artifact: usize, md5: String },
 }

@@ -1,6 +1,7 @@
 //! The tables that hold destinations, such as `[logging]`, and what stands in them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nethical_core::delivery::{Connector, Error, Observer, Settings, SpoolSettings};
@@ -14,6 +15,7 @@ use nethical_destinations::{ALL, Descriptor, Validated};
 
 use super::feeding::{Feeding, KEYS};
 use super::reading::{Context, read, read_through};
+use crate::Webhook;
 
 /// A table whose own tables are destinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,9 +136,29 @@ impl Configured {
 }
 
 impl Configured {
+    /// Open it as a webhook, as [`connect`](Self::connect) does.
+    ///
+    /// # Errors
+    /// What keeps it from being opened.
+    pub fn webhook(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Webhook, Error> {
+        let connector = self.connect(change)?;
+        Ok(Webhook::from(connector).from_level(self.level).of_kind(self.kind.name))
+    }
+
+    /// Where runs of this destination are on this machine; `None` if they are elsewhere.
+    pub fn stored(&self) -> Option<PathBuf> {
+        self.validated.stored()
+    }
+
     /// What uploads runs of this destination that wait in directories of their own; `None` if it has no such.
     pub fn syncer(&self, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
-        self.validated.syncer(spool, observer)
+        self.validated.syncer(&self.name, spool, observer)
+    }
+
+    /// # Errors
+    /// If a dead letter of it cannot be sent again: what to do instead.
+    pub fn check_replay(&self) -> Result<(), Error> {
+        self.validated.check_replay()
     }
 
     /// Open it as a platform for runs, with what the configuration says about its feeding changed by `change`.

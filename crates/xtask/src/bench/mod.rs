@@ -15,7 +15,9 @@ mod ours;
 mod report;
 mod rounds;
 mod script;
+mod senders;
 mod spool;
+mod wandb;
 mod webhook;
 
 use std::fs;
@@ -88,6 +90,17 @@ struct Contest {
     contestants: Vec<Contestant>,
 }
 
+/// What is not one figure for each round.
+struct Table {
+    name: &'static str,
+    about: &'static str,
+    /// Also told whether tiny sizes will do.
+    run: fn(&Workspace, bool) -> Result<()>,
+}
+
+/// Every table, after the contests.
+const TABLES: [Table; 1] = [Table { name: wandb::NAME, about: wandb::ABOUT, run: wandb::run }];
+
 /// Every contest, in the order of the output.
 fn contests(workspace: &Workspace) -> Vec<Contest> {
     vec![
@@ -108,11 +121,11 @@ fn contests(workspace: &Workspace) -> Vec<Contest> {
 
 /// Runs the chosen contests, prints a table for each and writes it to `target/bench/<contest>.json`.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let contests = chosen(contests(workspace), &args.only)?;
+    let (contests, tables) = chosen(contests(workspace), &args.only)?;
     if args.list {
-        contests
-            .iter()
-            .for_each(|contest| terminal::result(&format!("{:<20}{}", contest.name, contest.about)));
+        let names = contests.iter().map(|contest| (contest.name, contest.about));
+        let all = names.chain(tables.iter().map(|table| (table.name, table.about)));
+        all.for_each(|(name, about)| terminal::result(&format!("{name:<20}{about}")));
         return Ok(());
     }
     if release::needed() {
@@ -127,17 +140,23 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         report::print(&contest, &plan, &results);
         report::write(workspace, &contest, &plan, &results)?;
     }
+    for table in tables {
+        terminal::heading(table.name, table.about);
+        (table.run)(workspace, args.quick)?;
+    }
     Ok(())
 }
 
-fn chosen(contests: Vec<Contest>, only: &[String]) -> Result<Vec<Contest>> {
-    let names: Vec<&str> = contests.iter().map(|contest| contest.name).collect();
+fn chosen(contests: Vec<Contest>, only: &[String]) -> Result<(Vec<Contest>, Vec<&'static Table>)> {
+    let names = contests.iter().map(|contest| contest.name);
+    let names: Vec<&str> = names.chain(TABLES.iter().map(|table| table.name)).collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         let hint = format!("the contests are {}", names.join(", "));
         return Err(terminal::Hinted::new(format!("no contest is called `{unknown}`"), hint).into());
     }
-    let wanted = |contest: &Contest| only.is_empty() || only.iter().any(|name| name == contest.name);
-    Ok(contests.into_iter().filter(wanted).collect())
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+    let contests = contests.into_iter().filter(|contest| wanted(contest.name)).collect();
+    Ok((contests, TABLES.iter().filter(|table| wanted(table.name)).collect()))
 }
 
 fn prepare(workspace: &Workspace, needs: &Needs) -> Result<()> {
@@ -167,9 +186,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = contests(&Workspace::at(folder.path()));
         assert!(all.iter().all(|contest| contest.contestants.len() > 1 && contest.quick <= contest.size));
-        let mut names: Vec<_> = all.iter().map(|contest| contest.name).collect();
+        let names = all.iter().map(|contest| contest.name);
+        let mut names: Vec<_> = names.chain(TABLES.iter().map(|table| table.name)).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), all.len());
+        assert_eq!(names.len(), all.len() + TABLES.len());
     }
 }

@@ -28,7 +28,8 @@ pub(super) fn contestant(workspace: &Workspace, script: &str, name: &'static str
     })
 }
 
-fn read(output: &str) -> Result<Duration> {
+/// The time that the last line of a script's output tells.
+pub(super) fn read(output: &str) -> Result<Duration> {
     let last = output.lines().last().context("the script printed nothing")?;
     let answer: Answer =
         serde_json::from_str(last).with_context(|| format!("the script's last line is no result: {last}"))?;

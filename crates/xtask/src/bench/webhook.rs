@@ -17,7 +17,7 @@ use nethical::webhooks::Webhook;
 use nethical_receivers::http::HttpPeer;
 use serde_json::json;
 
-use super::{Contest, Contestant, Needs, Unit, ours};
+use super::{Contest, Contestant, Needs, Unit, ours, senders};
 use crate::workspace::Workspace;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,6 +27,16 @@ const CONNECTIONS: u64 = 16;
 
 pub(super) fn contest(workspace: &Workspace) -> Contest {
     let (disk, waiting) = (workspace.bench().join("webhook-disk"), workspace.bench().join("webhook-now"));
+    let mut contestants = vec![
+        Contestant::new("nethical, on disk", move |messages| queued(Some(&disk), messages)),
+        Contestant::new("nethical, in memory", |messages| queued(None, messages)),
+        Contestant::new("nethical, one by one, each waited for", move |messages| {
+            waited_for(&waiting, messages)
+        }),
+        Contestant::new("raw client, 16 connections", |messages| raw(CONNECTIONS, messages)),
+        Contestant::new("raw client, 1 connection", |messages| raw(1, messages)),
+    ];
+    contestants.extend(senders::contestants(workspace));
     Contest {
         name: "webhook",
         about: "messages to a web receiver in this process, until the last is confirmed",
@@ -34,15 +44,7 @@ pub(super) fn contest(workspace: &Workspace) -> Contest {
         size: 20_000,
         quick: 200,
         needs: Needs::Nothing,
-        contestants: vec![
-            Contestant::new("nethical, on disk", move |messages| queued(Some(&disk), messages)),
-            Contestant::new("nethical, in memory", |messages| queued(None, messages)),
-            Contestant::new("nethical, one by one, each waited for", move |messages| {
-                waited_for(&waiting, messages)
-            }),
-            Contestant::new("raw client, 16 connections", |messages| raw(CONNECTIONS, messages)),
-            Contestant::new("raw client, 1 connection", |messages| raw(1, messages)),
-        ],
+        contestants,
     }
 }
 
@@ -53,7 +55,8 @@ fn message(number: u64) -> Message {
     )
 }
 
-fn receiver() -> Result<HttpPeer> {
+/// A receiver that counts and keeps nothing.
+pub(super) fn receiver() -> Result<HttpPeer> {
     let peer = HttpPeer::start().context("no receiver")?;
     peer.keep_none();
     Ok(peer)

@@ -6,6 +6,7 @@ mod alarms;
 mod inbox;
 mod model;
 mod offline;
+mod tracked;
 
 use std::fs;
 use std::io::{self, Write};
@@ -25,9 +26,11 @@ use nethical::destinations::memory::MemoryConfig;
 use nethical::destinations::{Validated, connect};
 use nethical::{Error, Level, LogAggregator, Metadata, Status, fields};
 
+use self::alarms::Alarms;
 use self::inbox::{Inbox, Received};
 use self::model::{Network, Score, Spirals};
 use self::offline::{OfflineRun, Written};
+use self::tracked::{Tracked, TrackedRun};
 
 const POINTS: usize = 2_000;
 const BATCH: usize = 20;
@@ -57,19 +60,22 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
     let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("nethical-demo"));
     let inbox = Inbox::open()?;
     let (logs, shown) = destinations(&dir, &inbox)?;
-    let offline = OfflineRun::start(&dir, &fields! { points: POINTS, batch_size: BATCH, hidden: HIDDEN })?;
-    let (calls, best_loss) = train(&logs, &offline, args.epochs);
-    let told = alarms::tell(args.epochs, best_loss)?;
-    let written = offline.end()?;
+    let parameters = fields! { points: POINTS, batch_size: BATCH, hidden: HIDDEN };
+    let runs = (TrackedRun::start(&dir, &parameters)?, OfflineRun::start(&dir, &parameters)?);
+    let alarms = Alarms::open()?;
+    let (calls, best_loss) = train(&logs, &runs, &alarms, args.epochs);
+    let told = alarms.end(args.epochs, best_loss);
+    let (tracked, written) = (runs.0.end()?, runs.1.end()?);
     let all_delivered = logs.close_all(PATIENCE);
     let (statuses, received) = (logs.statuses(), inbox.read());
     report(&statuses, &shown, &calls, &received)
-        .and_then(|()| show_run(&written))
+        .and_then(|()| show_runs(&tracked, &written))
         .and_then(|()| told.write(&mut anstream::stdout()))
         .map_err(|error| Error::unavailable("demo.output", error.to_string()))?;
     let sent = statuses.iter().map(|status| status.ledger.sent).sum::<u64>();
     let whole = all_delivered
         && written.whole
+        && tracked.whole
         && told.whole
         && statuses.iter().all(|status| status.ledger.balances())
         && (received.understood, received.malformed) == (sent, 0);
@@ -111,7 +117,12 @@ impl Timed<'_> {
 }
 
 /// Train, and log every step. Returns how long each log call took, and the best loss.
-fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> (Vec<Duration>, f32) {
+fn train(
+    logs: &LogAggregator,
+    runs: &(TrackedRun, OfflineRun),
+    alarms: &Alarms,
+    epochs: u32,
+) -> (Vec<Duration>, f32) {
     let rng = &mut Rng::with_seed(2_026);
     let mut data = Spirals::new(POINTS, rng);
     let mut network = Network::new(HIDDEN, rng);
@@ -129,7 +140,9 @@ fn train(logs: &LogAggregator, offline: &OfflineRun, epochs: u32) -> (Vec<Durati
         } else {
             timed.log(Level::Info, "epoch done", metadata);
         }
-        offline.epoch(epoch, score.loss(), score.accuracy());
+        runs.0.epoch(epoch, score.loss(), score.accuracy());
+        runs.1.epoch(epoch, score.loss(), score.accuracy());
+        alarms.epoch(score.accuracy());
         best = best.min(score.loss());
         progress.set_message(format!("loss {:.3}  accuracy {:.1} %", score.loss(), score.accuracy() * 100.0));
         progress.inc(1);
@@ -188,7 +201,14 @@ fn report(statuses: &[Status], shown: &[Shown], calls: &[Duration], received: &R
 }
 
 /// Where the run is, and what to do with it.
-fn show_run(written: &Written) -> io::Result<()> {
+fn show_runs(tracked: &Tracked, written: &Written) -> io::Result<()> {
+    let Tracked { updates, file, id, .. } = tracked;
+    let file = file.display();
+    writeln!(
+        anstream::stdout(),
+        "mlflow: a run of {updates} updates in a file; look at it with one of\n  \
+         nethical runs show {id} --in {file}\n  mlflow ui --backend-store-uri sqlite:///{file}"
+    )?;
     let Written { updates, directory, .. } = written;
     let directory = directory.display();
     writeln!(

@@ -3,6 +3,7 @@
 mod delivery;
 mod report;
 mod runs;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use nethical::delivery::{adopt, sync};
 use self::delivery::Delivery;
 use self::report::Report;
 use self::runs::Runs;
+use super::alert;
 use super::place::Place;
 use super::status::View;
 use crate::exit::Exit;
@@ -30,9 +32,13 @@ use crate::units::seconds;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Run directories of W&B, or folders of them.
+    /// Run directories of W&B, or folders of them; with --to files of MLflow's.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Send the runs of files of MLflow's to this server instead: those at the paths, without a path those of
+    /// `mlflow.db`. What is there already is not sent again, and what was interrupted goes on.
+    #[arg(long, value_name = "URI")]
+    to: Option<String>,
     /// Wait at most this long for everything to be delivered.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     wait: Duration,
@@ -45,17 +51,24 @@ const EXAMPLES: &str = "\
 Examples:
   nethical sync
   nethical sync --config old.toml --wait 300
-  nethical sync wandb/";
+  nethical sync wandb/
+  nethical sync --to http://localhost:5000 mlflow.db";
 
 /// What is left to do once everything is delivered, or time is up.
 const CLOSING: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     let deadline = Instant::now() + args.wait;
+    if let Some(to) = &args.to {
+        return store::send(to, &args.paths, deadline, args.json);
+    }
     if !args.paths.is_empty() {
         return upload(args, config, deadline);
     }
     let place = Place::to_deliver(config)?;
+    if let Some(config) = &place.config {
+        alert::recover(config);
+    }
     let before = View::of(&place)?;
     let delivery = Delivery::open(&place, &before);
     for (name, error) in delivery.unopened() {

@@ -72,7 +72,7 @@ impl Runs {
             configured.filter_map(|one| one.syncer(&spool, Arc::clone(&observer))).collect();
         let waits = asked || nethical::destinations::wandb::left(&place.home).iter().any(|_| true);
         if opened.is_empty() && waits {
-            opened.push(Syncer::new(&WandbConfig::default(), &spool, Some(observer)));
+            opened.push(Syncer::new("wandb", &WandbConfig::default(), &spool, Some(observer)));
         }
         let mut syncers = Vec::new();
         for one in opened {
@@ -114,7 +114,10 @@ impl Runs {
 fn line(report: &SyncReport) -> String {
     let place = if report.project.is_empty() { String::new() } else { format!(" of {}", report.project) };
     let rows = count(report.rows, "row");
-    let refused = if report.refused > 0 { format!(", {} refused", report.refused) } else { String::new() };
+    let refused = match report.refused {
+        0 => String::new(),
+        refused => format!(", {refused} refused (see `nethical dead list`)"),
+    };
     let what = match &report.outcome {
         SyncOutcome::Synced => format!("{rows} at the server{refused}, complete"),
         SyncOutcome::Already => "was uploaded before".to_owned(),

@@ -529,6 +529,28 @@ fn when_the_fsync_of_a_full_segment_fails_all_that_came_after_it_is_written_agai
 }
 
 #[test]
+fn when_the_writer_has_to_wait_for_an_fsync_and_it_fails_nothing_is_lost() {
+    let sim = Sim::new(5);
+    let options = Options { interval: Duration::from_secs(3600), ..Options::default() };
+    let (spool, _) = Spool::open_manual(Arc::new(sim.clone()), Path::new(DIR), options, true).unwrap();
+    let id = spool.destination("a").unwrap();
+    // More than may be written and not be durable.
+    let events = 24;
+    for number in 0..events {
+        spool.append(&vec![number; 1 << 20], &[id]).unwrap();
+    }
+    sim.fail_fsyncs(1);
+    (0..events).for_each(|_| spool.turn());
+    assert_eq!(spool.stats().poisoned, 1);
+    let reader = reader(&spool, id);
+    for number in 0..events {
+        let entries = reader.read(1, usize::MAX).unwrap();
+        assert_eq!((entries.len(), entries[0].payload[0]), (1, number));
+    }
+    assert_eq!(stats(&spool, id).waiting.events, u64::from(events));
+}
+
+#[test]
 fn in_mode_every_a_refusing_disk_is_told_to_the_caller() {
     let sim = Sim::new(5);
     let (spool, id) = filled(&sim, Options { durability: Durability::Every, ..small() }, 3);

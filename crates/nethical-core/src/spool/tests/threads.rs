@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cases::{reader, stats};
+use super::sim::Sim;
 use super::slow::Slow;
-use crate::spool::{Disk, Durability, Options, Spool};
+use crate::spool::{AppendError, Disk, Durability, Options, Spool};
 
 #[test]
 fn without_any_call_events_reach_the_kernel_and_the_reader_in_time() {
@@ -88,4 +89,26 @@ fn many_callers_share_fsyncs_and_lose_nothing() {
     assert_eq!(appended.into_inner(), 400);
     assert_eq!(stats(&spool, id).waiting.events, 0);
     assert!(spool.sync(Duration::from_secs(60)));
+}
+
+#[test]
+fn in_mode_every_a_full_disk_is_left_behind_without_another_call() {
+    let sim = Sim::new(3);
+    let options = Options { durability: Durability::Every, ..Options::default() };
+    let (spool, _) = Spool::open(Arc::new(sim.clone()), std::path::Path::new("/spool"), options).unwrap();
+    let id = spool.destination("a").unwrap();
+    spool.append(b"one", &[id]).unwrap();
+    sim.set_capacity(Some(sim.used()));
+    assert!(matches!(spool.append(b"two", &[id]), Err(AppendError::Storage(_))));
+    sim.set_capacity(None);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while spool.stats().stalled.is_some() {
+        assert!(Instant::now() < deadline, "the writer does not look at the disk again");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    spool.append(b"three", &[id]).unwrap();
+    let found = reader(&spool, id).read(10, 1000).unwrap();
+    assert_eq!(found.iter().map(|entry| &entry.payload[..]).collect::<Vec<_>>(), [&b"one"[..], b"three"]);
+    let books = stats(&spool, id);
+    assert_eq!((books.accepted.events, books.rejected.events, books.waiting.events), (3, 1, 2));
 }

@@ -152,6 +152,7 @@ impl Writer {
         self.batch = frames;
         self.tickets.extend(self.flying.take().into_iter().flatten());
         self.active = None;
+        self.off_plan = true;
         self.dirty_since = None;
         self.trim = true;
     }
@@ -159,7 +160,8 @@ impl Writer {
     /// Lets go of frames whose callers have been told that they are not kept.
     pub(super) fn reject(&mut self) {
         for chunk in std::mem::take(&mut self.batch) {
-            self.shared.reject(&frame::walk(&chunk).collect::<Vec<_>>());
+            self.shared.reject(&frame::walk(&chunk.bytes).collect::<Vec<_>>());
+            self.off_plan = true;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one thread that writes: frames into segments, and nothing else.
+//! The one who writes: frames into segments, and nothing else.
 //!
 //! A turn takes the batch that callers have filled, makes room for it, writes it, and has it fsynced when the mode
 //! or a ticket asks for it. Whatever waits for the disk is done on the side (`syncer`). Invariants:
@@ -18,6 +18,7 @@
 mod durability;
 mod room;
 mod unsynced;
+mod write;
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,16 +26,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::destination::Destination;
-use super::frame::{self, Frame};
-use super::log::Segment;
-use super::queue::{Batch, Order, Patience, Ticket};
-use super::segment::{self, HEADER, Header, Summary};
-use super::shared::{Shared, bump};
+use super::chunk::{Chunk, Place};
+use super::queue::{Batch, Patience, Ticket};
+use super::segment::Summary;
+use super::shared::Shared;
 use super::storage::StorageFile;
 use super::syncer::{Done, Job, Syncer};
-use super::tally::Tallies;
-use super::{Durability, Seq, now_micros, random_marker, trim};
+use super::{Durability, Seq};
 use unsynced::{Open, Unsynced};
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -46,6 +44,13 @@ pub(super) struct Active {
     pub(super) ordinal: u64,
     pub(super) marker: u32,
     pub(super) summary: Summary,
+}
+
+impl Active {
+    /// Where the next frame will lie.
+    pub(super) const fn place(&self) -> Place {
+        Place { marker: self.marker, offset: self.summary.end }
+    }
 }
 
 /// When and why to try again what the disk refused.
@@ -64,7 +69,9 @@ pub(super) struct Writer {
     active: Option<Active>,
     next_ordinal: u64,
     /// Frames to be written.
-    batch: VecDeque<Vec<u8>>,
+    batch: VecDeque<Chunk>,
+    /// Callers bind frames to places that they will not get.
+    off_plan: bool,
     unsynced: Unsynced,
     /// An fsync failed while frames were forgotten: whether those are durable cannot be known.
     doubtful: bool,
@@ -105,6 +112,7 @@ impl Writer {
             active,
             next_ordinal,
             batch: VecDeque::new(),
+            off_plan: false,
             unsynced,
             doubtful: false,
             published,
@@ -121,17 +129,8 @@ impl Writer {
         }
     }
 
-    /// Works until the spool is closed.
-    pub(super) fn run(mut self) {
-        loop {
-            let order = self.shared.queue.take(&self.patience());
-            if !self.turn(order) {
-                break;
-            }
-        }
-    }
-
-    fn patience(&self) -> Patience {
+    /// How long it can wait.
+    pub(super) fn patience(&self) -> Patience {
         let interval = self.shared.options.interval;
         let every = self.shared.options.durability == Durability::Every;
         let until = self.retry.as_ref().map(|retry| retry.at).or_else(|| self.sync_at());
@@ -147,7 +146,7 @@ impl Writer {
 
     /// Bytes of them.
     fn holding(&self) -> usize {
-        self.batch.iter().map(Vec::len).sum()
+        self.batch.iter().map(|chunk| chunk.bytes.len()).sum()
     }
 
     /// When an fsync is due without anybody asking: half the interval is left to the disk.
@@ -160,7 +159,8 @@ impl Writer {
     }
 
     /// One round of work; false when it was the last.
-    pub(super) fn turn(&mut self, order: Order) -> bool {
+    pub(super) fn turn(&mut self) -> bool {
+        let order = self.shared.queue.take(self.is_holding());
         self.trim |= order.trim;
         let done = self.syncer.came_back(order.done);
         self.arrived.extend(done);
@@ -174,6 +174,10 @@ impl Writer {
             _ => self.write_and_sync(order.stop),
         };
         self.settle_up(done);
+        if self.off_plan && !self.is_holding() {
+            self.off_plan = false;
+            self.shared.queue.replan(self.active.as_ref().map(Active::place));
+        }
         if std::mem::take(&mut self.trim) && !self.shared.log().free_front().is_empty() {
             self.trims += 1;
             self.give(Job::Trim);
@@ -250,123 +254,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what is left of the batch.
-    fn write_out(&mut self) -> io::Result<()> {
-        while let Some(mut chunk) = self.batch.pop_front() {
-            self.keep_pace()?;
-            let mut written = 0;
-            let result = loop {
-                match self.write_run(&mut chunk, written) {
-                    Ok(0) => break Ok(()),
-                    Ok(length) => written += length,
-                    Err(error) if trim::is_full(&error) && self.sacrifice_now() => {}
-                    Err(error) => break Err(error),
-                }
-            };
-            if written < chunk.len() {
-                self.batch.push_front(chunk.split_off(written));
-            }
-            if written > 0 {
-                self.unsynced.keep(chunk);
-            }
-            result?;
-        }
-        Ok(())
-    }
-
-    /// Writes as many of the frames from `from` on as fit the segment, and shows them to readers. Says how many
-    /// bytes they are.
-    fn write_run(&mut self, chunk: &mut [u8], from: usize) -> io::Result<usize> {
-        let run = chunk.get_mut(from..).unwrap_or_default();
-        let Some(first) = Frame::unchecked(run) else { return Ok(0) };
-        self.make_active(first.seq, first.length as u64)?;
-        let Some(active) = &mut self.active else { return Err(io::ErrorKind::NotFound.into()) };
-        let limit = self.shared.options.segment_bytes.saturating_sub(active.summary.end) as usize;
-        let length = place_frames(run, active, limit);
-        let run = run.get(..length).unwrap_or_default();
-        if let Err(error) = active.file.write_all_at(run, active.summary.end) {
-            self.undo_write();
-            return Err(error);
-        }
-        bump(&self.shared.counts.written_bytes, length as u64);
-        self.dirty_since.get_or_insert(self.since.unwrap_or_else(Instant::now));
-        self.publish(run);
-        Ok(length)
-    }
-
-    /// Lets readers see frames that have been written.
-    fn publish(&mut self, run: &[u8]) {
-        let Some(active) = &mut self.active else { return };
-        let mut fresh = Tallies::default();
-        let mut again = Vec::new();
-        for frame in frame::walk(run) {
-            active.summary.extend(&frame, active.summary.end + frame.length as u64);
-            if frame.seq > self.published {
-                fresh.count(&frame);
-            } else {
-                active.summary.tallies.count(&frame);
-                again.push(frame);
-            }
-        }
-        self.unsynced.grow(active.summary.end);
-        active.summary.tallies.add(&fresh);
-        self.published = self.published.max(active.summary.last);
-        self.shared.readmit(active.ordinal, &again);
-        self.shared.grow(active, &fresh);
-        let destinations = self.shared.destinations();
-        let woken = |d: &&Arc<Destination>| !again.is_empty() || fresh.get(d.id).events > 0;
-        destinations.iter().filter(woken).for_each(|destination| destination.wake());
-    }
-
-    /// Removes what a failed write may have left; gives the segment up when that fails too.
-    fn undo_write(&mut self) {
-        bump(&self.shared.counts.write_errors, 1);
-        let cut = self.active.as_ref().map(|active| active.file.truncate(active.summary.end));
-        if let Some(Err(_)) = cut {
-            self.seal(false);
-        }
-    }
-
-    /// Makes sure that there is a segment with room for a frame.
-    fn make_active(&mut self, first: Seq, length: u64) -> io::Result<()> {
-        let limit = self.shared.options.segment_bytes;
-        let full = |active: &Active| active.summary.frames > 0 && active.summary.end + length > limit;
-        if self.active.as_ref().is_some_and(full) {
-            self.seal(true);
-        }
-        if self.active.is_none() {
-            let active = self.create(first)?;
-            self.unsynced.begin(Open::new(Arc::clone(&active.file), active.ordinal, HEADER, true));
-            self.active = Some(active);
-            self.next_ordinal += 1;
-        }
-        Ok(())
-    }
-
-    fn create(&self, first: Seq) -> io::Result<Active> {
-        let shared = &self.shared;
-        let path = segment::path(&shared.dir, self.next_ordinal);
-        let header =
-            Header { marker: random_marker(), ordinal: self.next_ordinal, first, created: now_micros() };
-        let file: Arc<dyn StorageFile> = shared.storage.create(&path)?.into();
-        if let Err(error) = file.write_all_at(&header.encode(), 0) {
-            let _ = shared.storage.unlink(&path);
-            return Err(error);
-        }
-        let segment = Segment {
-            marker: header.marker,
-            last: Seq(first.0.saturating_sub(1)),
-            end: HEADER,
-            size: HEADER,
-            sealed: false,
-            durable: false,
-            generation: 0,
-            remaining: Tallies::default(),
-        };
-        shared.log().insert(self.next_ordinal, segment);
-        Ok(Active { file, ordinal: self.next_ordinal, marker: header.marker, summary: Summary::empty() })
-    }
-
     /// Does one thing that waits for the disk.
     #[cfg(test)]
     pub(super) fn work_on_the_side(&mut self) -> bool {
@@ -377,8 +264,7 @@ impl Writer {
     fn finish(&mut self) {
         if !self.is_holding() {
             // What came in while the writer was busy with frames that it could not write.
-            let last = Patience { until: None, linger: Duration::ZERO, holding: false };
-            self.shared.queue.take(&last).batch.into_iter().for_each(|batch| self.take(batch));
+            self.shared.queue.take(false).batch.into_iter().for_each(|batch| self.take(batch));
             let done = self.write_and_sync(true);
             self.settle_up(done);
         }
@@ -401,24 +287,9 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.queue.close();
-        let left = self.shared.queue.take(&Patience { until: None, linger: Duration::ZERO, holding: false });
+        let left = self.shared.queue.take(false);
         let ticket = left.batch.and_then(|batch| batch.ticket);
         let tickets = self.tickets.drain(..).chain(ticket).chain(self.flying.take().into_iter().flatten());
         tickets.for_each(|ticket| ticket.answer(Err(io::ErrorKind::BrokenPipe)));
     }
-}
-
-/// Binds the first frames of `run` to their places behind the end of a segment; says how many bytes they
-/// are. The first one is always among them.
-fn place_frames(run: &mut [u8], active: &Active, limit: usize) -> usize {
-    let mut length = 0;
-    while let Some(rest) = run.get_mut(length..)
-        && let Some(size) = Frame::unchecked(rest).map(|frame| frame.length)
-        && (length == 0 || length + size <= limit)
-        && let Some(bytes) = rest.get_mut(..size)
-    {
-        frame::place(bytes, active.marker, active.summary.end + length as u64);
-        length += size;
-    }
-    length
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::spool::chunk::Chunk;
 use crate::spool::frame::{self, Frame};
 use crate::spool::storage::StorageFile;
 use crate::spool::syncer::Cover;
@@ -142,7 +143,7 @@ impl Unsynced {
     }
 
     /// Gives up all of these segments: the frames, and each segment with those of them that are in it.
-    pub(super) fn give_up(&mut self, mut each: impl FnMut(&Open, &[Frame<'_>])) -> VecDeque<Vec<u8>> {
+    pub(super) fn give_up(&mut self, mut each: impl FnMut(&Open, &[Frame<'_>])) -> VecDeque<Chunk> {
         if let Some(first) = self.chunks.front_mut() {
             first.drain(..self.skip.min(first.len()));
         }
@@ -160,6 +161,6 @@ impl Unsynced {
         }
         drop(frames);
         (self.skip, self.held, self.epoch) = (0, 0, self.epoch + 1);
-        std::mem::take(&mut self.chunks)
+        self.chunks.drain(..).map(Chunk::unbound).collect()
     }
 }

@@ -29,6 +29,17 @@ pub(super) fn folder(server: &Server, uri: &str) -> Result<PathBuf, Error> {
         .with_hint("start the server with `--serve-artifacts`, or share the folder with this machine"))
 }
 
+/// Move a file to its place, which only works within a file system. Also `true` if that was done before.
+#[cfg(feature = "mlflow-embedded")]
+pub(super) async fn was_moved(folder: &Path, from: &Path, path: &str) -> Result<bool, Error> {
+    let (from, target) = (from.to_owned(), folder.join(path));
+    runtime::blocking(move || {
+        let made = target.parent().is_none_or(|parent| fs::create_dir_all(parent).is_ok());
+        made && (fs::rename(&from, &target).is_ok() || !from.exists() && target.is_file())
+    })
+    .await
+}
+
 pub(super) async fn put(folder: &Path, path: &str, source: &Source) -> Result<(), Error> {
     let target = folder.join(path);
     let fresh = target.with_file_name(format!(".{}.part", nethical_core::event::EventId::new()));

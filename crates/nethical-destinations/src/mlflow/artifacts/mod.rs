@@ -56,6 +56,21 @@ pub(super) async fn upload(server: &Server, run: &Known, artifact: &RunArtifact)
     sent.map(drop)
 }
 
+/// Put all files of an artifact into a folder of this machine. A copy of ours is moved there where that is possible.
+#[cfg(feature = "mlflow-embedded")]
+pub(super) async fn keep(folder: &Path, artifact: &RunArtifact) -> Result<(), Error> {
+    for file in &artifact.files {
+        let path = Path::new(&artifact.source).join(&file.path);
+        let to = artifact.path_of(file);
+        if artifact.copied && local::was_moved(folder, &path, &to).await? {
+            continue;
+        }
+        let source = Source { path, file: file.clone(), copied: artifact.copied };
+        local::put(folder, &to, &source).await?;
+    }
+    Ok(())
+}
+
 /// The files of one artifact, which several workers share.
 struct Job<'a> {
     server: &'a Server,

@@ -106,3 +106,17 @@ fn what_was_never_sent_is_not_in_doubt() {
 fn the_bundled_roots_make_a_client() {
     assert!(bundled_roots(builder(&How::default())).build().is_ok());
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_pause_is_none_or_bounded(
+        text in "\\PC{0,30}|[0-9.+-]{0,40}|[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} -?[0-9]{1,6} [0-9:]{0,8} (GMT|[+-][0-9]{4})",
+        now in -377_705_023_201_i64..253_402_207_200,
+    ) {
+        let headers = vec![("retry-after".to_owned(), text.clone()), ("date".to_owned(), text)];
+        let response = Response { headers, ..Response::default() };
+        let after = response.retry_after(Timestamp::from_second(now).unwrap());
+        proptest::prop_assert!(after.unwrap_or_default() <= Duration::from_secs(3_600));
+        let _ = response.date();
+    }
+}

@@ -78,7 +78,14 @@ fn is_certificate(failure: &Failure) -> bool {
 
 /// What the receiver says itself, on one line.
 pub(crate) fn said(response: &Response) -> String {
-    let text = String::from_utf8_lossy(&response.body);
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
+    let line = line(&String::from_utf8_lossy(&response.body), 300);
     if line.is_empty() { line } else { format!(": {line}") }
+}
+
+/// A text of the receiver's in so many characters of one line, with nothing in it that a terminal would act upon.
+pub(crate) fn line(text: &str, most: usize) -> String {
+    let plain = |character: char| if character.is_control() { ' ' } else { character };
+    let text: String = text.chars().map(plain).collect();
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(most).collect()
 }

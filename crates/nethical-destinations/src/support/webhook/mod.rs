@@ -11,25 +11,31 @@ mod single;
 mod text;
 mod url;
 
-pub(crate) use self::errors::{Code, Context, said};
+pub(crate) use self::errors::{Code, Context, line, said};
 pub(crate) use self::options::{defaults, options};
 pub(crate) use self::poster::{Common, Exchange, Poster};
 pub(crate) use self::readable::Readable;
 pub use self::secret::{Headers, SecretText};
 pub(crate) use self::single::{Service, Single};
-pub(crate) use self::text::{cut, cut_as, units};
+pub(crate) use self::text::{cut, cut_as, split, split_as, units};
 pub use self::url::WebhookUrl;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// Seconds, as an option gives them: more than none, at most a day.
+/// Seconds, as an option gives them: at least so many thousandths of one, at most a day.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seconds(f64);
+pub struct Seconds<const LEAST: u16 = 1>(f64);
 
-impl Seconds {
-    /// So many; `None` if that is no time to wait.
+/// Seconds to wait before something is tried again, which may be none.
+pub type Wait = Seconds<0>;
+
+impl<const LEAST: u16> Seconds<LEAST> {
+    const FROM: f64 = LEAST as f64 / 1_000.0;
+    const TO: f64 = 86_400.0;
+
+    /// So many; `None` if that is too short or too long.
     pub fn new(seconds: f64) -> Option<Self> {
-        (0.001..=86_400.0).contains(&seconds).then_some(Self(seconds))
+        (Self::FROM..=Self::TO).contains(&seconds).then_some(Self(seconds))
     }
 
     /// As a default.
@@ -43,16 +49,17 @@ impl Seconds {
     }
 }
 
-impl<'de> Deserialize<'de> for Seconds {
+impl<'de, const LEAST: u16> Deserialize<'de> for Seconds<LEAST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         Self::new(seconds).ok_or_else(|| {
-            de::Error::invalid_value(de::Unexpected::Float(seconds), &"seconds, from 0.001 to 86400")
+            let expected = format!("seconds, from {} to {}", Self::FROM, Self::TO);
+            de::Error::invalid_value(de::Unexpected::Float(seconds), &expected.as_str())
         })
     }
 }
 
-impl schemars::JsonSchema for Seconds {
+impl<const LEAST: u16> schemars::JsonSchema for Seconds<LEAST> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Seconds".into()
     }
@@ -62,6 +69,6 @@ impl schemars::JsonSchema for Seconds {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "number", "minimum": 0.001, "maximum": 86_400 })
+        schemars::json_schema!({ "type": "number", "minimum": Self::FROM, "maximum": Self::TO })
     }
 }

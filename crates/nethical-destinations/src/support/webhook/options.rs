@@ -1,6 +1,6 @@
 //! The options that every destination has which is spoken to by HTTP.
 
-use super::Seconds;
+use super::{Seconds, Wait};
 
 /// Makes the options of a destination: its address, its own, and those that all have.
 macro_rules! options {
@@ -22,13 +22,13 @@ macro_rules! options {
             /// Seconds that an attempt may take.
             #[serde(default = "crate::support::webhook::defaults::timeout")]
             pub timeout: $crate::support::webhook::Seconds,
-            /// Attempts in all for a delivery that is waited for. What is queued is tried until the receiver is well.
+            /// Attempts in all for a delivery that is waited for; 0 is one, too. What is queued is tried until the
+            /// receiver is well.
             #[serde(default = "crate::support::webhook::defaults::max_retries")]
-            #[schemars(range(max = 100))]
             pub max_retries: u32,
-            /// Seconds before the second attempt.
+            /// Seconds before the second attempt. 0: at once.
             #[serde(default = "crate::support::webhook::defaults::retry_delay")]
-            pub retry_delay: $crate::support::webhook::Seconds,
+            pub retry_delay: $crate::support::webhook::Wait,
             /// By what each wait is longer than the one before it.
             #[serde(default = "crate::support::webhook::defaults::backoff_factor")]
             #[schemars(range(min = 1))]
@@ -98,7 +98,7 @@ pub(crate) use options;
 
 /// What the options are that nobody sets.
 pub(crate) mod defaults {
-    use super::Seconds;
+    use super::{Seconds, Wait};
 
     pub(crate) const fn timeout() -> Seconds {
         Seconds::of(30)
@@ -108,8 +108,8 @@ pub(crate) mod defaults {
         3
     }
 
-    pub(crate) const fn retry_delay() -> Seconds {
-        Seconds::of(1)
+    pub(crate) const fn retry_delay() -> Wait {
+        Wait::of(1)
     }
 
     pub(crate) const fn backoff_factor() -> f64 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nethical_core::delivery::{Answer, Error, Policy, Profile, ReceiptKind};
 
 use super::errors::{Context, sort_failure};
-use super::{Seconds, WebhookUrl};
+use super::{Seconds, Wait, WebhookUrl};
 use crate::support::http::{Client, Deadlines, Request, Response};
 use crate::support::ssrf::Guard;
 
@@ -20,7 +20,7 @@ pub(crate) struct Common<'a> {
     pub(crate) url: &'a WebhookUrl,
     pub(crate) timeout: Seconds,
     pub(crate) max_retries: u32,
-    pub(crate) retry_delay: Seconds,
+    pub(crate) retry_delay: Wait,
     pub(crate) backoff_factor: f64,
     pub(crate) total_timeout: Seconds,
     pub(crate) user_agent: Option<&'a str>,
@@ -113,6 +113,12 @@ impl Poster {
     #[must_use]
     pub(crate) fn reading(self, bytes: usize) -> Self {
         Self { client: self.client.reading(bytes), ..self }
+    }
+
+    /// The same, with names that lead where a test says.
+    #[cfg(test)]
+    pub(crate) fn asking(self, names: std::sync::Arc<crate::support::ssrf::tests::Names>) -> Self {
+        Self { guard: self.guard.map(|guard| guard.asking(names)), ..self }
     }
 
     /// For texts of errors.

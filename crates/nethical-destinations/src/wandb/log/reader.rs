@@ -3,11 +3,11 @@
 //! A chunk that is cut off by the end of the file is waited for, or cut and counted if the file grows no more.
 //! Where a checksum is wrong the rest of the block is skipped and counted, and reading goes on behind it.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use nethical_core::spool::Disk;
+use nethical_core::spool::storage::{Storage, StorageFile};
 use prost::Message;
 
 use super::frame::{self, Found, HEADER, Part};
@@ -37,9 +37,8 @@ pub(crate) struct Damage {
 }
 
 /// Reads a run log from its start.
-#[derive(Debug)]
 pub(crate) struct Reader {
-    file: File,
+    file: Box<dyn StorageFile>,
     /// Where in the file `bytes` begin.
     at: u64,
     bytes: Vec<u8>,
@@ -53,15 +52,34 @@ pub(crate) struct Reader {
     last_num: i64,
 }
 
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
 impl Reader {
     /// Opens a log and reads its header.
     ///
     /// # Errors
     /// If it cannot be read, or is no run log of a version that is known.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of(Disk.open_read(path)?)
+    }
+
+    /// The same with a file that is open.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub(crate) fn of(file: Box<dyn StorageFile>) -> io::Result<Self> {
         let mut header = [0; HEADER.len()];
-        file.read_exact_at(&mut header, 0)?;
+        let mut read = 0;
+        while let Some(room) = header.get_mut(read..).filter(|room| !room.is_empty()) {
+            match file.read_at(room, read as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                more => read += more,
+            }
+        }
         if header != HEADER {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no W&B run log of version 0"));
         }
@@ -129,7 +147,7 @@ impl Reader {
         };
         if record.num > 0 {
             // Other clients leave numbers out, so a gap alone means nothing.
-            let missing = u64::try_from(record.num - self.last_num - 1).unwrap_or(0);
+            let missing = u64::try_from(record.num.saturating_sub(self.last_num) - 1).unwrap_or(0);
             self.damage.records += if std::mem::take(&mut self.hurt) { missing } else { 0 };
             self.last_num = record.num;
         }

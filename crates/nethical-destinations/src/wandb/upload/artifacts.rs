@@ -4,28 +4,23 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use md5::{Digest, Md5};
 use nethical_core::delivery::{Error, runtime};
 use serde_json::{Value, json};
 
 use super::super::api::{Api, Place};
-use super::super::artifact::{digest_of, hex, manifest_json, md5_base64};
+use super::super::artifact::{digest_of, manifest_json, md5_base64};
 use super::super::errors::not_an_answer;
-use super::super::file::Part;
 use super::super::graphql::{
     Anything, CreatedArtifact, CreatedFiles, CreatedManifest, Query, RunFiles, Target,
 };
 use super::super::log::record::{Artifact, Manifest, ManifestEntry};
 use super::super::recording::is_inside;
-use super::{ArtifactState, Uploader, tell};
+use super::parts::{Parts, digests};
+use super::{ArtifactState, Assembly, Uploader, tell};
 use crate::support::http::Request;
 
 /// Files that are asked for at once.
 const AT_ONCE: usize = 100;
-
-/// Files of this size go in parts (2 GiB), which are this large (100 MiB).
-const MULTIPART_FROM: u64 = 2 << 30;
-const PART: u64 = 100 << 20;
 
 /// Files of an artifact that have arrived, so that a second attempt does not send them again.
 pub(super) type Done = Mutex<HashSet<String>>;
@@ -48,12 +43,18 @@ impl Uploader {
     pub(super) fn start_artifact(&mut self) {
         let Some(place) = self.place().filter(|_| self.artifact.is_none()) else { return };
         let Some((num, artifact, done)) = self.waiting_artifacts.first() else { return };
-        let upload = upload(self.job.api.clone(), place, artifact.clone(), Arc::clone(done));
-        self.artifact = Some((*num, tokio::spawn(upload)));
+        let upload = Upload {
+            api: self.job.api.clone(),
+            place,
+            artifact: artifact.clone(),
+            done: Arc::clone(done),
+            parts: self.job.parts,
+        };
+        self.artifact = Some((*num, tokio::spawn(async move { upload.run().await })));
     }
 
     /// One has arrived, or not.
-    pub(super) fn artifact_ended(&mut self, num: i64, result: Result<String, Error>) {
+    pub(super) async fn artifact_ended(&mut self, num: i64, result: Result<String, Error>) {
         match result {
             Ok(id) => {
                 self.state.artifacts.push(num);
@@ -71,6 +72,7 @@ impl Uploader {
                 return tell(&self.job.observer, &self.job.name, change);
             }
             Err(error) => {
+                self.keep_artifact(num, &error).await;
                 let change = self.job.turns.refused(&error);
                 tell(&self.job.observer, &self.job.name, change);
                 self.job.progress.change(|known| {
@@ -80,6 +82,19 @@ impl Uploader {
             }
         }
         self.waiting_artifacts.retain(|(other, ..)| *other != num);
+    }
+
+    /// Among the dead letters.
+    async fn keep_artifact(&self, num: i64, error: &Error) {
+        let Some((_, artifact, _)) = self.waiting_artifacts.iter().find(|(other, ..)| *other == num) else {
+            return;
+        };
+        let (refusals, directory) = (Arc::clone(&self.job.refusals), self.job.directory.clone());
+        let (artifact, error) = (artifact.clone(), error.clone());
+        let begun = self.assembly().map_or(0.0, Assembly::started);
+        let keep = move || refusals.artifact(directory.log(), num, begun, &artifact, &error);
+        // Without a thread the letter is missing, and the refusal is told and counted all the same.
+        let _ = runtime::blocking(keep).await;
     }
 
     /// Puts the files of the run that have not arrived. Whether there were any.
@@ -134,31 +149,97 @@ fn sizes(folder: &Path, paths: Vec<String>) -> Vec<(String, Option<u64>)> {
         .collect()
 }
 
-/// Uploads an artifact: create, files, manifest, commit. Returns its id.
-async fn upload(api: Api, place: Place, artifact: Artifact, done: Arc<Done>) -> Result<String, Error> {
-    let manifest = artifact.manifest.clone().unwrap_or_default();
-    let created: CreatedArtifact = api.query(Query::CreateArtifact, &create(&place, &artifact)).await?;
-    let created =
-        created.create_artifact.ok_or_else(|| not_an_answer(Query::CreateArtifact.name()))?.artifact;
-    let id = created.id.clone();
-    if created.state == "COMMITTED" {
-        return Ok(id);
+/// One artifact on its way.
+struct Upload {
+    api: Api,
+    place: Place,
+    artifact: Artifact,
+    done: Arc<Done>,
+    parts: Parts,
+}
+
+impl Upload {
+    /// Create, files, manifest, commit. Returns its id.
+    async fn run(&self) -> Result<String, Error> {
+        let Self { api, place, artifact, .. } = self;
+        let manifest = artifact.manifest.clone().unwrap_or_default();
+        let created: CreatedArtifact = api.query(Query::CreateArtifact, &create(place, artifact)).await?;
+        let created =
+            created.create_artifact.ok_or_else(|| not_an_answer(Query::CreateArtifact.name()))?.artifact;
+        let id = created.id.clone();
+        if created.state == "COMMITTED" {
+            return Ok(id);
+        }
+        let first = manifest_input(place, &id, created.base(), "", false);
+        let named: CreatedManifest = api.query(Query::CreateManifest, &first).await?;
+        let named =
+            named.create_artifact_manifest.ok_or_else(|| not_an_answer(Query::CreateManifest.name()))?;
+        for entries in self.left(&manifest).chunks(AT_ONCE) {
+            self.put_files(&id, &named.artifact_manifest.id, entries).await?;
+        }
+        put_manifest(api, place, &id, created.base(), &manifest).await?;
+        let _: Anything = api.query(Query::CommitArtifact, &json!({ "artifactID": id })).await?;
+        Ok(id)
     }
-    let first = manifest_input(&place, &id, created.base(), "", false);
-    let named: CreatedManifest = api.query(Query::CreateManifest, &first).await?;
-    let named = named.create_artifact_manifest.ok_or_else(|| not_an_answer(Query::CreateManifest.name()))?;
-    let manifest_id = named.artifact_manifest.id;
-    let left: Vec<ManifestEntry> = {
-        let done = done.lock().unwrap_or_else(PoisonError::into_inner);
+
+    /// Files whose bytes have not arrived.
+    fn left(&self, manifest: &Manifest) -> Vec<ManifestEntry> {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = manifest.contents.iter().filter(|entry| entry.reference.is_empty());
         stored.filter(|entry| !done.contains(&entry.path)).cloned().collect()
-    };
-    for entries in left.chunks(AT_ONCE) {
-        put_files(&api, &id, &manifest_id, entries, &done).await?;
     }
-    put_manifest(&api, &place, &id, created.base(), &manifest).await?;
-    let _: Anything = api.query(Query::CommitArtifact, &json!({ "artifactID": id })).await?;
-    Ok(id)
+
+    async fn put_files(
+        &self,
+        artifact: &str,
+        manifest: &str,
+        entries: &[ManifestEntry],
+    ) -> Result<(), Error> {
+        let mut specs = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (entry, cut) = (entry.clone(), self.parts);
+            let digests = runtime::blocking(move || {
+                check(&entry)?;
+                cut.of(size_of(&entry)).map_or_else(|| Ok(Vec::new()), |part| digests(&entry, part))
+            });
+            specs.push(digests.await??);
+        }
+        let spec = |(entry, digests): (&ManifestEntry, &Vec<String>)| {
+            let number = |(index, md5): (usize, &String)| json!({ "partNumber": index + 1, "hexMD5": md5 });
+            let parts =
+                (!digests.is_empty()).then(|| digests.iter().enumerate().map(number).collect::<Vec<_>>());
+            json!({ "artifactID": artifact, "artifactManifestID": manifest, "name": entry.path,
+                "md5": entry.digest, "mimetype": null, "uploadPartsInput": parts })
+        };
+        let files: Vec<_> = entries.iter().zip(&specs).map(spec).collect();
+        let variables = json!({ "input": { "artifactFiles": files, "storageLayout": "V2" } });
+        let answer: CreatedFiles = self.api.query(Query::CreateFiles, &variables).await?;
+        let files =
+            answer.create_artifact_files.ok_or_else(|| not_an_answer(Query::CreateFiles.name()))?.files;
+        if files.edges.len() != entries.len() {
+            return Err(not_an_answer(Query::CreateFiles.name()));
+        }
+        for (entry, edge) in entries.iter().zip(files.edges) {
+            self.put_file(entry, &edge.node).await?;
+            self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path.clone());
+        }
+        Ok(())
+    }
+
+    /// In parts where the server has said where they go. Without any address it has the bytes.
+    async fn put_file(&self, entry: &ManifestEntry, target: &Target) -> Result<(), Error> {
+        let (path, size) = (Path::new(&entry.local_path), size_of(entry));
+        match (&target.upload_multipart_urls, self.parts.of(size)) {
+            (Some(multipart), Some(part)) if target.upload_url.is_none() => {
+                self.api.put_parts(path, size, part, target, multipart).await
+            }
+            _ => self.api.put_whole(target, path, size).await,
+        }
+    }
+}
+
+fn size_of(entry: &ManifestEntry) -> u64 {
+    u64::try_from(entry.size).unwrap_or(0)
 }
 
 fn create(place: &Place, artifact: &Artifact) -> Value {
@@ -195,44 +276,6 @@ fn manifest_input(place: &Place, id: &str, base: Option<&str>, digest: &str, upl
     })
 }
 
-async fn put_files(
-    api: &Api,
-    artifact: &str,
-    manifest: &str,
-    entries: &[ManifestEntry],
-    done: &Done,
-) -> Result<(), Error> {
-    let mut specs = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let entry = entry.clone();
-        let parts = runtime::blocking(move || check(&entry).and_then(|()| parts_of(&entry))).await??;
-        specs.push(parts);
-    }
-    let spec = |(entry, parts): (&ManifestEntry, &Vec<String>)| {
-        let number = |(index, md5): (usize, &String)| json!({ "partNumber": index + 1, "hexMD5": md5 });
-        let parts = (!parts.is_empty()).then(|| parts.iter().enumerate().map(number).collect::<Vec<_>>());
-        json!({ "artifactID": artifact, "artifactManifestID": manifest, "name": entry.path, "md5": entry.digest,
-            "mimetype": null, "uploadPartsInput": parts })
-    };
-    let files: Vec<_> = entries.iter().zip(&specs).map(spec).collect();
-    let variables = json!({ "input": { "artifactFiles": files, "storageLayout": "V2" } });
-    let answer: CreatedFiles = api.query(Query::CreateFiles, &variables).await?;
-    let edges =
-        answer.create_artifact_files.ok_or_else(|| not_an_answer(Query::CreateFiles.name()))?.files.edges;
-    if edges.len() != entries.len() {
-        return Err(not_an_answer(Query::CreateFiles.name()));
-    }
-    for (entry, edge) in entries.iter().zip(edges) {
-        let (path, size) = (Path::new(&entry.local_path), u64::try_from(entry.size).unwrap_or(0));
-        match &edge.node.upload_multipart_urls {
-            Some(_) if edge.node.upload_url.is_none() => put_parts(api, path, size, &edge.node).await?,
-            _ => api.put_whole(&edge.node, path, size).await?,
-        }
-        done.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path.clone());
-    }
-    Ok(())
-}
-
 /// Whether a file is still what it was.
 fn check(entry: &ManifestEntry) -> Result<(), Error> {
     let changed = |what: &str| {
@@ -250,64 +293,6 @@ fn check(entry: &ManifestEntry) -> Result<(), Error> {
         Ok(_) => changed("has changed since it was logged"),
         Err(error) => Err(error),
     }
-}
-
-/// The digests of the parts of a file that is too large for one request.
-fn parts_of(entry: &ManifestEntry) -> Result<Vec<String>, Error> {
-    use std::io::Read;
-    const READ: u64 = 1 << 20;
-    let size = u64::try_from(entry.size).unwrap_or(0);
-    if size < MULTIPART_FROM {
-        return Ok(Vec::new());
-    }
-    let failed = |error: std::io::Error| {
-        Error::refused(
-            "wandb.artifact_unreadable",
-            format!("wandb: cannot read {}: {error}", entry.local_path),
-        )
-    };
-    let mut file = std::fs::File::open(&entry.local_path).map_err(failed)?;
-    let mut parts = Vec::new();
-    let mut left = size;
-    while left > 0 {
-        let mut hash = Md5::new();
-        let mut in_part = left.min(PART);
-        left -= in_part;
-        while in_part > 0 {
-            let mut piece = Vec::new();
-            let read = (&mut file).take(in_part.min(READ)).read_to_end(&mut piece).map_err(failed)?;
-            if read == 0 {
-                return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
-            }
-            hash.update(&piece);
-            in_part -= read as u64;
-        }
-        parts.push(hex(&hash.finalize()));
-    }
-    Ok(parts)
-}
-
-async fn put_parts(api: &Api, path: &Path, size: u64, target: &Target) -> Result<(), Error> {
-    let Some(multipart) = &target.upload_multipart_urls else { return Ok(()) };
-    let mut completed = Vec::with_capacity(multipart.parts.len());
-    for part in &multipart.parts {
-        let start = (part.part_number.saturating_sub(1)) * PART;
-        let length = size.saturating_sub(start).min(PART);
-        let piece = Part { path: path.to_owned(), start, length };
-        let answer = api.put(&part.upload_url, &[], piece).await?;
-        completed.push(
-            json!({ "partNumber": part.part_number, "hexMD5": answer.header("etag").unwrap_or_default() }),
-        );
-    }
-    let variables = json!({
-        "completeMultipartAction": "Complete",
-        "completedParts": completed,
-        "artifactID": target.artifact.as_ref().map(|artifact| &artifact.id),
-        "storagePath": target.storage_path,
-        "uploadID": multipart.upload_id,
-    });
-    let _: Anything = api.query(Query::CompleteMultipart, &variables).await?;
-    Ok(())
 }
 
 async fn put_manifest(

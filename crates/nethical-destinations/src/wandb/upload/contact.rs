@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::super::api::Place;
 use super::super::assembly::Assembly;
-use super::super::graphql::{Existing, Query, Resumed, Upsert, Upserted};
+use super::super::graphql::{Existing, Query, Resumed, Upsert, Upserted, step_of};
 use super::super::json;
 use super::super::log::record::Run;
 use super::{Next, Uploader, tell};
@@ -33,7 +33,7 @@ impl Uploader {
     pub(super) async fn make_contact(&mut self) -> Result<Next, Error> {
         let Some(run) = self.assembly().and_then(|assembly| assembly.run.clone()) else {
             return match self.job.recording {
-                Some(_) => Ok(Next::Wait(Instant::now() + super::HEARTBEAT)),
+                Some(_) => Ok(Next::Wait(Instant::now() + self.job.rhythm.heartbeat)),
                 None => Err(self.without_run()),
             };
         };
@@ -117,7 +117,7 @@ impl Uploader {
             upserted.upsert.ok_or_else(|| super::super::errors::not_an_answer(Query::Upsert.name()))?;
         let change = self.job.turns.succeeded();
         tell(&self.job.observer, &self.job.name, change);
-        self.described = described;
+        (self.described, self.described_at) = (described, Some(Instant::now()));
         let newly = described - std::mem::replace(&mut self.confirmed_described, described);
         self.job.progress.change(|known| known.confirmed += newly);
         Ok(upsert)
@@ -177,7 +177,7 @@ impl Uploader {
                 there -= 1;
             }
         }
-        let step = last_line.as_deref().and_then(super::graphql::step_of);
+        let step = last_line.as_deref().and_then(step_of);
         if let (Some(ours), Some(theirs)) = (step, existing.last_step())
             && ours != theirs
         {

@@ -10,6 +10,9 @@
 
 mod artifacts;
 mod contact;
+mod pace;
+mod parts;
+mod stream;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,17 +27,17 @@ use tokio::time::Instant;
 use super::api::{Api, Place};
 use super::assembly::Assembly;
 use super::directory::{RunDirectory, State};
-use super::graphql::{self, Query};
 use super::lock::Lock;
 use super::log::record::Artifact;
 use super::progress::{ArtifactState, Progress};
 use super::recording::Recording;
+use super::refusals::Refusals;
 use super::registry::Registry;
-use super::wire::{self, Chunk, Lines};
+use super::wire;
 use contact::Contact;
-
-/// A sign of life after so long without a request: W&B calls a run without any crashed.
-const HEARTBEAT: Duration = Duration::from_secs(30);
+use pace::Pace;
+pub(crate) use pace::Rhythm;
+pub(crate) use parts::Parts;
 
 /// What an uploader has to work with.
 pub(crate) struct Job {
@@ -48,8 +51,9 @@ pub(crate) struct Job {
     pub(crate) progress: Arc<Progress>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) observer: Observer,
-    /// The shortest time between two requests to `file_stream`.
-    pub(crate) interval: Duration,
+    pub(crate) rhythm: Rhythm,
+    pub(crate) parts: Parts,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) control: Arc<Control>,
     /// Where the run goes that does not say it: entity and project.
     pub(crate) target: (Option<String>, Option<String>),
@@ -98,8 +102,8 @@ struct Uploader {
     described: u64,
     summarised: u64,
     confirmed_described: u64,
-    not_before: Instant,
-    last_request: Instant,
+    pace: Pace,
+    described_at: Option<Instant>,
     /// Fewer lines at once, after a refusal; `None` for as many as there are.
     at_most: Option<usize>,
     artifact: Option<(i64, JoinHandle<Result<String, Error>>)>,
@@ -138,9 +142,10 @@ fn tell(observer: &Observer, name: &Arc<str>, change: Option<Change>) {
 
 impl Uploader {
     fn new(job: Job) -> Self {
-        let now = Instant::now();
         Self {
             state: job.directory.state(),
+            pace: Pace::new(job.rhythm, Instant::now()),
+            described_at: None,
             job,
             assembly: None,
             contact: None,
@@ -150,8 +155,6 @@ impl Uploader {
             described: 0,
             summarised: 0,
             confirmed_described: 0,
-            not_before: now,
-            last_request: now,
             at_most: None,
             artifact: None,
             waiting_artifacts: Vec::new(),
@@ -219,7 +222,7 @@ impl Uploader {
             (num, result) = artifact => {
                 self.artifact = None;
                 let result = result.unwrap_or_else(|_| Err(Error::unavailable("runtime.panicked", "an upload failed")));
-                self.artifact_ended(num, result);
+                self.artifact_ended(num, result).await;
             }
         }
     }
@@ -229,14 +232,20 @@ impl Uploader {
         if self.contact.is_none() {
             return self.make_contact().await;
         }
-        if self.assembly().is_some_and(|assembly| assembly.described > self.described) {
+        let undescribed = self.assembly().is_some_and(|assembly| assembly.described > self.described);
+        let due = self.described_at.map(|last| last + self.job.rhythm.interval);
+        let later = due.filter(|due| undescribed && !self.is_read() && *due > Instant::now());
+        if undescribed && later.is_none() {
             self.describe().await?;
         }
         self.start_artifact();
         if self.send_files().await? {
             return Ok(Next::Again);
         }
-        self.stream().await
+        Ok(match (self.stream().await?, later) {
+            (Next::Wait(until), Some(later)) => Next::Wait(until.min(later)),
+            (next, _) => next,
+        })
     }
 
     const fn assembly(&self) -> Option<&Assembly> {
@@ -247,6 +256,10 @@ impl Uploader {
     async fn read(&mut self) -> Result<(), Error> {
         let (recording, directory) = (self.job.recording.clone(), self.job.directory.clone());
         let (assembly, contacted) = (self.assembly.take(), self.contact.is_some());
+        if assembly.is_none() && contacted {
+            // It was lost with a thread. Whoever takes the run over asks the server where to go on.
+            return Err(self.unreadable(&std::io::ErrorKind::Interrupted.into()));
+        }
         let work = move || -> std::io::Result<(Assembly, u64)> {
             let snapshot = recording.as_ref().map(|recording| recording.snapshot());
             let mut assembly = match assembly {
@@ -296,151 +309,8 @@ impl Uploader {
         }
     }
 
-    /// What the server is to be told when everything else has arrived.
-    fn exit_code(&self) -> i32 {
-        let Some(assembly) = &self.assembly else { return 1 };
-        let unended = if assembly.is_own() { 255 } else { 1 };
-        assembly.exit.map_or(unended, |exit| exit.exit_code)
-    }
-
     fn place(&self) -> Option<Place> {
         self.contact.as_ref().map(|contact| contact.place.clone())
-    }
-
-    /// Sends what there is, if it is time.
-    async fn stream(&mut self) -> Result<Next, Error> {
-        let now = Instant::now();
-        let (last, ends) = (self.is_read(), self.artifact.is_none() && self.waiting_artifacts.is_empty());
-        let Some(assembly) = &self.assembly else { return Ok(Next::Again) };
-        let fresh = !assembly.lines.is_empty()
-            || !assembly.events.is_empty()
-            || !assembly.output.is_empty()
-            || assembly.summary_changes > self.summarised
-            || !self.uploaded.is_empty();
-        let heartbeat = self.last_request + HEARTBEAT;
-        let due = fresh || last && ends || now >= heartbeat;
-        if !due {
-            return Ok(Next::Wait(heartbeat));
-        }
-        if now < self.not_before {
-            return Ok(Next::Wait(self.not_before));
-        }
-        self.send_chunk(last && ends).await
-    }
-
-    async fn send_chunk(&mut self, may_end: bool) -> Result<Next, Error> {
-        let Some(place) = self.place() else { return Ok(Next::Again) };
-        let gzip = self.contact.as_ref().is_some_and(|contact| contact.gzip);
-        let (offset, code) = (self.state.first_line.unwrap_or(0) + self.sent, self.exit_code());
-        let Some(assembly) = &self.assembly else { return Ok(Next::Again) };
-        let count = count_of(assembly, self.at_most);
-        let content: Vec<_> = assembly.lines.iter().take(count).map(|line| line.text.clone()).collect();
-        let all = count == assembly.lines.len();
-        let summary_changes = assembly.summary_changes;
-        let first_events = self.contact.as_ref().map_or(0, |contact| contact.first_event);
-        let first_output = self.contact.as_ref().map_or(0, |contact| contact.first_output);
-        let events: Vec<_> = assembly.events.iter().take(10_000).cloned().collect();
-        let output: Vec<_> = assembly.output.iter().take(10_000).cloned().collect();
-        let drained = events.len() == assembly.events.len() && output.len() == assembly.output.len();
-        let ends = may_end && all && drained;
-        let chunk = Chunk {
-            history: Lines { offset, content },
-            events: Lines { offset: first_events + self.events_sent, content: events },
-            output: Lines { offset: first_output + self.output_sent, content: output },
-            summary: (summary_changes > self.summarised).then(|| assembly.summary()),
-            uploaded: self.uploaded.clone(),
-            exit: ends.then_some(code),
-        };
-        let sent_events = (chunk.events.content.len(), chunk.output.content.len());
-        let now = Instant::now();
-        self.last_request = now;
-        self.not_before = now + self.job.interval;
-        let sent = self.job.api.stream(&place, chunk, gzip).await;
-        let (taken, spread) = match sent {
-            Ok(answer) => answer,
-            Err(error) => return self.stream_failed(error, count).await,
-        };
-        self.not_before = self.not_before.max(now + spread.unwrap_or_default());
-        self.taken(count, sent_events, summary_changes, taken.stopped.unwrap_or(false));
-        Ok(if ends { Next::Done } else { Next::Again })
-    }
-
-    /// The server has so many lines more.
-    fn taken(&mut self, count: usize, (events, output): (usize, usize), summary: u64, stopped: bool) {
-        let change = self.job.turns.succeeded();
-        tell(&self.job.observer, &self.job.name, change);
-        self.summarised = summary;
-        self.uploaded.clear();
-        self.at_most = self.at_most.map(|most| most * 2).filter(|most| *most < 100_000);
-        self.sent += count as u64;
-        self.events_sent += events as u64;
-        self.output_sent += output as u64;
-        let Some(assembly) = &mut self.assembly else { return };
-        assembly.events.drain(..events);
-        assembly.output.drain(..output);
-        let lines = assembly.lines.drain(..count);
-        let mut records = 0;
-        let mut bytes = 0;
-        lines.for_each(|line| {
-            records += line.records;
-            bytes += line.text.len();
-        });
-        assembly.line_bytes -= bytes;
-        let rows = self.sent;
-        let newly = self.job.progress.look(|known| !known.stopped) && stopped;
-        self.job.progress.change(|known| {
-            known.confirmed += records;
-            known.rows = rows;
-            known.stopped |= stopped;
-        });
-        if newly {
-            tracing::warn!(target: "nethical", "{}: somebody asked for this run to be stopped", self.job.name);
-        }
-    }
-
-    /// The server did not take it: because of the rows, or because of itself.
-    async fn stream_failed(&mut self, error: Error, count: usize) -> Result<Next, Error> {
-        match error.code() {
-            "wandb.not_found" => {
-                return if self.is_gone().await? { Err(self.gone()) } else { Err(error) };
-            }
-            "wandb.refused" if count > 1 => {
-                self.at_most = Some(count / 2);
-                return Ok(Next::Again);
-            }
-            "wandb.refused" if count == 1 => {}
-            _ => return Err(error),
-        }
-        // Nothing may be left out, or the rows behind it would be in the wrong place.
-        let Some(assembly) = &mut self.assembly else { return Err(error) };
-        let Some(line) = assembly.lines.front_mut() else { return Err(error) };
-        let hollow = hollow(&line.text);
-        if line.text == hollow {
-            return Err(error);
-        }
-        assembly.line_bytes = assembly.line_bytes + hollow.len() - line.text.len();
-        line.text = hollow;
-        let records = std::mem::take(&mut line.records);
-        let number = self.sent;
-        self.state.hollow.push(number);
-        self.job.progress.change(|known| known.refused += records);
-        let change = self.job.turns.refused(&error);
-        tell(&self.job.observer, &self.job.name, change);
-        self.save_state().await?;
-        Ok(Next::Again)
-    }
-
-    fn gone(&self) -> Error {
-        let run = self.place().map_or_else(String::new, |place| place.run);
-        let text = format!("wandb: the server does not have the run `{run}` any more");
-        let hint = format!("its rows are kept in {}", self.job.directory.path().display());
-        Error::new(Kind::Gone, "wandb.run_gone", text).with_hint(hint)
-    }
-
-    async fn is_gone(&self) -> Result<bool, Error> {
-        let Some(place) = self.place() else { return Ok(false) };
-        let found: graphql::Resumed = self.job.api.query(Query::Resume, &contact::names(&place)).await?;
-        Ok(found.model.is_none_or(|model| model.bucket.is_none()))
     }
 
     async fn save_state(&self) -> Result<(), Error> {
@@ -485,20 +355,5 @@ impl Uploader {
     }
 }
 
-/// How many lines go into one request: so many bytes, and at least one line.
-fn count_of(assembly: &Assembly, at_most: Option<usize>) -> usize {
-    let mut bytes = 0;
-    let fits = |line: &&super::assembly::Line| {
-        bytes += line.text.len();
-        bytes <= wire::MOST_BYTES
-    };
-    let count = assembly.lines.iter().take_while(fits).count();
-    let count = count.max(usize::from(!assembly.lines.is_empty()));
-    at_most.map_or(count, |most| count.min(most.max(1)))
-}
-
-/// A row without its values: what keeps the place of one that the server refuses.
-fn hollow(line: &str) -> String {
-    let step = graphql::step_of(line).unwrap_or(0);
-    format!("{{\"_step\":{step}}}")
-}
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use nethical_core::spool::{Disk, Durability, Full, Options, Spool};
 use super::super::{Contest, Contestant, Needs, Unit, ours};
 use super::group::{Group, Raw, Sink, callers};
 use super::sqlite::Table;
-use super::{FRAME, PAYLOAD};
+use super::{FRAME, PAYLOAD, fed};
 use crate::workspace::Workspace;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +37,8 @@ pub(in super::super) fn none(workspace: &Workspace) -> Contest {
     Contest {
         contestants: vec![
             Contestant::new("raw write", with(|folder, events| raw(folder, events, None))),
+            Contestant::new("raw, fed by 1 producer", with(|folder, events| fed(folder, 1, events, None))),
+            Contestant::new("raw, fed by 8 producers", with(|folder, events| fed(folder, 8, events, None))),
             Contestant::new("spool, 1 producer", with(|f, events| spool(f, Durability::None, 1, events))),
             Contestant::new("spool, 8 producers", with(|f, events| spool(f, Durability::None, 8, events))),
             Contestant::new("SQLite WAL, off", with(|folder, events| sqlite(folder, "OFF", events))),
@@ -54,6 +56,8 @@ pub(in super::super) fn interval(workspace: &Workspace) -> Contest {
                 "raw write + fdatasync",
                 with(|folder, events| raw(folder, events, Some(INTERVAL))),
             ),
+            Contestant::new("raw, fed by 1 producer", with(|f, events| fed(f, 1, events, Some(INTERVAL)))),
+            Contestant::new("raw, fed by 8 producers", with(|f, events| fed(f, 8, events, Some(INTERVAL)))),
             Contestant::new("spool, 1 producer", with(|f, events| spool(f, Durability::Interval, 1, events))),
             Contestant::new(
                 "spool, 8 producers",
@@ -155,6 +159,11 @@ fn raw(folder: &Path, events: u64, interval: Option<Duration>) -> Result<Duratio
     }
     raw.sync()?;
     Ok(start.elapsed())
+}
+
+fn fed(folder: &Path, threads: u64, events: u64, interval: Option<Duration>) -> Result<Duration> {
+    let raw = Raw::new(File::create(folder.join("raw"))?, FRAME);
+    fed::run(raw, threads, events, interval)
 }
 
 fn sqlite(folder: &Path, synchronous: &str, events: u64) -> Result<Duration> {

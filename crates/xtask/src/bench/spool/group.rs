@@ -31,6 +31,11 @@ impl Raw {
         Ok(self.file.write_all(&self.bytes)?)
     }
 
+    /// The same for what somebody else has put together.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.file.write_all(bytes)?)
+    }
+
     /// Waits until the disk has them.
     pub(super) fn sync(&self) -> Result<()> {
         Ok(self.file.sync_data()?)

@@ -2,6 +2,7 @@
 
 pub(super) mod append;
 pub(super) mod fanout;
+mod fed;
 mod group;
 pub(super) mod log_call;
 mod receiver;

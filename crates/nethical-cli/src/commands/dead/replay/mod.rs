@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nethical::Config;
+use nethical::delivery::Error;
 use nethical::spool::{DeadLetter, DeadLetterLog, Fate};
 use nethical::tracking::ARTIFACTS;
 use serde_json::{Value, json};
@@ -49,6 +50,8 @@ enum Ending {
     Failed,
     /// The configuration has no such destination, or it cannot be opened.
     Nowhere,
+    /// Its destination takes nothing a second time.
+    Never,
 }
 
 /// Letters by the names of their destinations.
@@ -109,8 +112,9 @@ fn send_all(
     for (name, letters) in letters {
         match start(config, &name, &letters) {
             Ok(sending) => sendings.push((sending, letters)),
-            Err(()) => replayed
-                .extend(letters.into_iter().map(|letter| Replayed { letter, ending: Ending::Nowhere })),
+            Err(ending) => {
+                replayed.extend(letters.into_iter().map(|letter| Replayed { letter, ending }));
+            }
         }
     }
     for (sending, letters) in sendings {
@@ -121,13 +125,20 @@ fn send_all(
 }
 
 /// Hand the letters of one destination to it.
-fn start(config: &Config, name: &str, letters: &[DeadLetter]) -> Result<Sending, ()> {
+fn start(config: &Config, name: &str, letters: &[DeadLetter]) -> Result<Sending, Ending> {
     let Some(destination) = destination_of(config, name) else {
         let message = format!("{} has no destination `{name}`", config.name());
         render::error(&message, Some("name a configuration that has with `--config`"));
-        return Err(());
+        return Err(Ending::Nowhere);
     };
-    Sending::start(destination, name, letters).map_err(|error| render::destination_error(name, &error))
+    let failed = |ending| {
+        move |error: Error| {
+            render::destination_error(name, &error);
+            ending
+        }
+    };
+    destination.check_replay().map_err(failed(Ending::Never))?;
+    Sending::start(destination, name, letters).map_err(failed(Ending::Nowhere))
 }
 
 fn described(one: &Replayed) -> Value {
@@ -140,7 +151,8 @@ fn summary(replayed: &[Replayed]) -> Vec<String> {
     if replayed.is_empty() {
         return vec!["no dead letters to replay".to_owned()];
     }
-    let all = [Ending::Delivered, Ending::Kept, Ending::Refused, Ending::Failed, Ending::Nowhere];
+    let all =
+        [Ending::Delivered, Ending::Kept, Ending::Refused, Ending::Failed, Ending::Nowhere, Ending::Never];
     let counted = all.into_iter().map(|ending| {
         let letters = replayed.iter().filter(|one| one.ending == ending).count() as u64;
         (letters, ending)
@@ -156,7 +168,7 @@ impl Ending {
         match self {
             Self::Delivered => Exit::Success,
             Self::Kept => Exit::Later,
-            Self::Refused | Self::Failed => Exit::Refused,
+            Self::Refused | Self::Failed | Self::Never => Exit::Refused,
             Self::Nowhere => Exit::Usage,
         }
     }
@@ -173,6 +185,7 @@ impl Ending {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Nowhere => "no_destination",
+            Self::Never => "not_repeatable",
         }
     }
 
@@ -183,6 +196,7 @@ impl Ending {
             Self::Refused => "refused again: `nethical dead show` has the new answer",
             Self::Failed => "not taken, and listed as before",
             Self::Nowhere => "without a destination, and listed as before",
+            Self::Never => "whose destination takes nothing again, and listed as before",
         }
     }
 }

@@ -1,3 +1,6 @@
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -177,4 +180,47 @@ fn a_name_is_judged_by_every_address_that_it_has() {
     assert!(client_for(&open, &base, "http://localhost:1/").is_ok());
     let error = client_for(&open, &base, "http://name.invalid/").unwrap_err();
     assert_eq!(error.code(), "http.lookup");
+}
+
+/// A name server that gives one answer after the other, and the last one again and again.
+#[derive(Default)]
+pub(crate) struct Names(Mutex<VecDeque<Vec<IpAddr>>>);
+
+impl Names {
+    pub(crate) fn answering(answers: &[&[&str]]) -> Arc<Self> {
+        let one = |addresses: &&[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Arc::new(Self(Mutex::new(answers.iter().map(one).collect())))
+    }
+}
+
+#[async_trait::async_trait]
+impl LookUp for Names {
+    async fn look_up(&self, _host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        let mut answers = self.0.lock().unwrap();
+        let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+        Ok(answer.unwrap_or_default().into_iter().map(|address| (address, port).into()).collect())
+    }
+}
+
+#[test]
+fn a_name_that_leads_to_any_of_these_addresses_is_refused_in_every_form() {
+    let base = Client::for_webhooks(Default::default(), None, true).unwrap();
+    let hosts = REFUSED.iter().filter_map(|text| Url::parse(text).ok());
+    let addresses: Vec<IpAddr> = hosts
+        .filter_map(|url| match url.host()? {
+            Host::Ipv4(address) => Some(IpAddr::from(address)),
+            Host::Ipv6(address) => Some(address.into()),
+            Host::Domain(_) => None,
+        })
+        .filter(|address| address.to_string() != "93.184.215.14")
+        .collect();
+    assert!(addresses.len() > 55, "{}", addresses.len());
+    for address in addresses {
+        // Alone, and beside one that is public.
+        for answer in [vec![address], vec!["93.184.215.14".parse().unwrap(), address]] {
+            let names = Arc::new(Names(Mutex::new([answer].into())));
+            let error = client_for(&Guard::new(&[]).asking(names), &base, "http://name.test/").unwrap_err();
+            assert_eq!(error.code(), "http.blocked", "{address}");
+        }
+    }
 }
