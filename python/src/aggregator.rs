@@ -18,7 +18,7 @@ use crate::{levels, notices, process, values, wait};
 /// The base of `LogAggregator`: takes entries and hands them to connectors.
 #[pyclass(subclass, frozen, module = "nethical._core")]
 pub(crate) struct Aggregator {
-    logs: LogAggregator,
+    logs: Arc<LogAggregator>,
     /// Closed, and nobody was told yet that entries come too late.
     to_be_told: AtomicBool,
 }
@@ -32,7 +32,7 @@ impl Aggregator {
         let first = args.get_item(0).ok();
         let config = first.as_ref().and_then(|first| first.cast::<Config>().ok());
         let rules = config.map(|config| config.get().rules().clone()).unwrap_or_default();
-        Self { logs: LogAggregator::with_rules(rules), to_be_told: AtomicBool::new(false) }
+        Self { logs: Arc::new(LogAggregator::with_rules(rules)), to_be_told: AtomicBool::new(false) }
     }
 
     /// Log an entry that was made before. True if every connector took it.
@@ -98,6 +98,11 @@ impl Aggregator {
 }
 
 impl Aggregator {
+    /// What it hands entries to.
+    pub(crate) const fn logs(&self) -> &Arc<LogAggregator> {
+        &self.logs
+    }
+
     /// Log an entry of now: what `log` does in Python.
     pub(crate) fn log(&self, call: &Arguments<'_, '_>) -> PyResult<bool> {
         let py = call.py();

@@ -89,6 +89,11 @@ impl Config {
 }
 
 impl Config {
+    /// What was read.
+    pub(crate) const fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// What becomes of an entry before it leaves the caller.
     pub(crate) const fn rules(&self) -> &Rules {
         self.core.rules()
@@ -108,7 +113,8 @@ fn observed(mut settings: Settings) -> Settings {
     settings
 }
 
-fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
+/// Everything that is wrong with a configuration.
+pub(crate) fn exception(py: Python<'_>, error: &ConfigError) -> PyErr {
     let hint = error.problems().iter().find_map(|problem| problem.hint.as_deref());
     errors::build(py, "config", "config.invalid", error.render(false).trim_end(), hint)
 }

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
+//! | `alerts.rs` | alerts and monitors |
 //! | `api.rs` | APIs with a key |
 //! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
@@ -23,6 +24,7 @@
 //! | `report.rs` | accounts and dead letters as dicts |
 
 mod aggregator;
+mod alerts;
 mod api;
 mod config;
 mod connector;
@@ -53,6 +55,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::aggregator::Aggregator;
+    #[pymodule_export]
+    use super::alerts::{Alerts, Monitoring};
     #[pymodule_export]
     use super::api::Api;
     #[pymodule_export]

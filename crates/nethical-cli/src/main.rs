@@ -14,7 +14,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    check, completions, dead, deliveries, demo, destinations, init, log, run, runs, status, sync, webhook,
+    alert, alerts, check, completions, dead, deliveries, demo, destinations, init, log, metric, run, runs,
+    status, sync, webhook,
 };
 use self::failure::Failure;
 
@@ -35,6 +36,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Log(log::Args),
+    Alert(alert::Args),
+    Alerts(alerts::Args),
+    Metric(metric::Args),
     Webhook(webhook::Args),
     Run(run::Args),
     Runs(runs::Args),
@@ -57,6 +61,9 @@ impl Cli {
         let config = self.config.as_deref();
         let exit = match self.command {
             Command::Log(args) => log::run(&args, config),
+            Command::Alert(args) => alert::run(&args, config),
+            Command::Alerts(args) => alerts::run(&args, config),
+            Command::Metric(args) => metric::run(&args, config),
             Command::Webhook(args) => webhook::run(&args, config),
             Command::Run(args) => run::run(&args, config),
             Command::Runs(args) => runs::run(&args, config),

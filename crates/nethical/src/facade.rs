@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManager};
+use crate::{
+    Alerts, Config, ConfigError, LogAggregator, MlPlatformManager, MonitoringSystem, WebhookManager,
+};
 
 /// Everything that a configuration describes, open.
 ///
@@ -13,9 +15,10 @@ use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManage
 /// ```
 /// # use nethical::{Config, Level, fields};
 /// # use std::time::Duration;
-/// let config: Config = "[logging.memory]\nlevel = 'info'".parse()?;
+/// let config: Config = "[logging.memory]\nlevel = 'info'\n[alerts.pager]\ntype = 'memory'".parse()?;
 /// let nethical = config.open()?;
 /// nethical.logs().log(Level::Warning, "High memory usage", "monitor", fields! { memory_mb: 1500 });
+/// nethical.alerts().critical("Accuracy dropped", "85% < 90%").field("model", "fraud_v2").send();
 /// assert!(nethical.close(Duration::from_secs(5)));
 /// # Ok::<(), nethical::ConfigError>(())
 /// ```
@@ -23,12 +26,22 @@ use crate::{Config, ConfigError, LogAggregator, MlPlatformManager, WebhookManage
 pub struct Nethical {
     logs: Arc<LogAggregator>,
     runs: MlPlatformManager,
-    webhooks: WebhookManager,
+    webhooks: Arc<WebhookManager>,
+    monitoring: MonitoringSystem,
 }
 
 impl Nethical {
-    pub(crate) fn new(logs: LogAggregator, runs: MlPlatformManager, webhooks: WebhookManager) -> Self {
-        Self { logs: Arc::new(logs), runs, webhooks }
+    pub(crate) fn new(
+        logs: Arc<LogAggregator>,
+        runs: MlPlatformManager,
+        webhooks: Arc<WebhookManager>,
+        monitoring: MonitoringSystem,
+    ) -> Self {
+        if !monitoring.monitors().is_empty() {
+            let watching = monitoring.clone();
+            runs.watch_metrics(move |name, value| watching.observe(name, value));
+        }
+        Self { logs, runs, webhooks, monitoring }
     }
 
     /// Read a configuration's file and open every destination in it.
@@ -50,8 +63,18 @@ impl Nethical {
     }
 
     /// Where messages go: the webhooks and chat services of `[alerts]`.
-    pub const fn webhooks(&self) -> &WebhookManager {
+    pub fn webhooks(&self) -> &WebhookManager {
         &self.webhooks
+    }
+
+    /// What people are to act on: raised here, routed to the destinations of `[alerts]`.
+    pub fn alerts(&self) -> &Alerts {
+        self.monitoring.alerts()
+    }
+
+    /// What watches metrics: those that it is given, and those of runs. `[[monitors]]` says what for.
+    pub const fn monitoring(&self) -> &MonitoringSystem {
+        &self.monitoring
     }
 
     /// Deliver what waits and close every destination, all within `patience` together. `true` if
@@ -60,7 +83,6 @@ impl Nethical {
         let deadline = Instant::now() + patience;
         let runs = self.runs.close_all(patience);
         let left = || deadline.saturating_duration_since(Instant::now());
-        let webhooks = self.webhooks.close_all(left());
-        self.logs.close_all(left()) && webhooks && runs
+        self.monitoring.cleanup(left()) && runs
     }
 }

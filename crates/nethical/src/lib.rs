@@ -1,12 +1,15 @@
 //! One delivery layer for logs, ML runs and alerts.
 
+pub mod alerts;
 pub mod config;
 mod facade;
 mod logs;
 mod macros;
+pub mod monitors;
 mod runs;
 pub mod webhooks;
 
+pub use alerts::Alerts;
 pub use config::{Config, ConfigError};
 pub use facade::Nethical;
 pub use logs::{LogAggregator, Routes};
@@ -14,6 +17,7 @@ pub use logs::{LogAggregator, Routes};
 pub use macros::LogBridge;
 #[cfg(feature = "tracing-layer")]
 pub use macros::TracingLayer;
+pub use monitors::MonitoringSystem;
 pub use nethical_core::delivery::{self, Connector, Error, Status};
 pub use nethical_core::event::{self, Event, IntoValue, Level, LogEntry, Metadata};
 pub use nethical_core::fork;
@@ -47,6 +51,11 @@ macro_rules! field_name {
         $key
     };
 }
+
+/// So are those of the guide to alerts.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/alerts.md")]
+struct AlertsGuide;
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use nethical_core::delivery::{Error, Status};
@@ -31,9 +31,20 @@ use crate::{Config, ConfigError};
 /// assert!(runs.close_all(Duration::from_secs(5)));
 /// # Ok::<(), nethical::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MlPlatformManager {
     platforms: RwLock<Vec<(String, Arc<dyn Platform>)>>,
+    watcher: OnceLock<Watcher>,
+}
+
+/// Sees the metrics of runs.
+type Watcher = Arc<dyn Fn(&str, f64) + Send + Sync>;
+
+impl fmt::Debug for MlPlatformManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.platforms().into_iter().map(|(name, _)| name).collect();
+        f.debug_struct("MlPlatformManager").field("platforms", &names).finish_non_exhaustive()
+    }
 }
 
 /// The ids of one run, by the names of the platforms that have it.
@@ -100,7 +111,8 @@ impl MlPlatformManager {
             let (_, platform) = platforms.iter().find(|(known, _)| *known == name)?;
             Some((name, Arc::clone(platform), id))
         };
-        Run { on: ids.into_iter().filter_map(on).collect(), ended: false }
+        let watcher = self.watcher.get().cloned();
+        Run { on: ids.into_iter().filter_map(on).collect(), watcher, ended: false }
     }
 
     /// Start a run everywhere, at the same time. The ids of those that took it.
@@ -128,6 +140,13 @@ impl MlPlatformManager {
     /// Add a point to each of some metrics of a run everywhere.
     pub fn log_metrics_all(&self, ids: &[(String, String)], metrics: &[(&str, f64)], step: Option<i64>) {
         self.each(ids, "log_metrics", |platform, id| platform.log_metrics(id, metrics, step));
+        show(self.watcher.get(), metrics);
+    }
+
+    /// Have `watcher` see the name and the value of every metric that goes through this manager, or through a run that
+    /// it starts from now on. Counts the first time only.
+    pub fn watch_metrics(&self, watcher: impl Fn(&str, f64) + Send + Sync + 'static) {
+        let _ = self.watcher.set(Arc::new(watcher));
     }
 
     /// Set tags of a run everywhere.
@@ -201,6 +220,10 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
+fn show(watcher: Option<&Watcher>, metrics: &[(&str, f64)]) {
+    watcher.iter().for_each(|watcher| metrics.iter().for_each(|(name, value)| watcher(name, *value)));
+}
+
 fn panicked() -> Error {
     Error::unavailable("runs.panicked", "the platform panicked, see standard error")
 }
@@ -219,6 +242,7 @@ fn told<T>(name: &str, call: &str, returned: Result<T, Error>) -> Option<T> {
 /// a panic.
 pub struct Run {
     on: Vec<(String, Arc<dyn Platform>, String)>,
+    watcher: Option<Watcher>,
     ended: bool,
 }
 
@@ -236,6 +260,7 @@ impl Run {
     /// Add a point to each of some metrics.
     pub fn metrics(&self, metrics: &[(&str, f64)], step: Option<i64>) {
         self.each("log_metrics", |platform, id| platform.log_metrics(id, metrics, step));
+        show(self.watcher.as_ref(), metrics);
     }
 
     /// Set tags.

@@ -34,6 +34,7 @@ pub type Callback = Arc<dyn Fn(&Delivery) + Send + Sync>;
 #[derive(Clone)]
 pub struct Webhook {
     connector: Arc<Connector>,
+    kind: Option<Arc<str>>,
     policy: Option<Policy>,
     level: Level,
     on_success: Option<Callback>,
@@ -54,7 +55,7 @@ impl From<Connector> for Webhook {
 
 impl From<Arc<Connector>> for Webhook {
     fn from(connector: Arc<Connector>) -> Self {
-        Self { connector, policy: None, level: Level::Debug, on_success: None, on_failure: None }
+        Self { connector, kind: None, policy: None, level: Level::Debug, on_success: None, on_failure: None }
     }
 }
 
@@ -109,6 +110,23 @@ impl Webhook {
     pub const fn from_level(mut self, level: Level) -> Self {
         self.level = level;
         self
+    }
+
+    /// The same, known to be of this type of destination: by it alerts are routed that no route names.
+    #[must_use]
+    pub fn of_kind(mut self, kind: impl Into<Arc<str>>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// The type of its destination; its name where nobody said.
+    pub fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or_else(|| self.connector.name())
+    }
+
+    /// The lowest level that it gets when a message is for all.
+    pub const fn level(&self) -> Level {
+        self.level
     }
 
     /// What feeds it.

@@ -62,7 +62,7 @@ class LogAggregator(_core.Aggregator):
         ``{"logging": {"jsonl": {"filepath": "logs/app.jsonl"}}}``. Everything that is wrong with it
         is told in one :class:`nethical.ConfigError`, before anything is opened.
         """
-        read = _read(config)
+        read = read_config(config)
         made = cls.__new__(cls, read)
         made.__init__()  # type: ignore[misc]
         made._config = read
@@ -145,8 +145,8 @@ def _rebuild(
     return made
 
 
-def _read(config: object) -> _core.Config:
-    """The configuration in a file or a dict, checked."""
+def read_config(config: object) -> _core.Config:
+    """A configuration that is the path of a file, or a dict."""
     if isinstance(config, (str, os.PathLike)):
         return _core.Config(os.path.abspath(os.fsdecode(config)), None)
     if not isinstance(config, Mapping):

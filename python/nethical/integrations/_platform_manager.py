@@ -15,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from .. import _process
-from ._aggregator import _read
+from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ConfiguredPlatform, EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
 from ._wandb import WandBIntegration
@@ -119,6 +119,7 @@ class MLPlatformManager:
 
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}
+        self._watchers: list[Callable[[str, float], object]] = []
 
     @classmethod
     def from_config(cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]) -> _Self:
@@ -128,7 +129,7 @@ class MLPlatformManager:
         ``{"runs": {"mlflow": {"tracking_uri": "http://localhost:5000"}}}``. Everything that is wrong with it is told in
         one :class:`nethical.ConfigError`, before anything is opened.
         """
-        read = _read(config)
+        read = read_config(config)
         made = cls()
         for name, kind, core in read.open_runs():
             made.add_platform(name, ConfiguredPlatform(read, name, kind, core))
@@ -186,6 +187,14 @@ class MLPlatformManager:
         """Add a point to each of some metrics of a run everywhere."""
         kept = dict(metrics)
         self._each(run_ids, "log_metrics", lambda platform, run_id: platform.log_metrics(run_id, kept, step))
+        for watcher in self._watchers:
+            for name, value in kept.items():
+                watcher(name, value)
+
+    def watch_metrics(self, watcher: Callable[[str, float], object]) -> None:
+        """Have ``watcher`` see the name and the value of every metric that is logged for all, such as
+        ``MonitoringSystem.observe``."""
+        self._watchers.append(watcher)
 
     def set_tags_all(self, run_ids: RunIds, tags: Mapping[str, Any]) -> None:
         """Set tags of a run everywhere."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from .. import _core, _feed
 from ..errors import ConfigError
-from ._aggregator import _read
+from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._dispatchers import ConfiguredDispatcher, EngineDispatcher, WebhookDispatcher
 from ._entries import LogLevel
@@ -62,7 +62,7 @@ class WebhookManager:
         ``{"alerts": {"slack": {"webhook_url": "${SLACK_WEBHOOK_URL}"}}}``. Everything that is wrong with it is told in
         one :class:`nethical.ConfigError`, before anything is opened.
         """
-        read = _read(config)
+        read = read_config(config)
         made = cls()
         for name, kind, level, connector in read.open_webhooks():
             made.add_webhook(name, ConfiguredDispatcher(read, name, kind, connector), level)
@@ -72,6 +72,18 @@ class WebhookManager:
     def webhooks(self) -> Mapping[str, WebhookDispatcher]:
         """The dispatchers by their names, in the order in which they were added. It is a picture."""
         return MappingProxyType({name: member.dispatcher for name, member in self._members.items()})
+
+    def members(self) -> list[tuple[str, str, str, _core.Connector]]:
+        """Name, type, lowest level and connector of each."""
+        return [
+            (
+                name,
+                str(getattr(member.dispatcher, "kind", name)),
+                "DEBUG" if member.level is None else member.level.name,
+                member.connector,
+            )
+            for name, member in self._members.items()
+        ]
 
     def add_webhook(
         self, name: str, dispatcher: WebhookDispatcher, level: LogLevel | str | None = None

@@ -1,5 +1,7 @@
 //! One file per verb.
 
+pub(crate) mod alert;
+pub(crate) mod alerts;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dead;
@@ -9,6 +11,7 @@ pub(crate) mod destinations;
 mod fields;
 pub(crate) mod init;
 pub(crate) mod log;
+pub(crate) mod metric;
 mod place;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -19,6 +19,10 @@ fn the_demo_accounts_for_every_entry_at_every_destination() {
     assert!(ended.stdout.contains("the receiver took 3 messages of RFC 5424, 0 malformed"), "{ended:?}");
     assert!(ended.stdout.contains("training finished"), "the last message is shown: {ended:?}");
     for shown in [
+        "alert: the accuracy began under 0.9 and never reached it: told once to each, 0 held back:",
+        "http     {\"event_type\":\"threshold_breach\"",
+        "slack    [ERROR] Threshold breach: accuracy",
+        "discord  | [ERROR] Threshold breach: accuracy",
         "http     {\"event_type\":\"training_finished\"",
         "slack    Training finished",
         "discord  | Training finished",

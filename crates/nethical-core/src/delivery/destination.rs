@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::delivery::{Answer, Error, Policy, Schedule};
-use crate::event::Event;
+use crate::event::{Event, Family};
 
 /// One endpoint that events are delivered to.
 ///
@@ -69,10 +69,12 @@ pub struct Profile {
     pub request_each: bool,
     /// Its address as people may see it. Where there is one, a record is kept of every delivery.
     pub address: Option<Arc<str>>,
+    /// It takes log entries and nothing else: messages and alerts reach it as such.
+    pub log_entries: bool,
 }
 
 impl Default for Profile {
-    /// 1,000 events, 1 MiB, no overhead, not repeat-safe, confirmed, not local, the usual waits.
+    /// 1,000 events, 1 MiB, no overhead, not repeat-safe, confirmed, not local, any event, the usual waits.
     fn default() -> Self {
         Self {
             max_events: 1_000,
@@ -87,6 +89,7 @@ impl Default for Profile {
             one_at_a_time: false,
             request_each: false,
             address: None,
+            log_entries: false,
         }
     }
 }
@@ -118,6 +121,13 @@ impl Batch {
         let left_out: HashSet<_> = some.iter().chain(others).collect();
         let kept = self.0.iter().enumerate().filter(|(index, _)| !left_out.contains(index));
         kept.map(|(_, event)| event.clone()).collect()
+    }
+
+    /// The same with log entries in the place of messages; `None` if there are none. What cannot be read stays.
+    pub(crate) fn as_entries(&self) -> Option<Self> {
+        let has_messages = self.0.iter().any(|event| event.family() == Family::Alerts);
+        let entry = |event: &Event| event.to_entry().unwrap_or_else(|_| event.clone());
+        has_messages.then(|| self.0.iter().map(entry).collect())
     }
 
     /// The first half and the rest.

@@ -300,7 +300,9 @@ impl Pipeline {
 
     /// One delivery. A destination that panics is at fault like one that answers nonsense.
     pub(super) async fn attempt(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let delivery = AssertUnwindSafe(self.destination.deliver(batch)).catch_unwind();
+        let entries = self.profile.log_entries.then(|| batch.as_entries()).flatten();
+        let delivery = self.destination.deliver(entries.as_ref().unwrap_or(batch));
+        let delivery = AssertUnwindSafe(delivery).catch_unwind();
         delivery.await.unwrap_or_else(|_| {
             let message = "the destination panicked, see standard error";
             Err(Error::unavailable("delivery.panicked", message).in_doubt())

@@ -98,7 +98,7 @@ impl SpoolSettings {
     }
 
     /// The directory, if anything may be kept on disk.
-    pub(crate) fn home(&self) -> Option<PathBuf> {
+    pub fn home(&self) -> Option<PathBuf> {
         let on = self.enabled != Some(false) && store::is_allowed();
         on.then(|| self.directory()).flatten()
     }

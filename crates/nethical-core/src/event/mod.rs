@@ -4,6 +4,7 @@
 //! calling thread: secrets are gone, sizes are bounded, and the bytes are final. Every destination
 //! that takes JSON sends these bytes as they are; the others read them with [`Event::log`].
 
+mod alert;
 mod id;
 mod json;
 mod level;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use crate::spool::Seq;
 
+pub use self::alert::{Alert, AlertStatus, Severity, UnknownSeverity};
 pub use self::id::EventId;
 pub use self::json::{Field, JsonWriter, Limits, Rules};
 pub use self::level::{Level, UnknownLevel};

@@ -47,6 +47,37 @@ pub fn inspect(storage: Arc<dyn Storage>, dir: &Path) -> Result<(Vec<Backlog>, R
     Ok((backlogs.collect(), opened.report))
 }
 
+/// Whether an event of the spool in a directory is one that `wanted` knows by its bytes, for the destination with
+/// this key; also one that is settled by now, as long as its file is there.
+///
+/// # Errors
+/// When the directory or a file in it cannot be read.
+pub fn contains(
+    storage: Arc<dyn Storage>,
+    dir: &Path,
+    key: &str,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<bool, SpoolError> {
+    let storage: Arc<dyn Storage> = Arc::new(ReadOnly(storage));
+    let opened = recovery::open(&storage, dir, &Options::default())?;
+    let Some(destination) = opened.destinations.iter().find(|one| *one.key == *key) else { return Ok(false) };
+    for (ordinal, segment) in opened.log.iter() {
+        let path = segment::path(dir, ordinal);
+        let file = storage.open_read(&path).map_err(SpoolError::io("open", &path))?;
+        let mut scanner = Scanner::new(segment.marker, HEADER, segment.end);
+        loop {
+            match scanner.next(&*file).map_err(SpoolError::io("read", &path))? {
+                Step::Frame { frame, .. } if frame.is_for(destination.id) && wanted(frame.payload) => {
+                    return Ok(true);
+                }
+                Step::Frame { .. } | Step::Damaged { .. } => {}
+                Step::Torn { .. } | Step::End => break,
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// When the oldest event that waits on disk for a destination was accepted.
 pub(super) fn oldest(
     storage: &dyn Storage,

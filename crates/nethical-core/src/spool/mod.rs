@@ -77,7 +77,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use dead_letters::{DeadLetter, DeadLetterLog, Fate, Filter, Retention};
 pub use directory::{Directory, Home, STATUS};
 pub use handover::{HandedOver, clear_handed_over, hand_over, handed_over};
-pub use inspect::{Backlog, inspect};
+pub use inspect::{Backlog, contains, inspect};
 pub use options::{AppendError, Durability, Full, Options, SpoolError};
 pub use reader::Reader;
 pub use recovery::Recovery;

@@ -26,7 +26,7 @@ use crate::{Descriptor, Validated};
 /// Amazon CloudWatch Logs.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "cloudwatch",
-    families: &[Family::Logs],
+    families: &[Family::Logs, Family::Alerts],
     summary: "Send to a log stream of Amazon CloudWatch Logs",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),
@@ -87,6 +87,7 @@ impl Destination for CloudWatch {
             max_bytes: wire::MAX_BYTES,
             event_overhead: wire::OVERHEAD,
             repeat_safe: true,
+            log_entries: true,
             ..Profile::default()
         }
     }

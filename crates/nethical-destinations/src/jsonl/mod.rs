@@ -33,7 +33,7 @@ use crate::{Descriptor, Validated};
 /// One JSON object per line in a local file.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "jsonl",
-    families: &[Family::Logs],
+    families: &[Family::Logs, Family::Alerts],
     summary: "Append to a local file, one JSON object per line",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),
@@ -97,6 +97,7 @@ impl Destination for Jsonl {
             repeat_safe: true,
             local: true,
             retry: Schedule { first: Duration::from_millis(100), cap: Duration::from_secs(1) },
+            log_entries: true,
             ..Profile::default()
         }
     }

@@ -17,7 +17,7 @@ use crate::{Descriptor, Validated};
 /// Keeps what it gets, for tests.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "memory",
-    families: &[Family::Logs, Family::Runs],
+    families: &[Family::Logs, Family::Alerts, Family::Runs],
     summary: "Keep the newest events in memory, for tests",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),

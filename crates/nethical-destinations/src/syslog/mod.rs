@@ -30,7 +30,7 @@ use crate::{Descriptor, Validated};
 /// Syslog over UDP, TCP, TLS or a unix socket.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     name: "syslog",
-    families: &[Family::Logs],
+    families: &[Family::Logs, Family::Alerts],
     summary: "Send to a syslog receiver over UDP, TCP, TLS or a unix socket",
     docs: include_str!("docs.md"),
     example: include_str!("example.toml"),
@@ -93,6 +93,7 @@ impl Destination for Syslog {
             max_bytes: 4 << 20,
             repeat_safe: true,
             receipt: ReceiptKind::Sent,
+            log_entries: true,
             ..Profile::default()
         }
     }

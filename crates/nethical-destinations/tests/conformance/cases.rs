@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings, SpoolSettings};
-use nethical_core::event::Event;
+use nethical_core::event::{Alert, AlertStatus, Event, EventId, Severity};
 use nethical_destinations::{Descriptor, connect};
 use testkit::until;
 
@@ -33,6 +33,9 @@ pub(crate) const WITH_PEER: &[WithPeer] = &[
     ("dropping_delivers", dropping_delivers),
     ("many_threads_lose_nothing", many_threads_lose_nothing),
 ];
+
+/// Cases for what takes alerts.
+pub(crate) const WITH_ALERTS: &[WithPeer] = &[("an_alert_and_its_end_arrive", an_alert_and_its_end_arrive)];
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -219,4 +222,19 @@ fn many_threads_lose_nothing(peer: &dyn Peer) {
     received.dedup();
     assert_eq!(received.len(), 2_000);
     assert_eq!(ledger(&connector).accepted, 2_000);
+}
+
+fn an_alert_and_its_end_arrive(peer: &dyn Peer) {
+    let connector = open(peer, quiet());
+    let firing = Alert::new(Severity::Critical, "Disk full", "/dev/sda1 is at 97 % & <rising>")
+        .with_field("used", 0.97)
+        .with_label("team", "ops")
+        .with_key("disk");
+    let over = Alert { status: AlertStatus::Resolved, id: EventId::new(), suppressed: 3, ..firing.clone() };
+    let events = [firing.encode().event, over.encode().event];
+    send(&connector, &events);
+    assert!(connector.flush(PATIENCE));
+    assert_received(peer, ids(&events));
+    let ledger = ledger(&connector);
+    assert_eq!(ledger.confirmed + ledger.sent, 2);
 }

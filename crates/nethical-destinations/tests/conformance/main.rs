@@ -36,14 +36,21 @@ fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
             Ok(())
         })
     });
-    let is_web = descriptor.families.contains(&Family::Alerts) && descriptor.name != "memory";
+    let takes = |family| descriptor.families.contains(&family);
+    let alerts = cases::WITH_ALERTS.iter().filter(move |_| takes(Family::Alerts)).map(move |(case, run)| {
+        Trial::test(format!("{}::{case}", descriptor.name), move || {
+            run(&*peers::start(descriptor.name));
+            Ok(())
+        })
+    });
+    let is_web = takes(Family::Alerts) && !takes(Family::Logs);
     let faults = web::CASES.iter().filter(move |_| is_web).map(move |(case, run)| {
         Trial::test(format!("{}::{case}", descriptor.name), move || {
             run(&*peers::start(descriptor.name));
             Ok(())
         })
     });
-    on_paper.chain(with_peer).chain(faults).collect()
+    on_paper.chain(with_peer).chain(alerts).chain(faults).collect()
 }
 
 /// The receiving side.

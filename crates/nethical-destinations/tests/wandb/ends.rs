@@ -47,7 +47,7 @@ fn what_w_and_b_would_refuse_is_refused_at_the_call() {
     assert_eq!(code(merged), "wandb.row_size", "two calls with one step are one line");
     platform.log(&id, &half(5_000_000), Some(2)).unwrap();
     let configure =
-        |name: &str, length| platform.log_parameters(&id, &Metadata::new().with(name, long(length)));
+        |name: &'static str, length| platform.log_parameters(&id, &Metadata::new().with(name, long(length)));
     assert_eq!(code(configure("large", 15_000_000)), "wandb.config_size");
     configure("large", 14_000_000).unwrap();
     assert_eq!(code(configure("more", 1_000_000)), "wandb.config_size", "it is sent whole");

@@ -129,6 +129,12 @@ impl Seconds {
     }
 }
 
+impl From<Duration> for Seconds {
+    fn from(span: Duration) -> Self {
+        Self(span)
+    }
+}
+
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Wanted;

@@ -10,6 +10,22 @@
 //! level = "error"                  # nothing below goes there
 //! queue = { max_events = 10000, full = "drop_oldest" }
 //!
+//! [alerts]
+//! repeat_interval = 3600           # an alert that lasts is sent again after an hour
+//!
+//! [alerts.slack]
+//! webhook_url = "${SLACK_WEBHOOK_URL:-https://hooks.slack.com/services/T0/B0/x}"
+//!
+//! [[routes]]                       # the first that takes an alert says where it goes
+//! severity = ["error", "critical"]
+//! to = ["slack"]
+//!
+//! [[monitors]]                     # what raises alerts by itself
+//! metric = "loss"
+//! condition = ">"
+//! threshold = 2.0
+//! hold = 60                        # seconds
+//!
 //! [spool]                          # what is not delivered yet waits on disk
 //! durability = "every"
 //!
@@ -20,6 +36,7 @@
 //! The same in JSON does too. Reading a configuration touches nothing but the file and the
 //! environment: no destination is opened before [`Config::open`].
 
+mod alerting;
 mod document;
 mod environment;
 mod error;
@@ -35,11 +52,13 @@ mod tests;
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use nethical_core::delivery::{Settings, SpoolSettings};
 use nethical_core::event::Rules;
 use nethical_destinations::support::options::{Entry, Options, OptionsError, Value};
 
+use self::alerting::RepeatsTable;
 use self::document::Document;
 pub use self::document::Format;
 use self::environment::Environment;
@@ -49,10 +68,12 @@ use self::rules::{LimitsTable, RedactionTable};
 pub use self::search::{CONFIG_VARIABLE, find};
 pub use self::section::{Configured, Section};
 use self::spool::SpoolTable;
-use crate::{LogAggregator, MlPlatformManager, Nethical, Webhook, WebhookManager};
+use crate::alerts::{AlertSettings, Repeats, Route};
+use crate::monitors::Monitor;
+use crate::{Alerts, LogAggregator, MlPlatformManager, MonitoringSystem, Nethical, WebhookManager};
 
 /// The tables that a configuration can have.
-const TABLES: [&str; 6] = ["logging", "alerts", "runs", "spool", "redaction", "limits"];
+const TABLES: [&str; 8] = ["logging", "alerts", "runs", "routes", "monitors", "spool", "redaction", "limits"];
 
 /// A configuration that was read and checked.
 #[derive(Debug)]
@@ -61,6 +82,9 @@ pub struct Config {
     rules: Rules,
     spool: SpoolSettings,
     destinations: Vec<Configured>,
+    repeats: Repeats,
+    routes: Vec<Route>,
+    monitors: Vec<Monitor>,
 }
 
 impl Config {
@@ -81,6 +105,14 @@ impl Config {
     }
 
     fn read(document: Document, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        Self::read_as(document, environment, false)
+    }
+
+    fn read_as(
+        document: Document,
+        environment: &Environment<'_>,
+        takes_any_name: bool,
+    ) -> Result<Self, ConfigError> {
         let mut options = match document.options() {
             Ok(options) => options,
             Err(faults) => return Err(ConfigError::new(&document, &faults)),
@@ -89,18 +121,28 @@ impl Config {
         let rules = read_rules(&mut options, &mut context);
         let spool = read_spool(&mut options, &mut context);
         let mut destinations = Vec::new();
+        let (mut repeats, mut names) = (Repeats::default(), Vec::new());
         for section in Section::ALL {
-            let table = take_table(&mut options, section.name(), &mut context);
+            let mut table = take_table(&mut options, section.name(), &mut context);
+            if let (Section::Alerts, Some(table)) = (section, &mut table) {
+                repeats = read_repeats(table, &mut context);
+                names = table.entries().iter().map(|entry| entry.key.name.clone()).collect();
+            }
             let read = table.map(|table| section::read_section(section, table, &spool, &mut context));
             destinations.extend(read.unwrap_or_default());
         }
         section::check_names(&destinations, &mut context);
+        let known = (!takes_any_name).then_some(names.as_slice());
+        let routes = alerting::read_routes(&mut options, known, &mut context);
+        let monitors = alerting::read_monitors(&mut options, &mut context);
         for entry in options.entries() {
             let unknown = OptionsError::unknown(&entry.key.name, TABLES);
             context.fail(unknown.or_span(entry.key.span.as_ref()));
         }
         match context.into_errors() {
-            errors if errors.is_empty() => Ok(Self { document, rules, spool, destinations }),
+            errors if errors.is_empty() => {
+                Ok(Self { document, rules, spool, destinations, repeats, routes, monitors })
+            }
             errors => Err(ConfigError::new(&document, &errors)),
         }
     }
@@ -131,6 +173,21 @@ impl Config {
         self.destinations.iter().filter(move |destination| destination.section() == section)
     }
 
+    /// What `[[routes]]` say: who gets which alerts.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// What `[[monitors]]` say: what is watched.
+    pub fn monitors(&self) -> &[Monitor] {
+        &self.monitors
+    }
+
+    /// How alerts are routed and repeated.
+    pub fn alert_settings(&self) -> AlertSettings {
+        AlertSettings { routes: self.routes.clone(), repeats: self.repeats, spool: self.spool.clone() }
+    }
+
     /// Open every destination.
     ///
     /// # Errors
@@ -148,7 +205,13 @@ impl Config {
         let logs = self.logs(change, &mut problems);
         let runs = self.platforms(change, &mut problems);
         let webhooks = self.webhooks(change, &mut problems);
-        self.unless_wrong(Nethical::new(logs, runs, webhooks), problems)
+        if !problems.is_empty() {
+            return Err(ConfigError::from_problems(&self.document, problems));
+        }
+        let (logs, webhooks) = (Arc::new(logs), Arc::new(webhooks));
+        let alerts = Alerts::new(Arc::clone(&webhooks), self.alert_settings());
+        let monitoring = MonitoringSystem::new(Arc::clone(&logs), alerts, self.monitors.clone());
+        Ok(Nethical::new(logs, runs, webhooks, monitoring))
     }
 
     /// Open what stands in `[logging]`, and nothing else, with settings of its own changed by `change`.
@@ -186,15 +249,21 @@ impl Config {
     fn webhooks(&self, change: &dyn Fn(Settings) -> Settings, problems: &mut Vec<Problem>) -> WebhookManager {
         let webhooks = WebhookManager::new();
         for destination in self.section(Section::Alerts) {
-            match destination.connect(change) {
-                Ok(connector) => {
-                    let webhook = Webhook::from(connector).from_level(destination.level());
-                    webhooks.add_webhook(destination.name(), webhook);
-                }
+            match destination.webhook(change) {
+                Ok(webhook) => drop(webhooks.add_webhook(destination.name(), webhook)),
                 Err(error) => problems.push(self.document.problem_of(destination, &error)),
             }
         }
         webhooks
+    }
+
+    /// Read only what a program says of alerts, in JSON: `[alerts]` with nothing but how often they are sent,
+    /// `[[routes]]`, which may name any destination, and `[[monitors]]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn alerting(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::read_as(Document::new(name, text, Format::Json), &Environment::of_process(), true)
     }
 
     fn unless_wrong<T>(&self, opened: T, problems: Vec<Problem>) -> Result<T, ConfigError> {
@@ -257,6 +326,12 @@ fn read_rules(options: &mut Options, context: &mut Context<'_>) -> Rules {
         rules.limits = limits.into();
     }
     rules
+}
+
+fn read_repeats(table: &mut Options, context: &mut Context<'_>) -> Repeats {
+    let keys = table.split_off(&alerting::KEYS);
+    let read = read::<RepeatsTable>(keys, &[Section::Alerts.name()], context);
+    read.map(Repeats::from).unwrap_or_default()
 }
 
 fn read_spool(options: &mut Options, context: &mut Context<'_>) -> SpoolSettings {

@@ -3,6 +3,7 @@
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
+use super::alerting::{MonitorTable, RepeatsTable, RouteTable};
 use super::feeding::Feeding;
 use super::rules::{LimitsTable, RedactionTable};
 use super::section::Section;
@@ -16,6 +17,17 @@ pub(super) fn whole() -> Value {
     let mut tables = Object::new();
     for one in Section::ALL {
         tables.insert(one.name().to_owned(), section(one, &feeding, &mut definitions));
+    }
+    let repeats = hoist(schema_for!(RepeatsTable), "repeats", &mut definitions);
+    if let (Some(own), Some(common)) =
+        (tables.get_mut("alerts").and_then(properties_mut), properties_of(&repeats))
+    {
+        own.extend(common.iter().map(|(key, schema)| (key.clone(), schema.clone())));
+    }
+    let route = hoist(schema_for!(RouteTable), "route", &mut definitions);
+    let monitor = hoist(schema_for!(MonitorTable), "monitor", &mut definitions);
+    for (name, item) in [("routes", route), ("monitors", monitor)] {
+        tables.insert(name.to_owned(), json!({ "type": "array", "items": item }));
     }
     let spool = hoist(schema_for!(SpoolTable), "spool", &mut definitions);
     let redaction = hoist(schema_for!(RedactionTable), "redaction", &mut definitions);
@@ -86,6 +98,10 @@ fn with_feeding(mut destination: Value, feeding: &Value, summary: &str) -> Value
         }
     }
     destination
+}
+
+fn properties_mut(schema: &mut Value) -> Option<&mut Object> {
+    schema.get_mut("properties")?.as_object_mut()
 }
 
 fn properties_of(schema: &Value) -> Option<&Object> {

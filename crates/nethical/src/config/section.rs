@@ -15,6 +15,7 @@ use nethical_destinations::{ALL, Descriptor, Validated};
 
 use super::feeding::{Feeding, KEYS};
 use super::reading::{Context, read, read_through};
+use crate::Webhook;
 
 /// A table whose own tables are destinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +136,15 @@ impl Configured {
 }
 
 impl Configured {
+    /// Open it as a webhook, as [`connect`](Self::connect) does.
+    ///
+    /// # Errors
+    /// What keeps it from being opened.
+    pub fn webhook(&self, change: &dyn Fn(Settings) -> Settings) -> Result<Webhook, Error> {
+        let connector = self.connect(change)?;
+        Ok(Webhook::from(connector).from_level(self.level).of_kind(self.kind.name))
+    }
+
     /// Where runs of this destination are on this machine; `None` if they are elsewhere.
     pub fn stored(&self) -> Option<PathBuf> {
         self.validated.stored()

@@ -225,7 +225,7 @@ fn all_faults_come_at_once_in_the_order_of_the_text() {
             "4:9 `logging.jsonl.fsync`: unknown value `batsh` (did you mean `batch`?)",
             "5:10 there is no destination of type `memry` (did you mean `memory`?)",
             "7:13 `limits.max_depth`: must be at least 1",
-            "8:2 unknown key `y` (known here: `logging`, `alerts`, `runs`, `spool`, `redaction` and `limits`)",
+            "8:2 unknown key `y` (known here: `logging`, `alerts`, `runs`, `routes`, `monitors`, `spool`, `redaction` and `limits`)",
         ],
     );
 }
@@ -384,6 +384,134 @@ fn the_schema_knows_every_destination() {
     for reference in references {
         assert!(schema["$defs"].get(reference).is_some(), "{reference}");
     }
+}
+
+const ALERTING: &str = "[alerts]
+dedup_window = 600
+repeat_interval = 3600
+[alerts.ops]
+type = 'memory'
+[alerts.log]
+type = 'jsonl'
+filepath = '/tmp/alerts.jsonl'
+[alerts.off]
+type = 'slack'
+enabled = false
+[[routes]]
+severity = ['error', 'critical']
+labels = { team = 'm*' }
+to = ['off', 'log']
+fallback = ['ops']
+continue = true
+[[routes]]
+severity = 'info'
+source = 'gpu-*'
+event_type = 'threshold_breach'
+to = ['ops']
+[[monitors]]
+metric = 'accuracy'
+condition = '<'
+threshold = 0.9
+clear = 0.92
+hold = 60
+cooldown = 300
+severity = 'error'
+[[monitors]]
+name = 'heartbeat'
+metric = 'beat'
+missing = 600
+nan = 'ignore'
+labels = { team = 'ml' }
+";
+
+#[test]
+fn routes_and_monitors_are_read() {
+    let config = read(ALERTING).unwrap();
+    let settings = config.alert_settings();
+    assert_eq!((settings.repeats.window.as_secs(), settings.repeats.interval.as_secs()), (600, 3_600));
+    let [first, second] = config.routes() else { panic!("{config:?}") };
+    assert_eq!(
+        (first.severity.len(), first.and_continue, first.fallback.as_slice()),
+        (2, true, &["ops".to_owned()][..])
+    );
+    assert_eq!((second.source.as_deref(), second.and_continue), (Some("gpu-*"), false));
+    let [accuracy, beat] = config.monitors() else { panic!("{config:?}") };
+    assert_eq!(
+        (accuracy.name.as_str(), accuracy.hold.as_secs(), accuracy.cooldown.as_secs()),
+        ("accuracy < 0.9", 60, 300)
+    );
+    assert_eq!(accuracy.limit.unwrap().clear, Some(0.92));
+    assert_eq!((beat.name.as_str(), beat.missing.unwrap().as_secs(), beat.limit), ("heartbeat", 600, None));
+    let json =
+        r#"{"alerts":{"memory":{}},"routes":[{"to":["memory"]}],"monitors":[{"metric":"m","missing":1}]}"#;
+    assert_eq!(read(json).unwrap().monitors()[0].name, "m missing");
+}
+
+#[test]
+fn faults_of_routes_and_monitors_have_their_bytes() {
+    check(
+        "[alerts.ops]\ntype = 'memory'\n[[routes]]\nto = ['opps']\n[[routes]]\nto = []\nseverty = 'info'",
+        &[
+            "4:7 `routes[0].to`: there is no destination `opps` in `[alerts]` (did you mean `ops`?)",
+            "7:1 unknown key `routes[1].severty` (did you mean `severity`?)",
+        ],
+    );
+    check(
+        "[alerts.memory]\n[[routes]]\nto = []\n[routes2]",
+        &[
+            "3:6 `routes[0].to`: it leads nowhere: name at least one destination of `[alerts]`",
+            "4:2 unknown key `routes2` (did you mean `routes`?)",
+        ],
+    );
+    check("[alerts]\ndedup_window = 0", &["2:16 `alerts.dedup_window`: must be at least 0.001"]);
+    check("routes = 1", &["1:10 `routes`: expected a list of tables (write `[[routes]]`)"]);
+    check(
+        "[[monitors]]\nmetric = 'm'\ncondition = '=<'\nthreshold = 1",
+        &["3:13 `monitors[0].condition`: unknown condition \"=<\": use <, <=, >, >=, == or !="],
+    );
+    check(
+        "[[monitors]]\nmetric = 'm'\n[[monitors]]\nmetric = 'm'\ncondition = '<'",
+        &[
+            "2:10 `monitors[0].metric`: nothing is asked of it: add `condition` and `threshold`, or `missing`",
+            "5:13 `monitors[1].condition`: there is a condition and no threshold: add `threshold`",
+        ],
+    );
+    check(
+        "[[monitors]]\nmetric = 'm'\ncondition = '<'\nthreshold = 1\nclear = 0.5",
+        &["5:9 `monitors[0].clear`: below the threshold nothing is cleared: use a value that is not smaller"],
+    );
+    check(
+        "[[monitors]]\nmetric = 'm'\nmissing = 5\n[[monitors]]\nmetric = 'm'\nmissing = 6",
+        &["5:10 `monitors[1].metric`: there is another monitor `m missing` (give it a `name` of its own)"],
+    );
+}
+
+#[test]
+fn the_configurations_of_the_guide_to_alerts_are_right() {
+    let guide = include_str!("../../../../docs/alerts.md");
+    let blocks: Vec<_> =
+        guide.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    let config = read(&blocks.concat()).unwrap();
+    assert_eq!((config.routes().len(), config.monitors().len()), (2, 2));
+}
+
+#[test]
+fn metrics_of_runs_are_watched() {
+    let config = read(
+        "[alerts.memory]\n[runs.track]\ntype = 'memory'\n[[monitors]]\nmetric = 'loss'\ncondition = '>'\nthreshold = 1\n[spool]\nenabled = false",
+    );
+    let nethical = config.unwrap().open().unwrap();
+    let run = nethical.runs().start("e", None);
+    run.metrics(&[("loss", 0.5), ("accuracy", 0.9)], Some(1));
+    assert!(nethical.alerts().states().is_empty());
+    run.metrics(&[("loss", 1.5)], Some(2));
+    nethical.runs().log_metrics_all(&run.ids(), &[("loss", 1.6)], Some(3));
+    let states = nethical.alerts().states();
+    assert_eq!((states.len(), states[0].sent, states[0].suppressed), (1, 1, 1));
+    drop(run);
+    assert!(nethical.close(Duration::from_secs(60)));
+    assert_eq!(nethical.webhooks().statuses()[0].ledger.confirmed, 1);
 }
 
 proptest! {

@@ -26,6 +26,7 @@ use nethical::destinations::memory::MemoryConfig;
 use nethical::destinations::{Validated, connect};
 use nethical::{Error, Level, LogAggregator, Metadata, Status, fields};
 
+use self::alarms::Alarms;
 use self::inbox::{Inbox, Received};
 use self::model::{Network, Score, Spirals};
 use self::offline::{OfflineRun, Written};
@@ -61,8 +62,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
     let (logs, shown) = destinations(&dir, &inbox)?;
     let parameters = fields! { points: POINTS, batch_size: BATCH, hidden: HIDDEN };
     let runs = (TrackedRun::start(&dir, &parameters)?, OfflineRun::start(&dir, &parameters)?);
-    let (calls, best_loss) = train(&logs, &runs, args.epochs);
-    let told = alarms::tell(args.epochs, best_loss)?;
+    let alarms = Alarms::open()?;
+    let (calls, best_loss) = train(&logs, &runs, &alarms, args.epochs);
+    let told = alarms.end(args.epochs, best_loss);
     let (tracked, written) = (runs.0.end()?, runs.1.end()?);
     let all_delivered = logs.close_all(PATIENCE);
     let (statuses, received) = (logs.statuses(), inbox.read());
@@ -115,7 +117,12 @@ impl Timed<'_> {
 }
 
 /// Train, and log every step. Returns how long each log call took, and the best loss.
-fn train(logs: &LogAggregator, runs: &(TrackedRun, OfflineRun), epochs: u32) -> (Vec<Duration>, f32) {
+fn train(
+    logs: &LogAggregator,
+    runs: &(TrackedRun, OfflineRun),
+    alarms: &Alarms,
+    epochs: u32,
+) -> (Vec<Duration>, f32) {
     let rng = &mut Rng::with_seed(2_026);
     let mut data = Spirals::new(POINTS, rng);
     let mut network = Network::new(HIDDEN, rng);
@@ -135,6 +142,7 @@ fn train(logs: &LogAggregator, runs: &(TrackedRun, OfflineRun), epochs: u32) -> 
         }
         runs.0.epoch(epoch, score.loss(), score.accuracy());
         runs.1.epoch(epoch, score.loss(), score.accuracy());
+        alarms.epoch(score.accuracy());
         best = best.min(score.loss());
         progress.set_message(format!("loss {:.3}  accuracy {:.1} %", score.loss(), score.accuracy() * 100.0));
         progress.inc(1);

@@ -13,6 +13,7 @@ use nethical::delivery::{adopt, sync};
 use self::delivery::Delivery;
 use self::report::Report;
 use self::runs::Runs;
+use super::alert;
 use super::place::Place;
 use super::status::View;
 use crate::exit::Exit;
@@ -65,6 +66,9 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
         return upload(args, config, deadline);
     }
     let place = Place::to_deliver(config)?;
+    if let Some(config) = &place.config {
+        alert::recover(config);
+    }
     let before = View::of(&place)?;
     let delivery = Delivery::open(&place, &before);
     for (name, error) in delivery.unopened() {

@@ -9,6 +9,7 @@ mod verify;
 
 use std::path::Path;
 
+pub(super) use self::send::show;
 pub(super) use self::target::observed;
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -115,7 +115,12 @@ fn json(text: &[u8], place: &str) -> Result<Value, Failure> {
     serde_json::from_slice(text).map_err(wrong)
 }
 
-fn show(out: &mut impl Write, deliveries: &[Delivery], config: Option<&Path>) -> Result<(), Failure> {
+/// What became of deliveries, a line each.
+pub(crate) fn show(
+    out: &mut impl Write,
+    deliveries: &[Delivery],
+    config: Option<&Path>,
+) -> Result<(), Failure> {
     let width = deliveries.iter().map(|delivery| delivery.destination.len()).max().unwrap_or(0);
     for delivery in deliveries {
         let style = if delivery.is_success() { GOOD } else { BAD };

@@ -43,27 +43,36 @@ impl Sending {
     /// Wait until they are delivered, end it, and say what became of each.
     pub(crate) fn finish(self, deadline: Instant) -> Vec<Delivery> {
         self.connector.flush(deadline.saturating_duration_since(Instant::now()));
-        let last_error = self.connector.status().ok().and_then(|status| status.last_error);
         self.connector.close(Duration::ZERO);
         delivery::sync(SYNCING);
-        let kept = self.connector.status().is_ok_and(|status| status.key.is_some());
-        let known = self.connector.recent_deliveries();
-        let latest = |queued: Delivery| {
-            let found = known.iter().rev().find(|delivery| delivery.delivery_id == queued.delivery_id);
-            let mut delivery = found.cloned().unwrap_or(queued);
-            if let (DeliveryStatus::Pending, Some(error)) = (delivery.status, &last_error) {
-                delivery.error_message = Some(error.message().to_owned());
-                delivery.hint = error.hint().map(str::to_owned);
-            }
-            if is_open(&delivery) && !kept {
-                delivery.status = DeliveryStatus::Failed;
-                delivery.error_message.get_or_insert_with(|| "there was no answer in time".to_owned());
-                delivery.hint.get_or_insert_with(|| "wait longer: `--wait`".to_owned());
-            }
-            delivery
-        };
-        self.queued.into_iter().map(latest).collect()
+        let of = |queued: &Delivery| latest(&self.connector, &queued.delivery_id, Some(queued));
+        self.queued.iter().filter_map(of).collect()
     }
+}
+
+/// What is known of an event at a destination that was closed and began with nothing delivered: `queued` is what was said
+/// when it was queued. `None` if it never was there.
+pub(crate) fn latest(connector: &Connector, id: &str, queued: Option<&Delivery>) -> Option<Delivery> {
+    let known = connector.recent_deliveries();
+    let found = known.iter().rev().find(|delivery| delivery.delivery_id == id);
+    let mut delivery = found.or(queued)?.clone();
+    let Ok(status) = connector.status() else { return Some(delivery) };
+    if delivery.status == DeliveryStatus::Pending {
+        let ledger = status.ledger.since(&status.inherited);
+        if let Some(error) = &status.last_error {
+            delivery.error_message = Some(error.message().to_owned());
+            delivery.hint = error.hint().map(str::to_owned);
+        } else if ledger.waiting == 0 && ledger.dead_lettered == 0 && ledger.dropped() == 0 {
+            // It keeps no record of deliveries.
+            delivery.status = DeliveryStatus::Success;
+        }
+    }
+    if is_open(&delivery) && status.key.is_none() {
+        delivery.status = DeliveryStatus::Failed;
+        delivery.error_message.get_or_insert_with(|| "there was no answer in time".to_owned());
+        delivery.hint.get_or_insert_with(|| "wait longer: `--wait`".to_owned());
+    }
+    Some(delivery)
 }
 
 /// Whether it may still arrive.

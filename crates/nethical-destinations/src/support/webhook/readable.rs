@@ -1,6 +1,6 @@
 //! What people are to read of a message that no service's own shape was made for.
 
-use nethical_core::event::{Event, Level, MessageView, level_named};
+use nethical_core::event::{AlertStatus, Event, Level, MessageView, level_named};
 use serde_json::{Map, Value};
 
 /// A message in words.
@@ -18,6 +18,8 @@ pub(crate) struct Readable {
     pub(crate) origin: String,
     /// RFC 3339.
     pub(crate) timestamp: String,
+    /// Whether it says that something is over.
+    pub(crate) is_resolved: bool,
 }
 
 impl Readable {
@@ -30,13 +32,15 @@ impl Readable {
             fields: Vec::new(),
             origin: view.event_type.clone().into_owned(),
             timestamp: view.timestamp.to_owned(),
+            is_resolved: false,
         };
         match serde_json::from_str(view.data.get()) {
             Ok(Value::Object(data)) => message.take_data(data),
             Ok(Value::Null) | Err(_) => {}
             Ok(data) => message.text = plain(&data),
         }
-        let metadata: Map<String, Value> = serde_json::from_str(view.metadata.get()).unwrap_or_default();
+        let mut metadata: Map<String, Value> = serde_json::from_str(view.metadata.get()).unwrap_or_default();
+        message.is_resolved = take_status(&mut metadata) == Some(AlertStatus::Resolved);
         message.take_fields(metadata);
         if message.title.trim().is_empty() {
             message.title = humanized(&view.event_type);
@@ -46,7 +50,9 @@ impl Readable {
 
     /// The title with the severity, if that matters.
     pub(crate) fn headline(&self) -> String {
-        if self.level >= Level::Warning {
+        if self.is_resolved {
+            format!("[RESOLVED] {}", self.title)
+        } else if self.level >= Level::Warning {
             format!("[{}] {}", self.level.as_str(), self.title)
         } else {
             self.title.clone()
@@ -80,9 +86,21 @@ impl Readable {
     }
 }
 
+/// The status of an alert, which its headline tells: it is no field any more.
+fn take_status(metadata: &mut Map<String, Value>) -> Option<AlertStatus> {
+    let is_alert = metadata.get("severity").is_some_and(Value::is_string);
+    let status = serde_json::from_value(metadata.get("status").filter(|_| is_alert)?.clone()).ok()?;
+    metadata.shift_remove("status");
+    Some(status)
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Object(map) if !map.is_empty() && map.values().all(Value::is_string) => {
+            let pairs: Vec<_> = map.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+            pairs.join(", ")
+        }
         other => other.to_string(),
     }
 }
@@ -97,7 +115,7 @@ fn humanized(event_type: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nethical_core::event::Message;
+    use nethical_core::event::{Alert, Message, Severity};
     use serde_json::json;
 
     use super::*;
@@ -127,6 +145,12 @@ mod tests {
         let message = readable(&Message::new("alert", data));
         assert_eq!((message.headline().as_str(), message.text.as_str()), ("[WARNING] Drift", "below"));
         assert_eq!(message.fields, [("Model".to_owned(), "v2".to_owned())]);
+        let over = Alert::new(Severity::Critical, "Disk full", "91%").with_label("team", "ops");
+        let over = Alert { status: AlertStatus::Resolved, ..over }.encode().event;
+        let over = Readable::new(&over, &over.message().unwrap());
+        assert_eq!((over.headline().as_str(), over.level), ("[RESOLVED] Disk full", Level::Info));
+        let fields: Vec<_> = over.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(fields, ["severity=critical", "labels=team=ops"]);
         let plain = readable(&Message::new("note", json!("only a text")));
         assert_eq!((plain.text.as_str(), plain.level), ("only a text", Level::Info));
         assert_eq!(readable(&Message::new("", json!(null))).title, "Message");

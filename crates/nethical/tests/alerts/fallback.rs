@@ -1,0 +1,62 @@
+//! What does not arrive goes elsewhere.
+
+use nethical_receivers::http::{Answer, HttpPeer};
+use nethical_receivers::slack::Slack;
+
+use crate::{PATIENCE, open};
+
+fn titles(peer: &HttpPeer) -> Vec<String> {
+    let title = |body: serde_json::Value| {
+        let status = body["metadata"]["status"].as_str().unwrap().to_owned();
+        format!("{status} {}", body["data"]["title"].as_str().unwrap())
+    };
+    peer.requests().iter().map(|request| title(request.json().unwrap())).collect()
+}
+
+#[test]
+fn an_alert_that_fails_goes_to_the_fallback_and_so_does_its_end() {
+    let (slack, mail) = (Slack::start().unwrap(), HttpPeer::start().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[alerts.team]\ntype = 'slack'\nwebhook_url = '{}'\nrate_limit_per_sec = 1000\nretry_delay = 0.01\n\
+         [alerts.mail]\ntype = 'http'\nurl = '{}'\n[[routes]]\nto = ['team']\nfallback = ['mail']\n",
+        slack.webhook_url(),
+        mail.url()
+    );
+    let nethical = open(home.path(), &text);
+    let alerts = nethical.alerts();
+    assert_eq!(alerts.error("works", "").send().destinations(), ["team"]);
+    assert!(alerts.flush(PATIENCE));
+    alerts.look_after();
+    assert!(mail.requests().is_empty());
+    slack.always(Answer::new(503));
+    assert_eq!(alerts.error("disk", "").key("disk").send().destinations(), ["team"]);
+    testkit::until("it is at the fallback", || titles(&mail) == ["firing disk"]);
+    assert_eq!(alerts.error("again", "").send().destinations(), ["team", "mail"], "it is known to be down");
+    testkit::until("that too", || titles(&mail).len() == 2);
+    slack.always(None);
+    assert_eq!(alerts.resolve("disk").destinations(), ["team", "mail"]);
+    assert!(alerts.flush(PATIENCE));
+    assert_eq!(titles(&mail), ["firing disk", "firing again", "resolved disk"]);
+    assert_eq!(slack.messages().len(), 4, "what waited arrived in the end");
+    assert!(nethical.close(PATIENCE));
+    for status in nethical.webhooks().statuses() {
+        assert!(status.ledger.balances() && status.ledger.waiting == 0, "{status:?}");
+    }
+}
+
+#[test]
+fn an_alert_that_is_refused_goes_to_all_others_where_no_route_says_else() {
+    let (slack, hook) = (Slack::start().unwrap(), HttpPeer::start().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[alerts.slack]\nwebhook_url = '{}'\nrate_limit_per_sec = 1000\n[alerts.http]\nurl = '{}'\n",
+        slack.webhook_url(),
+        hook.url()
+    );
+    let nethical = open(home.path(), &text);
+    slack.answer(nethical_receivers::slack::error("invalid_blocks"));
+    assert_eq!(nethical.alerts().warning("odd", "").send().destinations(), ["slack"]);
+    testkit::until("the other one has it", || titles(&hook) == ["firing odd"]);
+    assert!(nethical.close(PATIENCE));
+}
