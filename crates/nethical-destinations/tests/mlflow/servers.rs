@@ -141,7 +141,7 @@ fn a_token_goes_with_every_request_and_is_never_shown() {
 
 /// What a server says that may take long to start, or to answer at all.
 fn answer_of(platform: &dyn Platform) -> Result<String, Error> {
-    let deadline = Instant::now() + 2 * PATIENCE;
+    let deadline = Instant::now() + 4 * PATIENCE;
     loop {
         let found = platform.probe();
         let is_there = found.as_ref().map_or_else(|error| error.code() != "mlflow.connect", |_| true);

@@ -98,6 +98,7 @@ fn a_later_process_sends_the_parts_that_are_missing() {
     let parts = || fake.calls().get("UploadPart").copied().unwrap_or_default();
     until("the last part has failed more than once", || parts() > 4);
     first.close(std::time::Duration::from_millis(1));
+    until("what was under way has ended", || first.statuses().iter().all(|status| status.closed));
     drop(first);
     let before = fake.calls()["UploadPart"];
     fake.behave(|behaviour| behaviour.failing_parts.clear());
