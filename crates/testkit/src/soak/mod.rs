@@ -111,10 +111,27 @@ fn one_round(plan: &Plan, home: &Path, delivered: &Path, round: u64, oracle: &Mu
             kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL).unwrap();
             let mut oracle = oracle.lock().unwrap();
             oracle.killed(*lane);
+            wait_for_end(*pid);
             oracle.woke(*lane, control::read(delivered, *lane));
         }
         1 + writers.len() as u32
     })
+}
+
+/// A process that is killed while the disk works for it has its directory until that is done. It is nobody's child
+/// that could be waited for.
+fn wait_for_end(pid: i32) {
+    let is_alive = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    };
+    for _ in 0..60_000 {
+        if !is_alive() {
+            return;
+        }
+        sleep(Duration::from_millis(1));
+    }
+    panic!("process {pid} does not end");
 }
 
 /// All writers have told their numbers: killing none of them by accident is as important as killing all.
