@@ -231,7 +231,12 @@ fn an_alert_and_its_end_arrive(peer: &dyn Peer) {
         .with_label("team", "ops")
         .with_key("disk");
     let over = Alert { status: AlertStatus::Resolved, id: EventId::new(), suppressed: 3, ..firing.clone() };
-    let events = [firing.encode().event, over.encode().event];
+    // What people read does not show an id; these alerts say theirs.
+    let event = |alert: Alert| {
+        let id = alert.id.to_string();
+        alert.with_field("ref", id).encode().event
+    };
+    let events = [event(firing), event(over)];
     send(&connector, &events);
     assert!(connector.flush(PATIENCE));
     assert_received(peer, ids(&events));
