@@ -82,12 +82,20 @@ fn connect_phase(error: &reqwest::Error) -> Phase {
         if error.to_string() == "dns error" {
             return Phase::Lookup;
         }
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+        if is_tls(error) {
             return Phase::Tls;
         }
         cause = error.source();
     }
     Phase::Connect
+}
+
+/// Whether the handshake failed. What a verifier says may stand inside errors of the connection.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inside = |error: &io::Error| {
+        error.kind() == io::ErrorKind::InvalidData || error.get_ref().is_some_and(|inner| is_tls(inner))
+    };
+    error.is::<rustls::Error>() || error.downcast_ref::<io::Error>().is_some_and(inside)
 }
 
 /// The text of the first cause, which is the one that says something.
