@@ -9,7 +9,7 @@ use nethical::destinations::memory::{Memory, MemoryConfig};
 use nethical::destinations::mlflow::MlflowConfig;
 use nethical::event::{JsonWriter, Limits, Metadata, Redaction, Rules, RunChange};
 use nethical::tracking::{self, ArtifactOptions, Platform, RunStatus, StartRun, UnknownStatus};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -280,6 +280,10 @@ fn metric_name(name: &Bound<'_, PyAny>) -> PyResult<String> {
 /// A number, also one of numpy's or of a tensor with one element.
 fn number(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     value.extract::<f64>().map_err(|error| {
+        // A number, but one that is too large.
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            return error;
+        }
         let kind = value.get_type();
         let text = format!("metrics are numbers, not {kind}");
         let failure = PyTypeError::new_err(text);

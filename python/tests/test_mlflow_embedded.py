@@ -136,16 +136,15 @@ def test_what_was_flushed_survives_a_kill_and_the_run_is_ended_by_the_next(folde
     dice = random.Random(7)
     promised = {}
     for _ in range(kills):
-        writer = subprocess.Popen([sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, text=True)
-        assert writer.stdout is not None
-        run_id = writer.stdout.readline().strip()
-        assert len(run_id) == 32
-        for _ in range(dice.randrange(3)):
-            writer.stdout.readline()
-        time.sleep(dice.random() * 0.2)
-        writer.send_signal(signal.SIGKILL)
-        said = [int(line) for line in writer.stdout.read().split() if line.strip()]
-        writer.wait()
+        with subprocess.Popen([sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            run_id = writer.stdout.readline().strip()
+            assert len(run_id) == 32
+            for _ in range(dice.randrange(3)):
+                writer.stdout.readline()
+            time.sleep(dice.random() * 0.2)
+            writer.send_signal(signal.SIGKILL)
+            said = [int(line) for line in writer.stdout.read().split() if line.strip()]
         promised[run_id] = said[-1] if said else -1
     with MLflowIntegration() as mlflow:
         assert mlflow.flush(60)

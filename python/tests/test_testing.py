@@ -1,6 +1,7 @@
 """The receivers that the package brings for the tests of its users."""
 
 import textwrap
+from datetime import datetime
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_what_a_service_would_refuse_fails_the_test() -> None:
 def test_syslog_is_read(protocol: str) -> None:
     with SyslogReceiver(protocol) as syslog:
         with SyslogConnector(host=syslog.host, port=syslog.port, protocol=syslog.protocol) as connector:
-            assert connector.send(LogEntry(LogLevel.ERROR, "disk full", "saver", {"path": "/data"}))
+            assert connector.send(LogEntry(datetime.now(), LogLevel.ERROR, "disk full", "saver", {"path": "/data"}))
         message = syslog.assert_received("disk full")
     assert (message.facility, message.severity) == (16, 3)
     assert message.raw.startswith(b"<131>") and "saver" in message.raw.decode()
@@ -84,7 +85,7 @@ def test_syslog_is_read(protocol: str) -> None:
 
 def test_cloudwatch_is_found_by_the_environment(cloudwatch_receiver: CloudWatchReceiver) -> None:
     with CloudWatchConnector("/app", "main") as connector:
-        assert connector.send(LogEntry(LogLevel.INFO, "hello", "app", {"n": 1}))
+        assert connector.send(LogEntry(datetime.now(), LogLevel.INFO, "hello", "app", {"n": 1}))
     event = cloudwatch_receiver.assert_received("hello")
     assert (event.log_group, event.log_stream, event.json()["metadata"]) == ("/app", "main", {"n": 1})
 

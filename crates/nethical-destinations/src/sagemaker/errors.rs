@@ -10,6 +10,9 @@ pub(super) fn sort(fault: Fault, context: &Context<'_>) -> Error {
     let Context { action, resource } = *context;
     let text = format!("{action} on {resource}: {}: {}", answer.code, answer.message);
     match &*answer.code {
+        // "Resource being access is not found."
+        code if says_missing(code, &answer.message) => Error::refused("sagemaker.not_found", text)
+            .with_hint("see whether the start of the run is among the dead letters, and replay both"),
         // "The input fails to satisfy the constraints specified by an AWS service." "The value of an input parameter is bad
         // or out-of-range." "Parameters that cannot be used together were used together."
         "ValidationException"
@@ -29,9 +32,6 @@ pub(super) fn sort(fault: Fault, context: &Context<'_>) -> Error {
         // "You have exceeded an SageMaker resource limit. For example, you might have too many training jobs created."
         "ResourceLimitExceeded" => Error::unavailable("sagemaker.limit", text)
             .with_hint("delete what nobody needs, or ask for a higher quota in Service Quotas"),
-        // "Resource being access is not found."
-        "ResourceNotFound" | "ResourceNotFoundException" => Error::refused("sagemaker.not_found", text)
-            .with_hint("see whether the start of the run is among the dead letters, and replay both"),
         // "The specified bucket does not exist."
         "NoSuchBucket" => {
             Error::config("sagemaker.no_bucket", text).with_hint("create the bucket, or correct `bucket`")
@@ -91,9 +91,12 @@ pub(super) fn is_there(fault: &Fault) -> bool {
 /// Whether something is not there: "Requested resource not found."
 pub(super) fn is_missing(fault: &Fault) -> bool {
     let Fault::Answer(answer) = fault else { return false };
-    let said = answer.message.contains("not found") || answer.message.contains("does not exist");
-    matches!(&*answer.code, "ResourceNotFound" | "ResourceNotFoundException")
-        || answer.code == "ValidationException" && said
+    says_missing(&answer.code, &answer.message)
+}
+
+fn says_missing(code: &str, message: &str) -> bool {
+    let said = ["not found", "does not exist", "Could not find"].iter().any(|said| message.contains(said));
+    matches!(code, "ResourceNotFound" | "ResourceNotFoundException") || code == "ValidationException" && said
 }
 
 /// The bytes are those of no update.

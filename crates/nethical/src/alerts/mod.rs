@@ -332,7 +332,7 @@ impl Inner {
 
     fn queue(&self, event: &Event, name: &str) -> Delivery {
         match self.webhooks.webhook(name) {
-            Ok(webhook) => webhook.queue_event(event.clone()),
+            Ok(webhook) => Delivery { destination: name.to_owned(), ..webhook.queue_event(event.clone()) },
             Err(unknown) => Delivery::rejected(
                 event.id().to_string(),
                 name,
