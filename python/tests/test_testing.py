@@ -2,6 +2,7 @@
 
 import textwrap
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -90,7 +91,9 @@ def test_cloudwatch_is_found_by_the_environment(cloudwatch_receiver: CloudWatchR
     assert (event.log_group, event.log_stream, event.json()["metadata"]) == ("/app", "main", {"n": 1})
 
 
-def test_runs_are_shown(sagemaker_receiver: SageMakerReceiver, wandb_receiver: WandBReceiver) -> None:
+def test_runs_are_shown(
+    sagemaker_receiver: SageMakerReceiver, wandb_receiver: WandBReceiver, tmp_path: Path
+) -> None:
     sagemaker = SageMakerIntegration()
     run = sagemaker.start_run("tests", "first")
     sagemaker.log_parameters(run, {"lr": 0.1})
@@ -99,7 +102,7 @@ def test_runs_are_shown(sagemaker_receiver: SageMakerReceiver, wandb_receiver: W
     (component,) = sagemaker_receiver.wait_for()
     assert component.parameters["lr"] == {"NumberValue": 0.1}
 
-    wandb = WandBIntegration("tests", upload_interval=0.01)
+    wandb = WandBIntegration("tests", upload_interval=0.01, directory=tmp_path)
     run = wandb.start_run("group", "second")
     wandb.log_metrics(run, {"loss": 0.5}, step=0)
     wandb.end_run(run, RunStatus.COMPLETED, wait=30)
