@@ -226,9 +226,9 @@ def test_every_integration_has_the_same_shape(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     platform = {
         "memory": lambda: InMemoryIntegration(),
-        "mlflow": lambda: MLflowIntegration("http://127.0.0.1:9", start_timeout=0, spool=tmp_path),
+        "mlflow": lambda: MLflowIntegration("http://127.0.0.1:9", start_timeout=0, spool=False),
         "wandb": lambda: WandBIntegration("p", mode="offline", directory=tmp_path, home=tmp_path / "home"),
-        "sagemaker": lambda: SageMakerIntegration(endpoint_url="http://127.0.0.1:9", spool=tmp_path),
+        "sagemaker": lambda: SageMakerIntegration(endpoint_url="http://127.0.0.1:9", spool=False),
     }[kind]()
     assert isinstance(platform, MLPlatformInterface)
     told = []
