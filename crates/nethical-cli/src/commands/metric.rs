@@ -10,6 +10,7 @@ use nethical::event::{IntoValue, Timestamp};
 use nethical::monitors::{MonitorStatus, Standing};
 use serde_json::json;
 
+use super::alert::waiting::SYNCING;
 use super::webhook::observed;
 use super::{fields, load_config};
 use crate::exit::Exit;
@@ -71,6 +72,7 @@ fn finish(nethical: &Nethical, deadline: Instant) -> bool {
     let told = nethical.alerts().flush(left());
     nethical.alerts().look_after();
     let told = told && nethical.alerts().flush(left());
+    nethical.alerts().keep(SYNCING);
     nethical.close(Duration::ZERO);
     logged && told
 }

@@ -229,6 +229,12 @@ impl Alerts {
         settled
     }
 
+    /// Have the disk take what was sent so far, so that no later process needs to look after it. Waits for the disk at most
+    /// `patience`, and for no destination.
+    pub fn keep(&self, patience: Duration) {
+        self.0.journal.settle(Instant::now() + patience);
+    }
+
     /// Deliver what waits and close the webhooks, all within `patience` together. `true` if nothing was left undone.
     pub fn close(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;

@@ -1,6 +1,6 @@
 //! `nethical alert`
 
-mod waiting;
+pub(super) mod waiting;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -12,7 +12,7 @@ use crate::commands::webhook::sending::latest;
 const STEP: Duration = Duration::from_millis(50);
 
 /// What a disk gets to take what waits.
-const SYNCING: Duration = Duration::from_secs(5);
+pub(crate) const SYNCING: Duration = Duration::from_secs(5);
 
 /// Wait until everything came to its end, or the deadline; close everything, and say what became of the alert at each
 /// destination that got it.
@@ -29,6 +29,7 @@ pub(super) fn finish(
         std::thread::sleep(STEP);
         alerts.look_after();
     }
+    alerts.keep(SYNCING);
     alerts.close(Duration::ZERO);
     sync(SYNCING);
     let Outcome::Sent { id, deliveries } = outcome else { return Vec::new() };
