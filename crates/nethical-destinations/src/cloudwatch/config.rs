@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use schemars::JsonSchema;
@@ -42,6 +43,9 @@ pub struct CloudWatchConfig {
     /// The class of a created log group.
     #[serde(default)]
     pub log_group_class: LogGroupClass,
+    /// The most that the program gives a request, in all; without it the usual deadlines.
+    #[serde(skip)]
+    pub request_timeout: Option<Duration>,
     /// Keys that the program gives, instead of those that are found.
     #[serde(skip)]
     pub(super) credentials: Option<Credentials>,
@@ -101,6 +105,7 @@ impl CloudWatchConfig {
             retention_days: None,
             tags: BTreeMap::new(),
             log_group_class: LogGroupClass::default(),
+            request_timeout: None,
             credentials: None,
         }
     }

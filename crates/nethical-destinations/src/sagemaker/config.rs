@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use nethical_core::delivery::Error;
@@ -45,6 +46,9 @@ pub struct SageMakerConfig {
     pub tags: BTreeMap<String, String>,
     /// The training job that each run is to start.
     pub training: Option<TrainingConfig>,
+    /// The most that the program gives a request, in all; without it the usual deadlines.
+    #[serde(skip)]
+    pub request_timeout: Option<Duration>,
     /// Keys that the program gives, instead of those that are found.
     #[serde(skip)]
     pub(super) credentials: Option<Credentials>,
@@ -91,6 +95,7 @@ impl Default for SageMakerConfig {
             extra_dimensions: BTreeMap::new(),
             tags: BTreeMap::new(),
             training: None,
+            request_timeout: None,
             credentials: None,
             shared: Arc::default(),
         }
