@@ -25,7 +25,8 @@ const SHARE: u64 = 1_000;
 pub(super) fn contestants(workspace: &Workspace) -> Vec<Contestant> {
     let mut found = Vec::new();
     let program = workspace.peers().join(crate::peers::ALERTMANAGER);
-    if program.is_file() && isolated(&program).arg("--version").output().is_ok_and(|run| run.status.success()) {
+    if program.is_file() && isolated(&program).arg("--version").output().is_ok_and(|run| run.status.success())
+    {
         let folder = workspace.bench().join("alertmanager");
         found.push(Contestant::new("Alertmanager", move |alerts| alertmanager(&program, &folder, alerts)));
     }
