@@ -39,6 +39,14 @@ class UnavailableError(NethicalError, OSError):
     """The destination cannot be reached or is not well."""
 
 
+class RefusedError(NethicalError, RuntimeError):
+    """The destination does not take it, and would not take it the next time."""
+
+
+class DeadlineError(NethicalError, TimeoutError):
+    """It did not come to its end in the time that was given; it goes on in the background."""
+
+
 class ClosedError(NethicalError, ValueError):
     """A connector was used after its close."""
 
@@ -47,6 +55,7 @@ _KINDS: dict[str, type[NethicalError]] = {
     "closed": ClosedError,
     "config": ConfigError,
     "gone": ConfigError,
+    "refused": RefusedError,
     "rate_limited": UnavailableError,
     "unauthorized": UnauthorizedError,
     "unavailable": UnavailableError,
