@@ -7,7 +7,9 @@ class NethicalError(Exception):
     """Everything that Nethical raises by itself, wrong arguments aside (TypeError, ValueError)."""
 
     code: str
+    """A stable name of the failure, such as ``jsonl.is_directory``."""
     hint: str | None
+    """What to do next; None where the message says it already."""
 
     def __init__(self, message: str = "", code: str = "nethical", hint: str | None = None) -> None:
         super().__init__(message)

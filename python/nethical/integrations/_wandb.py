@@ -260,6 +260,10 @@ class WandBIntegration(MLPlatformInterface):
         """See whether runs would arrive: key, entity and project. Raises what is wrong, with a hint."""
         return self._core.probe()
 
+    async def acheck(self) -> str:
+        """:meth:`check`, for ``asyncio``."""
+        return await in_background(self.check)
+
     def status(self) -> dict[str, Any]:
         """The accounts of all runs together, as :func:`nethical.status` describes them."""
         return self._core.status()
