@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use nethical_core::delivery::Error;
-use nethical_core::event::Timestamp;
 use nethical_core::tracking::ExperimentRun;
 
 pub use crate::support::point::Point;

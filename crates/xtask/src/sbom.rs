@@ -148,7 +148,8 @@ struct Locked {
 
 fn bom(workspace: &Workspace) -> Result<Bom> {
     let host = process::capture(std::process::Command::new("rustc").arg("-vV"))?;
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
+    let host =
+        host.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
     let mut cargo = process::cargo(workspace);
     cargo.args(["metadata", "--format-version", "1", "--locked", "--filter-platform", host]);
     cargo.args(["--manifest-path", &format!("crates/{ROOT}/Cargo.toml")]);
@@ -221,7 +222,10 @@ fn component(package: &Package, checksums: &BTreeMap<(String, String), String>) 
         bom_ref: purl(package),
         name: package.name.clone(),
         version: package.version.clone(),
-        description: package.description.as_ref().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
+        description: package
+            .description
+            .as_ref()
+            .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
         licenses: package.license.iter().map(expression).collect(),
         purl: purl(package),
         hashes: checksum.iter().map(|sum| Hash { alg: "SHA-256", content: (*sum).clone() }).collect(),
@@ -242,7 +246,11 @@ mod tests {
         assert!(!names.contains("proptest") && !names.contains("xtask"), "not what only tests use");
         for one in &bom.components {
             assert!(!one.licenses.is_empty(), "{} has no licence", one.name);
-            assert!(one.name.starts_with("nethical") || one.hashes.len() == 1, "{} has no checksum", one.name);
+            assert!(
+                one.name.starts_with("nethical") || one.hashes.len() == 1,
+                "{} has no checksum",
+                one.name
+            );
         }
         let known: BTreeSet<_> =
             bom.components.iter().chain([&bom.metadata.component]).map(|one| &one.bom_ref).collect();

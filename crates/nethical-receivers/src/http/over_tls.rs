@@ -54,7 +54,8 @@ impl OverTls {
     /// # Errors
     /// If it is of no use.
     pub fn show(&self, identity: &Identity) -> io::Result<()> {
-        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(server_config(identity, None)?);
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(server_config(identity, None)?);
         Ok(())
     }
 }

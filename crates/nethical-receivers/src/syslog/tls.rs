@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustls::{ServerConnection, StreamOwned};
 
 use super::Receiver;
-use crate::tls::{failed, server_config};
 pub use crate::tls::{Authority, Identity};
+use crate::tls::{failed, server_config};
 
 impl Receiver {
     /// On a free port, with TLS; either framing. With `clients` a certificate of that authority is

@@ -48,7 +48,9 @@ fn read(drawing: &str) -> BTreeMap<String, Uses> {
         if !is_module {
             name.clone_into(&mut of);
         }
-        all.entry(if is_module { of.clone() } else { String::new() }).or_default().insert(name.to_owned(), used);
+        all.entry(if is_module { of.clone() } else { String::new() })
+            .or_default()
+            .insert(name.to_owned(), used);
     }
     all
 }
@@ -70,7 +72,8 @@ fn upward(drawing: &str) -> Vec<String> {
         for used in used {
             let (bare, is_marked) = (used.trim_start_matches('^'), used.starts_with('^'));
             if above.contains(bare) == is_marked {
-                findings.push(format!("{PAGE}: `{name} -> {bare}`: what is used stands higher, or has a `^`"));
+                findings
+                    .push(format!("{PAGE}: `{name} -> {bare}`: what is used stands higher, or has a `^`"));
             }
         }
         above.insert(name);
@@ -87,7 +90,8 @@ fn differences(of: &str, drawn: &Uses, real: &Uses) -> Vec<String> {
     let mut findings = Vec::new();
     for name in names {
         let (drawn, real) = (drawn.get(name).unwrap_or(&none), real.get(name).unwrap_or(&none));
-        let missing = real.difference(drawn).map(|used| format!("{PAGE}: {of}`{name} -> {used}` is not drawn"));
+        let missing =
+            real.difference(drawn).map(|used| format!("{PAGE}: {of}`{name} -> {used}` is not drawn"));
         findings.extend(missing);
         let gone = drawn.difference(real).map(|used| format!("{PAGE}: {of}`{name} -> {used}` is no import"));
         findings.extend(gone);
@@ -127,8 +131,7 @@ fn crates(workspace: &Workspace) -> Result<Vec<Crate>> {
     let metadata: Metadata = serde_json::from_str(&text).context("cargo said something else")?;
     let product = metadata.packages.into_iter().filter(|package| !TOOLS.contains(&&*package.name));
     let own = product.map(|package| {
-        let needed =
-            package.dependencies.into_iter().filter(|one| one.kind.is_none() && one.path.is_some());
+        let needed = package.dependencies.into_iter().filter(|one| one.kind.is_none() && one.path.is_some());
         Crate {
             name: package.name,
             uses: needed.map(|one| one.name).collect(),
@@ -253,6 +256,8 @@ mod tests {
         assert_eq!(findings.len(), 1, "{findings:?}");
         let real = Uses::from([("b".to_owned(), BTreeSet::from(["c".to_owned()]))]);
         let findings = differences("", &read(drawing)[""], &real);
-        assert!(findings[0].contains("`b -> c` is not drawn") && findings[1].contains("`b -> a` is no import"));
+        assert!(
+            findings[0].contains("`b -> c` is not drawn") && findings[1].contains("`b -> a` is no import")
+        );
     }
 }

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use nethical_core::delivery::{
-    Batch, Connector, Destination, Error, Kind, Profile, Receipt, Settings,
-};
+use nethical_core::delivery::{Batch, Connector, Destination, Error, Kind, Profile, Receipt, Settings};
 use nethical_core::event::{Event, EventId};
 use nethical_destinations::Validated;
 use testkit::until;
@@ -151,7 +149,7 @@ pub(super) fn run(set_up: &SetUp, fault: Fault, disk: Option<&Disk>) -> Row {
         heal();
     }
     wait_for_the_end(&connector, &watch, fault);
-    let row = read(&connector, &*set_up.peer, &first, &watch, p99);
+    let row = read(&connector, &*set_up.peer, &first, &watch, (fault, p99));
     clock::set_ahead(0);
     assert_eq!(sent, Ok(()), "{fault:?}");
     row
@@ -160,9 +158,14 @@ pub(super) fn run(set_up: &SetUp, fault: Fault, disk: Option<&Disk>) -> Row {
 /// Hands events over. 99 of 100 calls took no longer than what is returned.
 fn send(connector: &Connector, peer: &dyn Peer, count: usize) -> Duration {
     let events: Vec<_> = (1..=count).map(|number| peer.event(&number.to_string())).collect();
-    let mut times: Vec<_> = events.into_iter().map(|event| timed(|| {
-        let _ = connector.send(event);
-    })).collect();
+    let mut times: Vec<_> = events
+        .into_iter()
+        .map(|event| {
+            timed(|| {
+                let _ = connector.send(event);
+            })
+        })
+        .collect();
     p99(&mut times)
 }
 
@@ -188,7 +191,13 @@ fn wait_for_the_end(connector: &Connector, watch: &Watch, fault: Fault) {
     });
 }
 
-fn read(connector: &Connector, peer: &dyn Peer, first: &Event, watch: &Watch, p99: Duration) -> Row {
+fn read(
+    connector: &Connector,
+    peer: &dyn Peer,
+    first: &Event,
+    watch: &Watch,
+    (fault, p99): (Fault, Duration),
+) -> Row {
     let ledger = cases::ledger(connector);
     let accounted = ledger.dead_lettered + ledger.waiting + ledger.dropped();
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -212,7 +221,8 @@ fn read(connector: &Connector, peer: &dyn Peer, first: &Event, watch: &Watch, p9
     };
     Row {
         outcome: outcome(receipt, seen.error.as_ref()),
-        attempts: Some(seen.attempts),
+        // Where the fault does not end, they go on.
+        attempts: (fault != Fault::NoSuchName).then_some(seen.attempts),
         p99: p99.as_nanos() as u64,
         lost: ledger.accepted - accounted.min(ledger.accepted) - different.len() as u64,
         duplicated: received.len() - different.len(),

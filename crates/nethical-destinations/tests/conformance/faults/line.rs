@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use nethical_core::event::Event;
 use nethical_destinations::Validated;
 use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_receivers::syslog::{Receiver, parse};
@@ -42,6 +43,8 @@ pub(super) fn set_up(stand: &str, fault: Fault) -> Result<SetUp, &'static str> {
 struct Line {
     receiver: Arc<Mutex<Option<Receiver>>>,
     config: SyslogConfig,
+    /// Whether messages are longer than what the first hop's system takes by itself.
+    is_long: bool,
 }
 
 impl Line {
@@ -86,7 +89,8 @@ impl Line {
             framing: if protocol == Protocol::Udp { Framing::Auto } else { Framing::Octet },
             ..SyslogConfig::new(host, protocol)
         };
-        let line = Self { receiver, config: config.clone() };
+        let is_long = fault == Fault::ResetInRequest;
+        let line = Self { receiver, config: config.clone(), is_long };
         SetUp {
             peer: Box::new(line),
             config: Arc::new(config),
@@ -97,6 +101,10 @@ impl Line {
 }
 
 impl Peer for Line {
+    fn event(&self, text: &str) -> Event {
+        testkit::event(&if self.is_long { text.repeat(7_000 / text.len()) } else { text.to_owned() })
+    }
+
     fn config(&self) -> Arc<dyn Validated> {
         Arc::new(self.config.clone())
     }
@@ -125,6 +133,10 @@ impl Between {
     fn start(to: SocketAddr, fault: Fault) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
+        if fault == Fault::ResetInRequest {
+            // So little that a long message cannot be with its system, whose word is all that a sender gets.
+            rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 1).unwrap();
+        }
         let ill = Arc::new(AtomicBool::new(true));
         let shared = Arc::clone(&ill);
         thread::spawn(move || {
@@ -141,6 +153,7 @@ impl Between {
 fn pass(near: &TcpStream, to: SocketAddr, fault: Fault, ill: &AtomicBool) -> std::io::Result<()> {
     let is_ill = || ill.load(Ordering::SeqCst);
     if fault == Fault::ResetInRequest && is_ill() {
+        thread::sleep(Duration::from_millis(50));
         return rustix::net::sockopt::set_socket_linger(near, Some(Duration::ZERO)).map_err(Into::into);
     }
     while fault == Fault::Silence && is_ill() {

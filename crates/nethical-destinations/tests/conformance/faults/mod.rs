@@ -48,10 +48,22 @@ pub(crate) enum Fault {
 impl Fault {
     pub(crate) const ALL: [(Self, &str, &str); 19] = [
         (Self::Refused, "connection refused", "nobody listens"),
-        (Self::ResetInRequest, "reset in request", "the connection is reset before the whole request was read"),
-        (Self::ResetInAnswer, "reset in answer", "the request is done, and the answer breaks off in its body"),
+        (
+            Self::ResetInRequest,
+            "reset in request",
+            "the connection is reset before the whole request was read",
+        ),
+        (
+            Self::ResetInAnswer,
+            "reset in answer",
+            "the request is done, and the answer breaks off in its body",
+        ),
         (Self::Silence, "silence", "the request is read, and nothing comes back"),
-        (Self::SlowDrip, "slow drip", "the request is done, and the answer comes a byte at a time, for minutes"),
+        (
+            Self::SlowDrip,
+            "slow drip",
+            "the request is done, and the answer comes a byte at a time, for minutes",
+        ),
         (Self::RateLimitedFor, "429 with a hint", "`Retry-After: 1`"),
         (Self::RateLimited, "429 without", "no word about when to come again"),
         (Self::Broken, "500", ""),
@@ -64,7 +76,11 @@ impl Fault {
         (Self::AnswerDropped, "answer dropped after apply", "the request is done, and the connection closed"),
         (Self::NoSuchName, "DNS failure", "the name does not resolve; this does not end"),
         (Self::ExpiredCertificate, "expired certificate", ""),
-        (Self::ClockJump, "clock jump", "the clock of the process goes 25 hours ahead, and after the first event to an hour behind"),
+        (
+            Self::ClockJump,
+            "clock jump",
+            "the clock of the process goes 25 hours ahead, and after the first event to an hour behind",
+        ),
         (Self::DiskFull, "disk full", "no byte can be written until all events were handed over"),
     ];
 }
@@ -126,9 +142,8 @@ fn run(stand: &str) -> Vec<Cell> {
     }
     let others = std::thread::scope(|scope| {
         let _calm = JUMPING.read().unwrap();
-        let waiting = Fault::ALL.map(|(fault, ..)| {
-            (fault != Fault::ClockJump).then(|| scope.spawn(move || cell(stand, fault)))
-        });
+        let waiting = Fault::ALL
+            .map(|(fault, ..)| (fault != Fault::ClockJump).then(|| scope.spawn(move || cell(stand, fault))));
         waiting.map(|cell| cell.map(|cell| cell.join().unwrap()))
     });
     let _alone = JUMPING.write().unwrap();

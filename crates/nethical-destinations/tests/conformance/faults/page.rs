@@ -74,7 +74,8 @@ pub(crate) fn write() {
         writeln!(page, "| {name} | {what} |").unwrap();
     }
     for (stand, lines) in &*DONE.lock().unwrap() {
-        write!(page, "\n## {stand}\n\n| fault | outcome | attempts | caller's p99 | lost | duplicated |\n").unwrap();
+        write!(page, "\n## {stand}\n\n| fault | outcome | attempts | caller's p99 | lost | duplicated |\n")
+            .unwrap();
         page.push_str("|---|---|---|---|---|---|\n");
         lines.iter().for_each(|line| writeln!(page, "{line}").unwrap());
     }

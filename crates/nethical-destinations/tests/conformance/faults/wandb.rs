@@ -29,7 +29,8 @@ impl World {
     fn open(server: receiver::Wandb, origin: String, seconds: f64, disk: Option<&Disk>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = disk.map_or_else(|| folder.path().to_owned(), |disk| disk.path().to_owned());
-        let platform = Wandb::open(&config(origin, seconds, &path), "wandb", settings(&path), &Redaction::default());
+        let platform =
+            Wandb::open(&config(origin, seconds, &path), "wandb", settings(&path), &Redaction::default());
         let platform = platform.unwrap();
         let run = platform.start_run(&StartRun { experiment: "faults", ..StartRun::default() }).unwrap();
         Self { server, platform, run, _folder: folder }
@@ -115,7 +116,8 @@ fn in_between(server: receiver::Wandb, fault: Fault, disk: Option<&Disk>) -> Row
     let world = World::open(server, format!("http://{}", front.address()), seconds, disk);
     assert!(world.platform.flush(PATIENCE));
     disk.iter().for_each(|disk| disk.fill());
-    let (front, again) = if fault == Fault::Refused { (None, Some(front.stop())) } else { (Some(front), None) };
+    let (front, again) =
+        if fault == Fault::Refused { (None, Some(front.stop())) } else { (Some(front), None) };
     if let Some(answer) = web::answer("wandb", fault) {
         front.iter().for_each(|front| [(); 2].iter().for_each(|()| front.answer(answer.clone())));
     }
