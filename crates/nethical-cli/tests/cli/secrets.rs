@@ -26,27 +26,38 @@ enum Mood {
     Breaks,
 }
 
+impl Mood {
+    fn answer(self, path: &str) -> Answer {
+        match self {
+            Self::Takes => Answer::text(200, "ok"),
+            Self::Refuses => Answer::text(404, format!("Cannot POST /{}", path.replace("MARK", MARK))),
+            Self::Breaks => Answer::new(503),
+        }
+    }
+}
+
 struct World {
     sandbox: Sandbox,
-    peer: HttpPeer,
+    peers: Vec<HttpPeer>,
 }
 
 impl World {
     fn new(mood: Mood) -> Self {
-        let (sandbox, peer) = (Sandbox::new(), HttpPeer::start().unwrap());
-        peer.always(match mood {
-            Mood::Takes => Answer::text(200, "ok"),
-            Mood::Refuses => {
-                let path = format!("/services/T0/B0/{MARK}slackpath/api/webhooks/1/{MARK}discordpath");
-                Answer::text(
-                    404,
-                    format!("Cannot POST {path} on http://user:{MARK}userinfo@host{path}?key={MARK}query"),
-                )
-            }
-            Mood::Breaks => Answer::new(503),
+        let sandbox = Sandbox::new();
+        let paths = [
+            "hook/MARKpath?key=MARKquery (user:MARKuserinfo, MARKheader)",
+            "MARKbase with MARKapikey",
+            "services/T0/B0/MARKslackpath",
+            "api/webhooks/1/MARKdiscordpath",
+            "",
+        ];
+        let peers = paths.map(|path| {
+            let peer = HttpPeer::start().unwrap();
+            peer.always(mood.answer(path));
+            peer
         });
-        let at = peer.url();
-        let host = at.strip_prefix("http://").unwrap();
+        let [http, api, slack, discord, host] = peers.each_ref().map(|peer| peer.address().to_string());
+        let at = format!("http://{host}");
         sandbox.write(
             "client.key",
             format!("-----BEGIN PRIVATE KEY-----\n{MARK}keyfile\n-----END PRIVATE KEY-----\n"),
@@ -62,7 +73,7 @@ filepath = "logs/app.jsonl"
 [logging.cloudwatch]
 log_group = "app"
 log_stream = "one"
-endpoint_url = "http://user:{MARK}endpoint@{host}"
+endpoint_url = "http://{host}"
 
 [logging.syslog]
 host = "localhost"
@@ -72,25 +83,25 @@ client_cert = "client.key"
 client_key = "client.key"
 
 [alerts.http]
-url = "http://user:{MARK}userinfo@{host}/hook/{MARK}path?key={MARK}query"
+url = "http://user:{MARK}userinfo@{http}/hook/{MARK}path?key={MARK}query"
 headers = {{ X-API-Key = "{MARK}header" }}
 secret = "whsec_pL4nt3dpL4nt3dpL4nt3dpL4nt3dpL4nt3dpL4nt"
 max_retries = 1
 timeout = 5
 
 [alerts.api]
-base_url = "http://{host}/{MARK}base"
+base_url = "http://{api}/{MARK}base"
 api_key = "{MARK}apikey"
 max_retries = 1
 timeout = 5
 
 [alerts.slack]
-webhook_url = "http://{host}/services/T0/B0/{MARK}slackpath"
+webhook_url = "http://{slack}/services/T0/B0/{MARK}slackpath"
 max_retries = 1
 timeout = 5
 
 [alerts.discord]
-webhook_url = "http://{host}/api/webhooks/1/{MARK}discordpath"
+webhook_url = "http://{discord}/api/webhooks/1/{MARK}discordpath"
 max_retries = 1
 timeout = 5
 
@@ -124,13 +135,13 @@ directory = "wandb-runs"
 upload_interval = 0.05
 
 [runs.sagemaker]
-endpoint_url = "http://user:{MARK}endpoint@{host}"
+endpoint_url = "http://{host}"
 "#,
-            port = peer.address().port(),
+            port = peers[4].address().port(),
         );
         sandbox.write("nethical.toml", config);
         sandbox.write("model.bin", "weights");
-        Self { sandbox, peer }
+        Self { sandbox, peers: peers.into() }
     }
 
     /// All that a command prints.
@@ -266,20 +277,43 @@ fn nothing_is_shown_or_kept(mood: Mood) {
     for arguments in COMMANDS {
         see(&arguments.join(" "), world.say(arguments).as_bytes());
     }
-    let own = ["nethical.toml", "client.key"].map(|name| world.sandbox.path(name));
+    let own = ["nethical.toml", "client.key", "model.bin"].map(|name| world.sandbox.path(name));
     let mut open = Vec::new();
     for path in below(&world.sandbox.path("")) {
         if !path.is_dir() && !own.contains(&path) {
             see(&path.display().to_string(), &std::fs::read(&path).unwrap());
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        if mode & 0o077 != 0 && !own.contains(&path) && !path.ends_with("model.bin") {
+        if mode & 0o077 != 0 && !own.contains(&path) {
             open.push(format!("{} {mode:o}", path.display()));
         }
     }
-    assert!(world.peer.count() > 0, "it was spoken to");
+    assert!(world.peers.iter().all(|peer| peer.count() > 0), "all were spoken to");
     assert_eq!(leaks, Vec::<String>::new());
     assert_eq!(open, Vec::<String>::new());
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_quoted_without_its_secrets() {
+    for line in [
+        "[alerts.slack]\nwebhok_url = 'https://hooks.slack.com/services/T0/MARK'",
+        "[alerts.slack]\nwebhook_url = 'ftp://hooks.slack.com/services/T0/MARK'",
+        "[alerts.http]\nurl = 'http://u:MARK@127.0.0.1/'\nurl = 'http://127.0.0.1/MARK'",
+        "[alerts.http]\nurl = 'http://127.0.0.1/MARK\n",
+        "[alerts.http]\nurl = 'http://127.0.0.1/'\nheaders = { A = 'ok', X-Key = 5, B = 'MARK' }",
+        "[alerts.http]\nurl = 'http://127.0.0.1/'\nsecret = 'MARK'",
+        "[alerts.api]\nbase_url = 'http://127.0.0.1/'\napi_kex = 'MARK'",
+        "[runs.wandb]\napi_key = 'MARK'",
+        "[runs.mlflow]\npassword = 'MARK'",
+        "[runs.sagemaker]\nendpoint_url = 'http://u:MARK@127.0.0.1/'",
+        "[logging.cloudwatch]\nlog_group = 'a'\nlog_stream = 'b'\nendpoint_url = 'http://u:MARK@127.0.0.1/'",
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("nethical.toml", line.replace("MARK", MARK));
+        let ended = sandbox.run(&["check", "--offline"]).code(2);
+        let said = [ended.stdout, ended.stderr].concat();
+        assert!(said.contains("nethical.toml") && is_in(said.as_bytes()).is_none(), "{said}");
+    }
 }
 
 #[test]

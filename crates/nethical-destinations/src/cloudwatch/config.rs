@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::stream::StreamName;
-use crate::support::aws::is_region;
+use crate::support::aws::{ADDRESS, is_address, is_region};
 
 /// Options of `cloudwatch`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -151,9 +151,8 @@ impl CloudWatchConfig {
         if !(1..=10_000).contains(&self.batch_size) {
             return wrong("batch_size", format!("batch_size is {}", self.batch_size), "use 1 to 10000");
         }
-        let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
-        if let Some(url) = self.endpoint_url.as_deref().filter(|url| !is_url(url)) {
-            return wrong("endpoint_url", format!("`{url}` is no address"), "start it with `https://`");
+        if self.endpoint_url.as_deref().is_some_and(|url| !is_address(url)) {
+            return wrong("endpoint_url", "this is no address of a service".to_owned(), ADDRESS);
         }
         if let Some(days) = self.retention_days.filter(|days| !RETENTIONS.contains(days)) {
             let next = RETENTIONS.into_iter().find(|known| *known > days).unwrap_or(3653);

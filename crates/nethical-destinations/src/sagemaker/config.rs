@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::limits;
 use super::runs::{SageMaker, lock};
 use super::training::TrainingConfig;
-use crate::support::aws::is_region;
+use crate::support::aws::{ADDRESS, is_address, is_region};
 
 /// Options of `sagemaker`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -156,9 +156,8 @@ impl SageMakerConfig {
         if let Some(region) = self.region.as_deref().filter(|region| !is_region(region)) {
             return wrong("region", format!("`{region}` is no region"), "use its code, such as `us-east-1`");
         }
-        let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
-        if let Some(url) = self.endpoint_url.as_deref().filter(|url| !is_url(url)) {
-            return wrong("endpoint_url", format!("`{url}` is no address"), "start it with `https://`");
+        if self.endpoint_url.as_deref().is_some_and(|url| !is_address(url)) {
+            return wrong("endpoint_url", "this is no address of a service".to_owned(), ADDRESS);
         }
         if let Some(role) = self.role.as_deref().filter(|role| !is_role(role)) {
             let hint = "use its ARN, such as `arn:aws:iam::123456789012:role/SageMakerRole`";

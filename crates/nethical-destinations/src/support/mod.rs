@@ -6,6 +6,7 @@ pub(crate) mod members;
 pub mod options;
 pub(crate) mod platform;
 pub mod point;
+pub(crate) mod private;
 pub mod ssrf;
 pub mod tls;
 pub mod webhook;

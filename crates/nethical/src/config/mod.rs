@@ -41,6 +41,7 @@ mod document;
 mod environment;
 mod error;
 mod feeding;
+mod masked;
 mod reading;
 mod rules;
 mod schema;

@@ -157,7 +157,7 @@ fn imports(source: &Path) -> Result<Uses> {
         let Some(module) = top(path) else { continue };
         let named = names(text, "crate::").into_iter();
         let named = named.map(|name| shown.get(&name).cloned().unwrap_or(name));
-        let others = named.filter(|name| *name != module && modules.contains(name));
+        let others: Vec<_> = named.filter(|name| *name != module && modules.contains(name)).collect();
         uses.entry(module).or_default().extend(others);
     }
     uses.retain(|module, _| !["lib", "main"].contains(&module.as_str()));
