@@ -9,7 +9,7 @@ fn what_init_writes_works() {
     let sandbox = Sandbox::new();
     sandbox.run(&["init"]).code(0).says("wrote nethical.toml");
     let ended = sandbox.run(&["check", "--offline"]).code(0);
-    assert!(ended.stdout.starts_with("jsonl  ok"), "{ended:?}");
+    assert!(ended.stdout.contains("\nlogging\n  jsonl  ok "), "{ended:?}");
     assert!(!sandbox.path("logs").exists(), "offline touches nothing");
     let ended = sandbox.run(&["check"]).code(0);
     assert!(ended.stdout.contains("logs/application.jsonl is writable"), "{ended:?}");

@@ -377,8 +377,9 @@ fn runs_have_platforms() {
 fn the_schema_knows_every_destination() {
     let schema = Config::schema();
     let logging = &schema["properties"]["logging"]["properties"];
-    assert_eq!(logging["jsonl"]["properties"]["buffer_size"]["minimum"], 1);
-    assert!(logging["memory"]["properties"]["queue"].is_object());
+    assert_eq!(logging["jsonl"]["$ref"], "#/$defs/jsonl");
+    assert_eq!(schema["$defs"]["jsonl"]["properties"]["buffer_size"]["minimum"], 1);
+    assert!(schema["$defs"]["memory"]["properties"]["queue"].is_object());
     let text = schema.to_string();
     let references = text.split("\"$ref\":\"#/$defs/").skip(1).map(|rest| rest.split('"').next().unwrap());
     for reference in references {
