@@ -5,6 +5,7 @@
 //! | `aggregator.rs`, `fastcall.rs` | `Aggregator.log`: the hot path |
 //! | `alerts.rs` | alerts and monitors |
 //! | `api.rs` | APIs with a key |
+//! | `command.rs` | the `nethical` command |
 //! | `config.rs` | `Config`: what `from_config` reads |
 //! | `connector.rs` | `Connector`: the handle of one destination |
 //! | `entry.rs`, `levels.rs` | `LogEntry` and `LogLevel` as Rust reads them |
@@ -26,6 +27,7 @@
 mod aggregator;
 mod alerts;
 mod api;
+mod command;
 mod config;
 mod connector;
 mod convert;
@@ -59,6 +61,8 @@ mod _core {
     use super::alerts::{Alerts, Monitoring};
     #[pymodule_export]
     use super::api::Api;
+    #[pymodule_export]
+    use super::command::command;
     #[pymodule_export]
     use super::config::Config;
     #[pymodule_export]

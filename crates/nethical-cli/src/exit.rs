@@ -1,5 +1,3 @@
-use std::process::ExitCode;
-
 /// How the command ends. A later one weighs more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -32,11 +30,5 @@ impl Exit {
             Self::Refused => "refused",
             Self::Usage => "usage",
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }

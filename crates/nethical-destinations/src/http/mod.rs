@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod errors;
+mod lanes;
 mod template;
 mod wire;
 
@@ -14,6 +15,7 @@ use nethical_core::delivery::{Answer, Batch, Destination, Error, Profile, Receip
 use nethical_core::event::{Event, Family, Timestamp};
 
 pub use self::config::{Body, HttpConfig};
+use self::lanes::Lane;
 use self::template::Template;
 pub(crate) use self::wire::Shape;
 use crate::support::webhook::{Common, Exchange, Poster};
@@ -76,7 +78,8 @@ impl Destination for Http {
         self.profile.clone()
     }
 
-    /// Several at once, each a request of its own. After a fault one goes ahead and sees whether all is well.
+    /// Several at once, each a request of its own; alerts of one key one after the other. After a fault one goes ahead
+    /// and sees whether all is well.
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
         let mut receipt = Receipt::all();
         let mut faults = Vec::new();
@@ -91,16 +94,20 @@ impl Destination for Http {
                 return Err(error);
             }
         }
-        let rest = batch.iter().enumerate().skip(start);
-        let posts: Vec<_> = rest.map(|(index, event)| self.post_one(index, event)).collect();
+        let lanes = lanes::of(batch.iter().enumerate().skip(start));
+        let posts: Vec<_> = lanes.into_iter().map(|lane| self.post_lane(lane)).collect();
         let mut answers = stream::iter(posts).buffer_unordered(AT_ONCE);
-        while let Some((index, answer)) = answers.next().await {
-            self.sort(index, answer, &mut receipt, &mut faults);
+        let mut indices = Vec::new();
+        while let Some((lane, held)) = answers.next().await {
+            for (index, answer) in lane {
+                self.sort(index, answer, &mut receipt, &mut faults);
+            }
+            indices.extend(held);
         }
         drop(answers);
         self.shaky.store(!faults.is_empty(), Ordering::Relaxed);
-        faults.sort_by_key(|(index, _)| *index);
-        let indices: Vec<_> = faults.iter().map(|(index, _)| *index).collect();
+        indices.extend(faults.iter().map(|(index, _)| *index));
+        indices.sort_unstable();
         // The one that asks for the longest pause speaks for all.
         let worst = faults.into_iter().map(|(_, error)| error).max_by_key(Error::retry_after);
         match worst {
@@ -148,8 +155,19 @@ impl Http {
         }
     }
 
-    async fn post_one(&self, index: usize, event: &Event) -> (usize, Result<Option<Answer>, Error>) {
-        (index, self.post(event).await)
+    /// One after the other, up to a fault of the endpoint; also the places of those after it, which wait.
+    async fn post_lane(&self, lane: Lane<'_>) -> (Vec<(usize, Result<Option<Answer>, Error>)>, Vec<usize>) {
+        let mut answers = Vec::with_capacity(lane.len());
+        let mut lane = lane.into_iter();
+        for (index, event) in lane.by_ref() {
+            let answer = self.post(event).await;
+            let fault = answer.as_ref().is_err_and(Error::is_endpoint_fault);
+            answers.push((index, answer));
+            if fault {
+                break;
+            }
+        }
+        (answers, lane.map(|(index, _)| index).collect())
     }
 
     async fn post(&self, event: &Event) -> Result<Option<Answer>, Error> {

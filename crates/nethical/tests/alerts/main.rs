@@ -11,6 +11,7 @@
 
 mod fallback;
 mod kill;
+mod order;
 mod shapes;
 
 use std::path::Path;

@@ -25,7 +25,8 @@ const SHARE: u64 = 1_000;
 pub(super) fn contestants(workspace: &Workspace) -> Vec<Contestant> {
     let mut found = Vec::new();
     let program = workspace.peers().join(crate::peers::ALERTMANAGER);
-    if program.is_file() {
+    if program.is_file() && isolated(&program).arg("--version").output().is_ok_and(|run| run.status.success())
+    {
         let folder = workspace.bench().join("alertmanager");
         found.push(Contestant::new("Alertmanager", move |alerts| alertmanager(&program, &folder, alerts)));
     }
@@ -76,6 +77,16 @@ fn body(numbers: &[u64]) -> Value {
     numbers.iter().map(alert).collect()
 }
 
+/// `program` in a namespace that lays its package's `/usr/share` over the system's: Debian's Alertmanager finds its
+/// templates only there.
+fn isolated(program: &Path) -> Command {
+    let share = program.parent().and_then(Path::parent).map(|usr| usr.join("share")).unwrap_or_default();
+    let lay = "mount -t overlay overlay -o lowerdir=\"$0\":/usr/share /usr/share && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", lay]).arg(share).arg(program);
+    command
+}
+
 struct Alertmanager {
     child: Child,
     address: SocketAddr,
@@ -91,15 +102,18 @@ impl Alertmanager {
         );
         std::fs::write(&config, text).context("no configuration for Alertmanager")?;
         let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr())?;
-        let mut command = Command::new(program);
+        let mut command = isolated(program);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.path={}", home.join("data").display()));
         command.arg(format!("--web.listen-address={address}"));
         command.args(["--cluster.listen-address=", "--log.level=error"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let running = Self { child: child.context("could not start Alertmanager")?, address };
+        let mut running = Self { child: child.context("could not start Alertmanager")?, address };
         let started = Instant::now();
         while running.ask("GET", "/-/ready", "").is_err() {
+            if let Some(status) = running.child.try_wait()? {
+                bail!("Alertmanager has ended ({status})");
+            }
             ensure!(started.elapsed() < PATIENCE, "Alertmanager is not ready");
             std::thread::sleep(Duration::from_millis(20));
         }

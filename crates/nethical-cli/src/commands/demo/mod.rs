@@ -11,7 +11,6 @@ mod tracked;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +30,7 @@ use self::inbox::{Inbox, Received};
 use self::model::{Network, Score, Spirals};
 use self::offline::{OfflineRun, Written};
 use self::tracked::{Tracked, TrackedRun};
+use crate::exit::Exit;
 
 const POINTS: usize = 2_000;
 const BATCH: usize = 20;
@@ -56,7 +56,7 @@ struct Shown {
 }
 
 /// Run the demo.
-pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
+pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Error> {
     let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("nethical-demo"));
     let inbox = Inbox::open()?;
     let (logs, shown) = destinations(&dir, &inbox)?;
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Error> {
         && told.whole
         && statuses.iter().all(|status| status.ledger.balances())
         && (received.understood, received.malformed) == (sent, 0);
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole { Exit::Success } else { Exit::Refused })
 }
 
 fn destinations(dir: &Path, inbox: &Inbox) -> Result<(LogAggregator, Vec<Shown>), Error> {
