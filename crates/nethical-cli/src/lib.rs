@@ -14,8 +14,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    alert, alerts, check, completions, config, dead, deliveries, demo, destinations, init, log, metric, run, runs,
-    status, sync, webhook,
+    alert, alerts, check, completions, config, dead, deliveries, demo, destinations, init, log, metric, run,
+    runs, status, sync, webhook,
 };
 use self::exit::Exit;
 use self::failure::Failure;

@@ -12,7 +12,8 @@ pub(super) fn masked(text: &str) -> String {
 }
 
 fn masked_line(line: &str, rules: &Redaction) -> String {
-    let keys: Vec<_> = line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
+    let keys: Vec<_> =
+        line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
     let secret = keys.iter().any(|key| rules.hides(key));
     let address = keys.iter().any(|key| key.contains("url") || key.contains("hook"));
     let (mut out, mut rest) = (String::with_capacity(line.len()), line);
@@ -56,7 +57,9 @@ fn key_before(text: &str) -> Option<&str> {
 
 /// An address with its path hidden, which is the secret of many a webhook.
 fn without_path(content: &str, address: bool) -> String {
-    let scheme = ["https://", "http://"].into_iter().find_map(|scheme| content.find(scheme).map(|at| at + scheme.len()));
+    let scheme = ["https://", "http://"]
+        .into_iter()
+        .find_map(|scheme| content.find(scheme).map(|at| at + scheme.len()));
     let Some(host) = scheme.or_else(|| (address && !content.contains("${")).then_some(0)) else {
         return content.to_owned();
     };

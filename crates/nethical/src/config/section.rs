@@ -246,7 +246,8 @@ fn read_destination(
 /// The secrets, by their schema, that are written out.
 fn inline_secrets(kind: &Descriptor, options: &Options) -> Vec<String> {
     let schema = (kind.schema)();
-    let is_secret = |schema: &serde_json::Value| schema["writeOnly"] == true || schema["items"]["writeOnly"] == true;
+    let is_secret =
+        |schema: &serde_json::Value| schema["writeOnly"] == true || schema["items"]["writeOnly"] == true;
     let is_written = |node: &Node| matches!(&node.value, Value::String(text) if !text.contains("${"));
     let holds = |node: &Node| match &node.value {
         Value::Array(items) => items.iter().any(is_written),
@@ -255,7 +256,10 @@ fn inline_secrets(kind: &Descriptor, options: &Options) -> Vec<String> {
     let properties = schema.get("properties");
     let entries = options.entries().iter().filter(|entry| holds(&entry.node));
     let names = entries.map(|entry| &entry.key.name);
-    names.filter(|name| properties.and_then(|all| all.get(name.as_str())).is_some_and(is_secret)).cloned().collect()
+    names
+        .filter(|name| properties.and_then(|all| all.get(name.as_str())).is_some_and(is_secret))
+        .cloned()
+        .collect()
 }
 
 fn not_a_table(section: Section, key: &Key) -> OptionsError {
@@ -302,10 +306,11 @@ fn elsewhere(section: Section, kind: &str) -> Option<String> {
 
 /// A table without `type` whose name is no type.
 fn unnamed_kind(section: Section, key: &Key) -> OptionsError {
-    let hint = elsewhere(section, &key.name).or_else(|| suggestion(section, &key.name)).unwrap_or_else(|| {
-        let names = one_of(section.names(), "or");
-        format!("for a destination with a name of its own, add `type = ...` with one of {names}")
-    });
+    let hint =
+        elsewhere(section, &key.name).or_else(|| suggestion(section, &key.name)).unwrap_or_else(|| {
+            let names = one_of(section.names(), "or");
+            format!("for a destination with a name of its own, add `type = ...` with one of {names}")
+        });
     let error = OptionsError::invalid(format!("there is no destination of type `{}`", key.name));
     error.with_hint(hint).or_span(key.span.as_ref())
 }

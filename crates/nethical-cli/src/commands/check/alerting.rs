@@ -20,7 +20,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     for (number, route) in config.routes().iter().enumerate() {
         let is_off = |name: &String| !names.contains(&name.as_str());
         if route.to.iter().all(is_off) {
-            let text = format!("route {} leads only to what is switched off: {}", number + 1, route.to.join(", "));
+            let text =
+                format!("route {} leads only to what is switched off: {}", number + 1, route.to.join(", "));
             let hint = "leave out `enabled = false`, or name another destination in `to`";
             found.push(Finding::warning("routes", text, hint));
         }

@@ -49,7 +49,8 @@ fn home(config: &Config) -> Finding {
     match Volume::of(&home) {
         Err(error) => {
             let error = Error::config("check.home", format!("cannot keep anything in {shown}: {error}"));
-            let hint = "name another directory in NETHICAL_HOME or in `[spool] home`, or let this user write there";
+            let hint =
+                "name another directory in NETHICAL_HOME or in `[spool] home`, or let this user write there";
             Finding::failed("home", &error.with_hint(hint))
         }
         Ok(Volume { is_network: true, .. }) => Finding::warning(
@@ -62,9 +63,10 @@ fn home(config: &Config) -> Finding {
             format!("{shown} has room for {}, and what waits may take {}", bytes(free_bytes), bytes(most)),
             "free some space, or set a smaller `max_bytes` in `[spool]`",
         ),
-        Ok(Volume { free_bytes, .. }) => {
-            Finding::ok("home", format!("{shown}: {} free, {} may wait there", bytes(free_bytes), bytes(most)))
-        }
+        Ok(Volume { free_bytes, .. }) => Finding::ok(
+            "home",
+            format!("{shown}: {} free, {} may wait there", bytes(free_bytes), bytes(most)),
+        ),
     }
 }
 
@@ -78,7 +80,11 @@ fn left_over(asked: Option<&Path>) -> Vec<Finding> {
     let left = view.left.iter().map(|left| {
         let text = format!("{} of ended processes for `{}`", count(left.events, "event"), left.key);
         let text = format!("{text} ({})", bytes(left.bytes));
-        if left.expected { Finding::ok("waiting", text) } else { Finding::warning("waiting", text, left.remedy()) }
+        if left.expected {
+            Finding::ok("waiting", text)
+        } else {
+            Finding::warning("waiting", text, left.remedy())
+        }
     });
     let mut found: Vec<_> = left.collect();
     let mut dead: BTreeMap<String, u64> = BTreeMap::new();
@@ -99,6 +105,8 @@ fn left_over(asked: Option<&Path>) -> Vec<Finding> {
 
 fn dead_letters(name: &str, number: u64, more: bool) -> Finding {
     let (number, more) = (thousands(number), if more { " or more" } else { "" });
-    let hint = format!("`nethical dead list --destination {name}` says why, `nethical dead replay` sends them again");
+    let hint = format!(
+        "`nethical dead list --destination {name}` says why, `nethical dead replay` sends them again"
+    );
     Finding::warning("dead letters", format!("{number}{more} for `{name}`"), hint)
 }

@@ -23,7 +23,8 @@ const KNOWN: [&str; 6] = [
 ];
 
 /// Those that name proxies for HTTP.
-const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+const PROXIES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Those that name authorities to trust.
 const AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -52,7 +53,10 @@ fn file(config: &Config) -> Finding {
     let key = first.rsplit('.').next().unwrap_or_default();
     Finding::warning(
         "file",
-        format!("{path} has the mode {mode:o}, so others can read {}", one_of(secrets.iter().map(String::as_str), "and")),
+        format!(
+            "{path} has the mode {mode:o}, so others can read {}",
+            one_of(secrets.iter().map(String::as_str), "and")
+        ),
         format!("`chmod 600 {path}`, or leave the secret to the environment: `{key} = \"${{NAME}}\"`"),
     )
 }
@@ -79,7 +83,9 @@ fn proxy(name: &str) -> Option<Finding> {
             let except = except.map(|name| format!(", except to what {name} names")).unwrap_or_default();
             Finding::ok(name, format!("requests go through {}{except}", proxy.trim_end_matches(['/', '…'])))
         }
-        Err(why) => Finding::warning(name, format!("no proxy that can be used: {why}"), "write `http://HOST:PORT`"),
+        Err(why) => {
+            Finding::warning(name, format!("no proxy that can be used: {why}"), "write `http://HOST:PORT`")
+        }
     })
 }
 

@@ -27,7 +27,11 @@ pub(super) fn text(out: &mut impl Write, name: &str, report: &Report) -> io::Res
 fn groups(report: &Report) -> impl Iterator<Item = (&'static str, &[Finding])> {
     let sections = report.sections.iter().map(|(section, findings)| (section.name(), findings.as_slice()));
     let alerting = ("routes and monitors", report.alerting.as_slice());
-    sections.chain([alerting, ("spool", report.spool.as_slice()), ("environment", report.environment.as_slice())])
+    sections.chain([
+        alerting,
+        ("spool", report.spool.as_slice()),
+        ("environment", report.environment.as_slice()),
+    ])
 }
 
 fn line(out: &mut impl Write, finding: &Finding, width: usize) -> io::Result<()> {
@@ -57,7 +61,8 @@ const fn mark(state: State) -> (Style, &'static str) {
 fn sum(report: &Report) -> String {
     let (failed, warnings) = (report.count(State::Failed), report.count(State::Warning));
     let all = report.sections.iter().map(|(_, findings)| findings.len() as u64).sum();
-    let what = if failed == 0 { styled(GOOD, "all is well") } else { styled(BAD, &format!("{failed} failed")) };
+    let what =
+        if failed == 0 { styled(GOOD, "all is well") } else { styled(BAD, &format!("{failed} failed")) };
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", count(warnings, "warning")) };
     format!("{}: {what}{warnings}", count(all, "destination"))
 }

@@ -62,7 +62,8 @@ fn tell(read: &Result<Config, ConfigError>) -> Result<(), Failure> {
 fn described(read: &Result<Config, ConfigError>) -> Value {
     match read {
         Ok(config) => {
-            let names: Vec<_> = config.destinations().iter().map(nethical::config::Configured::name).collect();
+            let names: Vec<_> =
+                config.destinations().iter().map(nethical::config::Configured::name).collect();
             json!({ "config": config.name(), "ok": true, "problems": [], "destinations": names })
         }
         Err(error) => check::problems(error),

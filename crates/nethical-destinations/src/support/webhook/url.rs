@@ -23,7 +23,9 @@ impl FromStr for WebhookUrl {
     /// What is wrong with it, without the address itself.
     fn from_str(text: &str) -> Result<Self, String> {
         let url = Url::parse(text.trim()).map_err(|error| match error {
-            ParseError::RelativeUrlWithoutBase => "a web address starts with `https://` or `http://`".to_owned(),
+            ParseError::RelativeUrlWithoutBase => {
+                "a web address starts with `https://` or `http://`".to_owned()
+            }
             error => format!("this is no web address: {error}"),
         })?;
         if !matches!(url.scheme(), "http" | "https") {
