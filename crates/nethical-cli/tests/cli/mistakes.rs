@@ -18,7 +18,8 @@ fn every_mistake_is_told_with_its_cause_and_the_next_step() {
     for (mistake, said) in mistakes {
         assert!(mistake.ends_with('.'), "{mistake}");
         let cause = ["error: ", "failed  ", "warn    "].iter().any(|word| said.contains(word));
-        let step = ["help: ", "hint: ", "tip: ", ": use ", ": add ", "must be at most "];
+        let step =
+            ["help: ", "hint: ", "tip: ", ": use ", ": add ", "must be at most ", "starts with `https://`"];
         assert!(cause && step.iter().any(|word| said.contains(word)), "{mistake} {said}");
         assert!(!said.contains("T0/B0") && !said.contains("s3cret"), "a secret is shown: {said}");
     }

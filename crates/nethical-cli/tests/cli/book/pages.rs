@@ -8,7 +8,8 @@ use super::{Page, book, documents, read, root};
 
 /// What a text leads to: the targets of its links, code aside.
 fn links(text: &str) -> Vec<String> {
-    let outside_code = text.split("```").step_by(2).collect::<String>();
+    let outside_blocks = text.split("```").step_by(2).collect::<String>();
+    let outside_code = outside_blocks.split('`').step_by(2).collect::<Vec<_>>().join("`");
     let targets = outside_code.split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned());
     targets.collect()
 }
