@@ -55,10 +55,11 @@ impl Swallowing {
 #[test]
 fn syslog_no_daemon_runs_or_takes_messages_from_the_network() {
     let ended = syslog("TCP", closed_port(), &[]).code(1);
-    prints(
-        &ended,
-        &["Connection refused", "no syslog daemon listens there: start one", r#"module(load="imtcp")"#],
-    );
+    prints(&ended, &["Connection refused"]);
+    // What else listens on the machine that runs this decides.
+    let daemon = "no syslog daemon listens there: start one, and let it take messages from the network";
+    let hints = [daemon, "nobody listens on port "];
+    assert!(hints.iter().any(|hint| ended.stdout.contains(hint)), "{}", ended.stdout);
 }
 
 #[test]

@@ -186,7 +186,10 @@ fn a_misspelt_key_is_not_missing_too() {
 
 #[test]
 fn wrong_values_stand_where_they_are() {
-    check("logging = 5", &["1:11 `logging`: expected a table"]);
+    check(
+        "logging = 5",
+        &["1:11 `logging`: expected a table (write `[logging.NAME]`, and its options on the lines below)"],
+    );
     check(
         "[logging]\nenabled = 'no'",
         &["2:11 `logging.enabled`: expected true or false, found the text \"no\""],

@@ -96,8 +96,11 @@ fn commands_that_cannot_run_here_name_verbs_and_options_that_there_are() {
     for page in documents() {
         for line in in_language(&page, &["sh", "ini", "yaml", "dockerfile"]).flat_map(str::lines) {
             let uses = line.split(['|', ';', '&', '"', '#']).filter_map(|part| part.split_once("nethical "));
-            for (_, used) in uses.filter(|(before, _)| before.ends_with(['/', ' ', '=']) || before.is_empty())
-            {
+            let is_command = |(before, used): &(&str, &str)| {
+                let begins = before.is_empty() || before.ends_with(['/', ' ', '=']);
+                begins && used.starts_with(|first: char| first.is_ascii_lowercase())
+            };
+            for (_, used) in uses.filter(is_command) {
                 check(&sandbox, &mut helps, used);
                 seen += 1;
             }
