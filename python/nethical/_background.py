@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_Self = TypeVar("_Self", bound="AsyncWith")
+_Self = TypeVar("_Self", bound="With")
 
 
 async def in_background(function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -56,10 +56,17 @@ async def in_background(function: Callable[_P, _T], /, *args: _P.args, **kwargs:
     return await ended
 
 
-class AsyncWith:
-    """``async with``, for what has a ``with`` that waits at its end."""
+class With:
+    """``with`` and ``async with``, for what waits at its end."""
 
     __slots__ = ()
+
+    def _leave(self, error: BaseException | None) -> None:
+        """What is done at the end of a block, and with which exception it ended."""
+        raise NotImplementedError
+
+    def __enter__(self: _Self) -> _Self:
+        return self
 
     def __exit__(
         self,
@@ -67,7 +74,7 @@ class AsyncWith:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        raise NotImplementedError
+        self._leave(error)
 
     async def __aenter__(self: _Self) -> _Self:
         return self

@@ -18,11 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from types import TracebackType
 from typing import Any, Literal, TypedDict, TypeVar
 
 from . import _core, _spool
-from ._background import AsyncWith, in_background
+from ._background import With, in_background
 from ._spool import Spool
 from .integrations._aggregator import LogAggregator, read_config
 from .integrations._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
@@ -160,7 +159,7 @@ def _state(found: Mapping[str, Any]) -> AlertState:
     return AlertState(**{**found, **times, **changed})
 
 
-class AlertManager(AsyncWith):
+class AlertManager(With):
     """Routes alerts to the dispatchers of a :class:`~nethical.integrations.webhook.WebhookManager`, and holds back what
     was sent already.
 
@@ -294,15 +293,7 @@ class AlertManager(AsyncWith):
         """:meth:`close`, for ``asyncio``."""
         return await in_background(self.close, timeout)
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -328,7 +319,7 @@ def _outcome(found: dict[str, Any], key: str | None) -> AlertOutcome:
     return AlertOutcome(**made)
 
 
-class MonitoringSystem(AsyncWith):
+class MonitoringSystem(With):
     """Logs the values of metrics, compares them with thresholds, raises alerts and says when they are over.
 
     ``log_aggregator`` gets every value and every breach. ``alert_manager`` gets the alerts: an :class:`AlertManager`, or
@@ -393,13 +384,5 @@ class MonitoringSystem(AsyncWith):
         """:meth:`cleanup`, for ``asyncio``."""
         return await in_background(self.cleanup, timeout)
 
-    def __enter__(self) -> MonitoringSystem:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.cleanup()

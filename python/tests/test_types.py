@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TYPED = ROOT / "python" / "tests" / "typed"
 DOCUMENTS = [ROOT / "README.md", ROOT / "python" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+# Blocks of a document import for their readers what others may have imported, or may not use.
+OF_DOCUMENTS = ("reportUnusedImport", "reportDuplicateImport")
+
 
 def run(*command, cwd):
     """In the environment of this Python: Pyright looks for packages by way of PATH."""
@@ -55,8 +58,7 @@ def findings(tmp_path_factory):
     for name, line, text in re.findall(r"^(\w+\.py):(\d+): error: (.*)", said.stdout, re.MULTILINE):
         found[name][0][int(line)] = text
     for one in json.loads(pyright("-p", folder, "--outputjson", cwd=folder).stdout)["generalDiagnostics"]:
-        # What a document imports need not be used by its later blocks.
-        if one["severity"] == "error" and one.get("rule") != "reportUnusedImport":
+        if one["severity"] == "error" and one.get("rule") not in OF_DOCUMENTS:
             found[Path(one["file"]).name][1][one["range"]["start"]["line"] + 1] = one["message"]
     return found
 

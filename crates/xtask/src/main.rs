@@ -1,4 +1,5 @@
-//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak`, `faults`, `sbom` and `fuzz`.
+//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak`, `faults`, `sbom`,
+//! `fuzz` and `wheel`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -18,6 +19,7 @@ mod terminal;
 mod test;
 mod tools;
 mod venv;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ enum Command {
     Sbom(sbom::Args),
     /// Fuzz whatever is read from disk or typed by people.
     Fuzz(fuzz::Args),
+    /// Build the Python wheel, install it in an empty environment and check it there.
+    Wheel,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Sbom(args) => sbom::run(&workspace, &args),
         Command::Soak(args) => soak::run(&workspace, &args),
+        Command::Wheel => wheel::run(&workspace),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from .. import _core, _feed
-from .._background import AsyncWith, in_background
+from .._background import With, in_background
 from ._connectors import (
     CLOSE_TIMEOUT,
     FLUSH_TIMEOUT,
@@ -46,7 +45,7 @@ def handle_of(connector: LogConnector) -> _core.Connector:
     return _feed.handle(connector)
 
 
-class LogAggregator(AsyncWith, _core.Aggregator):
+class LogAggregator(With, _core.Aggregator):
     """Hands every log entry to all of its connectors. One that fails or is slow concerns no other."""
 
     _config: _core.Config | None = None
@@ -123,15 +122,7 @@ class LogAggregator(AsyncWith, _core.Aggregator):
         """The accounts of each connector."""
         return [member[1].status() for member in self._members]
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close_all()
 
     def __reduce__(self) -> tuple[Any, ...]:

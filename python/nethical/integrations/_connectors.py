@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import abc
 import os
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from .. import _core, _spool
-from .._background import AsyncWith, in_background
+from .._background import With, in_background
 from .._spool import Durability, Spool
 from ._entries import LogEntry
-
-_Self = TypeVar("_Self", bound="LogConnector")
 
 FLUSH_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 30.0
 
 
-class LogConnector(AsyncWith, abc.ABC):
+class LogConnector(With, abc.ABC):
     """Takes log entries.
 
     A subclass of one's own need only have ``send``. Added to a :class:`LogAggregator` its methods
@@ -55,15 +52,7 @@ class LogConnector(AsyncWith, abc.ABC):
         """:meth:`close`, for ``asyncio``."""
         await in_background(self.close)
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
 

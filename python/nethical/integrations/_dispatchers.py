@@ -5,18 +5,15 @@ from __future__ import annotations
 import abc
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .. import _core, _events, _spool
-from .._background import AsyncWith, in_background
+from .._background import With, in_background
 from .._spool import Durability, Spool
 from ..errors import ClosedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
 from ._payload import WebhookDelivery, WebhookPayload, WebhookStatus, delivery_of
-
-_Self = TypeVar("_Self", bound="WebhookDispatcher")
 
 Callback = Callable[[WebhookDelivery], object]
 
@@ -24,7 +21,7 @@ Callback = Callable[[WebhookDelivery], object]
 KEPT = 1_000
 
 
-class WebhookDispatcher(AsyncWith, abc.ABC):
+class WebhookDispatcher(With, abc.ABC):
     """Takes messages.
 
     A subclass of one's own need only have ``dispatch``. In a :class:`WebhookManager` it is called in order, on
@@ -65,15 +62,7 @@ class WebhookDispatcher(AsyncWith, abc.ABC):
         """:meth:`close`, for ``asyncio``."""
         await in_background(self.close, timeout)
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as _Timeout
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .. import _process
-from .._background import AsyncWith, in_background
+from .._background import With, in_background
 from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ConfiguredPlatform, EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
@@ -108,7 +108,7 @@ class _Member:
         _logger.warning("%s: %s: %s%s", self.name, what, kind, error)
 
 
-class MLPlatformManager(AsyncWith):
+class MLPlatformManager(With):
     """Tells all of its platforms of a run. One that fails or is slow concerns no other, and not the caller: what fails
     is a warning on the logger ``nethical``.
 
@@ -291,15 +291,7 @@ class MLPlatformManager(AsyncWith):
             else:
                 member.tell(what, lambda platform, run_id=run_id: call(platform, run_id))  # type: ignore[misc]
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if error is not None:
             for name, runs in self.active_runs.items():
                 for run_id in runs:

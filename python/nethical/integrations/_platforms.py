@@ -11,15 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import _core, _spool
-from .._background import AsyncWith, in_background
+from .._background import With, in_background
 from .._spool import Durability, Spool
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
-
-_Self = TypeVar("_Self", bound="MLPlatformInterface")
 
 _logger = logging.getLogger("nethical")
 
@@ -101,7 +98,7 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
 
 
-class MLPlatformInterface(AsyncWith, ABC):
+class MLPlatformInterface(With, ABC):
     """What keeps runs. Derive from it to keep them in a place of your own.
 
     A subclass writes the six methods, and calls :meth:`emit` where it wants handlers to be told. In an
@@ -198,15 +195,7 @@ class MLPlatformInterface(AsyncWith, ABC):
         handlers: dict[str, list[Callable[..., Any]]] = vars(self).setdefault("_event_handlers", {})
         return handlers
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if error is not None:
             for run_id in tuple(getattr(self, "active_runs", ())):
                 self.end_run(run_id, "failed")

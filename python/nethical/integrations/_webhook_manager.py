@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .. import _core, _feed
-from .._background import AsyncWith, in_background
+from .._background import With, in_background
 from ..errors import ConfigError
 from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
@@ -45,7 +45,7 @@ class _Member:
         return self.dispatcher._ended(delivery) if isinstance(self.dispatcher, EngineDispatcher) else delivery
 
 
-class WebhookManager(AsyncWith):
+class WebhookManager(With):
     """Hands messages to dispatchers by their names. One that fails or is slow concerns no other.
 
     Each service gets a message in its own shape: a generic webhook the envelope of :class:`WebhookPayload`,
@@ -184,15 +184,7 @@ class WebhookManager(AsyncWith):
         """The accounts of each dispatcher."""
         return [member.connector.status() for member in self._members.values()]
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close_all()
 
     def __reduce__(self) -> tuple[Any, ...]:

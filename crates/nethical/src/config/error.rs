@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use nethical_destinations::support::options::{OptionsError, Span};
 
 use super::Document;
-use super::masked::masked;
+use super::masking::masked;
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl ConfigError {
         Some((before.matches('\n').count() + 1, column))
     }
 
-    /// Every problem with its line, and a mark under what is wrong.
+    /// Every problem with its line, and a mark under what is wrong. Secrets in the line are not shown.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
