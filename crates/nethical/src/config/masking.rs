@@ -95,6 +95,7 @@ mod tests {
         shows("password = 'größer", "password = '********");
         shows("headers = { X-Thing = 'abc' }\nport = 5", "headers = { X-Thing = '***' }\nport = 5");
         shows("url = 'https://x.test/T0/B0'", "url = 'https://x.test/*****'");
+        shows("url = 'http://u:pw@h/x'", "url = 'http://********'");
         shows("webhok_url = \"x.test/T0/B0\"", "webhok_url = \"x.test/*****\"");
     }
 
