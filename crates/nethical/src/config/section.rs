@@ -246,8 +246,9 @@ fn read_destination(
 /// The secrets, by their schema, that are written out.
 fn inline_secrets(kind: &Descriptor, options: &Options) -> Vec<String> {
     let schema = (kind.schema)();
+    let is_marked = |schema: &serde_json::Value| schema.get("writeOnly").is_some_and(|marked| marked == true);
     let is_secret =
-        |schema: &serde_json::Value| schema["writeOnly"] == true || schema["items"]["writeOnly"] == true;
+        |schema: &serde_json::Value| is_marked(schema) || schema.get("items").is_some_and(is_marked);
     let is_written = |node: &Node| matches!(&node.value, Value::String(text) if !text.contains("${"));
     let holds = |node: &Node| match &node.value {
         Value::Array(items) => items.iter().any(is_written),

@@ -88,9 +88,11 @@ pub(super) fn json(name: &str, report: &Report) -> Value {
 
 fn of_destination(section: Section, finding: &Finding) -> Value {
     let mut described = described(finding);
-    described["section"] = section.name().into();
-    described["type"] = finding.kind.into();
-    described["seconds"] = finding.took.as_secs_f64().into();
+    if let Some(members) = described.as_object_mut() {
+        members.insert("section".to_owned(), section.name().into());
+        members.insert("type".to_owned(), finding.kind.into());
+        members.insert("seconds".to_owned(), finding.took.as_secs_f64().into());
+    }
     described
 }
 
