@@ -63,7 +63,11 @@ fn without_path(content: &str, address: bool) -> String {
     let Some(host) = scheme.or_else(|| (address && !content.contains("${")).then_some(0)) else {
         return content.to_owned();
     };
-    let path = content.get(host..).and_then(|rest| rest.find('/')).map(|at| host + at + 1);
+    let path = content.get(host..).and_then(|rest| {
+        let end = rest.find(['/', '?']);
+        let user = rest.get(..end.unwrap_or(rest.len())).is_some_and(|host| host.contains('@'));
+        if user { Some(host) } else { end.map(|at| host + at + 1) }
+    });
     match path.and_then(|at| content.split_at_checked(at)) {
         Some((shown, path)) => format!("{shown}{}", stars(path)),
         None => content.to_owned(),
@@ -91,6 +95,7 @@ mod tests {
         shows("password = 'größer", "password = '********");
         shows("headers = { X-Thing = 'abc' }\nport = 5", "headers = { X-Thing = '***' }\nport = 5");
         shows("url = 'https://x.test/T0/B0'", "url = 'https://x.test/*****'");
+        shows("url = 'http://u:pw@h/x'", "url = 'http://********'");
         shows("webhok_url = \"x.test/T0/B0\"", "webhok_url = \"x.test/*****\"");
     }
 
