@@ -18,7 +18,7 @@ pub(super) fn masked(text: &str) -> String {
 fn masked_line(line: &str, rules: &Redaction) -> String {
     let keys: Vec<_> =
         line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
-    let secret = keys.iter().any(|key| rules.hides(key) || nearest(key, MEANT.into_iter()).is_some());
+    let secret = keys.iter().any(|key| rules.hides(key) || nearest(key, MEANT).is_some());
     let address = keys.iter().any(|key| key.contains("url") || key.contains("hook"));
     let (mut out, mut rest) = (String::with_capacity(line.len()), line);
     while let Some((before, quote, after)) = split_quote(rest) {
