@@ -1,6 +1,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, final, overload
+from typing import Any, NoReturn, TypedDict, final, overload
 
 from typing_extensions import Self, disjoint_base
 
@@ -13,10 +13,12 @@ __all__ = [
     "Connector",
     "Feed",
     "Monitoring",
+    "Receiver",
     "Tracker",
     "Wandb",
     "close",
     "close_all",
+    "command",
     "connect",
     "dead_letters",
     "deliver",
@@ -169,7 +171,6 @@ class Connector:
     def status(self) -> dict[str, Any]: ...
     def dead_letters(self) -> list[dict[str, Any]]: ...
     def recent_deliveries(self) -> list[dict[str, Any]]: ...
-    def lacks_key(self) -> bool: ...
     def probe(self) -> str: ...
     def lines(self) -> list[bytes]: ...
     def clear(self) -> None: ...
@@ -181,6 +182,7 @@ class Feed:
 
 def close(connectors: Sequence[Connector], timeout: float) -> bool: ...
 def close_all(timeout: float) -> list[dict[str, Any]]: ...
+def command(arguments: Sequence[str]) -> NoReturn: ...
 def connect(
     kind: str,
     name: str,

@@ -28,11 +28,6 @@ def _end_runs() -> None:
     _core.end_open_runs(status)
 
 
-def install() -> None:
-    """Have the end of this process prepared for. Children of a plain fork inherit it."""
-    atexit.register(close_engine)
-
-
 def first_use() -> None:
     """The engine is used for the first time in this process.
 
@@ -97,3 +92,7 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass
+
+
+# Children of a plain fork inherit it. What `logging` does at the end was registered before, so it comes after.
+atexit.register(close_engine)

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from types import TracebackType
 from typing import Any, Literal, TypedDict, TypeVar
 
 from . import _core, _spool
+from ._background import With, in_background
 from ._spool import Spool
 from .integrations._aggregator import LogAggregator, read_config
 from .integrations._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
@@ -150,7 +150,7 @@ def _state(found: Mapping[str, Any]) -> AlertState:
         whole, _, fraction = text.removesuffix("Z").partition(".")
         return datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
 
-    times = {name: time(name) for name in ("since", "last_raised", "last_sent", "resolved")}
+    times: dict[str, Any] = {name: time(name) for name in ("since", "last_raised", "last_sent", "resolved")}
     changed: dict[str, Any] = {
         "status": AlertStatus(found["status"]),
         "severity": Severity(found["severity"]),
@@ -159,7 +159,7 @@ def _state(found: Mapping[str, Any]) -> AlertState:
     return AlertState(**{**found, **times, **changed})
 
 
-class AlertManager:
+class AlertManager(With):
     """Routes alerts to the dispatchers of a :class:`~nethical.integrations.webhook.WebhookManager`, and holds back what
     was sent already.
 
@@ -181,7 +181,7 @@ class AlertManager:
         repeat_interval: float = 14_400,
         spool: Spool = None,
     ) -> None:
-        self.webhooks = WebhookManager() if webhooks is None else webhooks
+        self.webhooks: WebhookManager = WebhookManager() if webhooks is None else webhooks
         """The dispatchers; those too that are added later."""
         settings = {
             "alerts": {"dedup_window": dedup_window, "repeat_interval": repeat_interval},
@@ -285,15 +285,15 @@ class AlertManager:
         """Deliver what waits and close every destination, within ``timeout`` seconds. True if nothing was left."""
         return self._core.close(timeout)
 
-    def __enter__(self: _Self) -> _Self:
-        return self
+    async def aflush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush`, for ``asyncio``."""
+        return await in_background(self.flush, timeout)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def aclose(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """:meth:`close`, for ``asyncio``."""
+        return await in_background(self.close, timeout)
+
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -315,10 +315,11 @@ def _plain(value: Any) -> Any:
 
 def _outcome(found: dict[str, Any], key: str | None) -> AlertOutcome:
     deliveries = tuple(delivery_of(one) for one in found.pop("deliveries", ()))
-    return AlertOutcome(**{"key": key, **found, "deliveries": deliveries})
+    made: dict[str, Any] = {"key": key, **found, "deliveries": deliveries}
+    return AlertOutcome(**made)
 
 
-class MonitoringSystem:
+class MonitoringSystem(With):
     """Logs the values of metrics, compares them with thresholds, raises alerts and says when they are over.
 
     ``log_aggregator`` gets every value and every breach. ``alert_manager`` gets the alerts: an :class:`AlertManager`, or
@@ -332,13 +333,14 @@ class MonitoringSystem:
         alert_manager: AlertManager | WebhookManager | None = None,
         monitors: Iterable[Monitor] = (),
     ) -> None:
-        self.log_aggregator = LogAggregator() if log_aggregator is None else log_aggregator
+        self.log_aggregator: LogAggregator = LogAggregator() if log_aggregator is None else log_aggregator
         if isinstance(alert_manager, AlertManager):
             if tuple(monitors):
                 raise TypeError("give the monitors to the AlertManager: AlertManager(..., monitors=...)")
-            self.alert_manager = alert_manager
+            manager = alert_manager
         else:
-            self.alert_manager = AlertManager(alert_manager, monitors=monitors)
+            manager = AlertManager(alert_manager, monitors=monitors)
+        self.alert_manager: AlertManager = manager
         self._core = _core.Monitoring(self.alert_manager._core, self.log_aggregator)
 
     @classmethod
@@ -378,13 +380,9 @@ class MonitoringSystem:
         alerts = self.alert_manager.close(timeout)
         return self.log_aggregator.close_all(timeout) and alerts
 
-    def __enter__(self) -> MonitoringSystem:
-        return self
+    async def acleanup(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """:meth:`cleanup`, for ``asyncio``."""
+        return await in_background(self.cleanup, timeout)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.cleanup()

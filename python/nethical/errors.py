@@ -7,7 +7,9 @@ class NethicalError(Exception):
     """Everything that Nethical raises by itself, wrong arguments aside (TypeError, ValueError)."""
 
     code: str
+    """A stable name of the failure, such as ``jsonl.is_directory``."""
     hint: str | None
+    """What to do next; None where the message says it already."""
 
     def __init__(self, message: str = "", code: str = "nethical", hint: str | None = None) -> None:
         super().__init__(message)
@@ -39,6 +41,14 @@ class UnavailableError(NethicalError, OSError):
     """The destination cannot be reached or is not well."""
 
 
+class RefusedError(NethicalError, RuntimeError):
+    """The destination does not take it, and would not take it the next time."""
+
+
+class DeadlineError(NethicalError, TimeoutError):
+    """It did not come to its end in the time that was given; it goes on in the background."""
+
+
 class ClosedError(NethicalError, ValueError):
     """A connector was used after its close."""
 
@@ -47,6 +57,7 @@ _KINDS: dict[str, type[NethicalError]] = {
     "closed": ClosedError,
     "config": ConfigError,
     "gone": ConfigError,
+    "refused": RefusedError,
     "rate_limited": UnavailableError,
     "unauthorized": UnauthorizedError,
     "unavailable": UnavailableError,

@@ -19,6 +19,9 @@ def test_examples_run(readme, tmp_path, script, hooks):
     ended = script(code, NETHICAL_EXIT_TIMEOUT="2")
     assert ended.returncode == 0, ended.stderr
     if readme.parent.name == "python":
+        assert "[MainThread] High memory usage" in (tmp_path / "logs" / "web.jsonl").read_text(encoding="utf-8")
+        assert "started" in (tmp_path / "logs" / "async.jsonl").read_text(encoding="utf-8")
+        assert "jsonl.is_directory" in ended.stdout
         sent = [request.json["event_type"] for request in hooks.requests]
         assert sorted(sent) == ["epoch_done", "high_error_rate", "model_deployed", "notification"]
     assert "High memory usage" in (tmp_path / "logs" / "app.jsonl").read_text(encoding="utf-8")

@@ -14,8 +14,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    alert, alerts, check, completions, dead, deliveries, demo, destinations, init, log, metric, run, runs,
-    status, sync, webhook,
+    alert, alerts, check, completions, config, dead, deliveries, demo, destinations, init, log, metric, run,
+    runs, status, sync, webhook,
 };
 use self::exit::Exit;
 use self::failure::Failure;
@@ -48,6 +48,7 @@ enum Command {
     Sync(sync::Args),
     Dead(dead::Args),
     Check(check::Args),
+    Config(config::Args),
     Init(init::Args),
     Destinations(destinations::Args),
     Completions(completions::Args),
@@ -59,20 +60,21 @@ const LAST_SYNC: Duration = Duration::from_secs(5);
 
 impl Cli {
     fn run(self) -> Result<Exit, Failure> {
-        let config = self.config.as_deref();
+        let asked = self.config.as_deref();
         match self.command {
-            Command::Log(args) => log::run(&args, config),
-            Command::Alert(args) => alert::run(&args, config),
-            Command::Alerts(args) => alerts::run(&args, config),
-            Command::Metric(args) => metric::run(&args, config),
-            Command::Webhook(args) => webhook::run(&args, config),
-            Command::Run(args) => run::run(&args, config),
-            Command::Runs(args) => runs::run(&args, config),
-            Command::Deliveries(args) => deliveries::run(&args, config),
-            Command::Status(args) => status::run(&args, config),
-            Command::Sync(args) => sync::run(&args, config),
-            Command::Dead(args) => dead::run(&args, config),
-            Command::Check(args) => check::run(&args, config),
+            Command::Log(args) => log::run(&args, asked),
+            Command::Alert(args) => alert::run(&args, asked),
+            Command::Alerts(args) => alerts::run(&args, asked),
+            Command::Metric(args) => metric::run(&args, asked),
+            Command::Webhook(args) => webhook::run(&args, asked),
+            Command::Run(args) => run::run(&args, asked),
+            Command::Runs(args) => runs::run(&args, asked),
+            Command::Deliveries(args) => deliveries::run(&args, asked),
+            Command::Status(args) => status::run(&args, asked),
+            Command::Sync(args) => sync::run(&args, asked),
+            Command::Dead(args) => dead::run(&args, asked),
+            Command::Check(args) => check::run(&args, asked),
+            Command::Config(args) => config::run(&args, asked),
             Command::Init(args) => init::run(&args),
             Command::Destinations(args) => destinations::run(&args),
             Command::Completions(args) => completions::run(&args),

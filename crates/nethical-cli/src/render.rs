@@ -12,7 +12,8 @@ use crate::failure::Failure;
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What did not.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// What somebody should know.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// A word in a style that is only seen on a terminal.

@@ -52,12 +52,20 @@ macro_rules! field_name {
     };
 }
 
-/// So are those of the guide to alerts.
+/// The examples of the book are tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/alerts.md")]
-struct AlertsGuide;
+mod book {
+    #[doc = include_str!("../../../docs/alerts.md")]
+    struct Alerts;
 
-/// The examples of the README are tests.
+    #[doc = include_str!("../../../docs/getting-started.md")]
+    struct GettingStarted;
+
+    #[doc = include_str!("../../../docs/testing.md")]
+    struct Testing;
+}
+
+/// So are those of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

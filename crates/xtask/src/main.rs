@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak` and `fuzz`.
+//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak`, `fuzz` and `wheel`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -16,6 +16,7 @@ mod terminal;
 mod test;
 mod tools;
 mod venv;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Soak(soak::Args),
     /// Fuzz whatever is read from disk or typed by people.
     Fuzz(fuzz::Args),
+    /// Build the Python wheel, install it in an empty environment and check it there.
+    Wheel,
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Bench(_) => release::again(&workspace),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Soak(args) => soak::run(&workspace, &args),
+        Command::Wheel => wheel::run(&workspace),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

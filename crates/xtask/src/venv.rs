@@ -48,6 +48,13 @@ impl Venv {
         Ok(venv)
     }
 
+    /// Makes an environment with nothing in it, in the place of one that is there.
+    pub(crate) fn make_empty(workspace: &Workspace) -> Result<Self> {
+        let venv = Self { home: workspace.wheel_venv(), ..Self::at(workspace) };
+        venv.create()?;
+        Ok(venv)
+    }
+
     fn make(&self) -> Result<()> {
         if process::probe(self.python().arg("--version"))?.is_none() {
             self.create()?;

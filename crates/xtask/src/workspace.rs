@@ -62,6 +62,16 @@ impl Workspace {
         self.target.join("venv")
     }
 
+    /// Python wheels.
+    pub(crate) fn wheels(&self) -> PathBuf {
+        self.target.join("wheels")
+    }
+
+    /// The virtual environment that has nothing but a wheel of ours.
+    pub(crate) fn wheel_venv(&self) -> PathBuf {
+        self.target.join("wheel-venv")
+    }
+
     /// The JavaScript packages of the tests.
     pub(crate) fn npm(&self) -> PathBuf {
         self.target.join("npm")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from .. import _core, _feed
+from .._background import With, in_background
 from ._connectors import (
     CLOSE_TIMEOUT,
     FLUSH_TIMEOUT,
@@ -27,7 +27,8 @@ class Connectors(list[LogConnector]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("use add_connector() and remove_connector(): the list is a picture")
 
-    append = extend = insert = remove = clear = sort = reverse = _refuse
+    append = extend = insert = remove = clear = reverse = _refuse
+    sort: Any = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def pop(self, index: SupportsIndex = -1) -> NoReturn:
@@ -44,7 +45,7 @@ def handle_of(connector: LogConnector) -> _core.Connector:
     return _feed.handle(connector)
 
 
-class LogAggregator(_core.Aggregator):
+class LogAggregator(With, _core.Aggregator):
     """Hands every log entry to all of its connectors. One that fails or is slow concerns no other."""
 
     _config: _core.Config | None = None
@@ -109,19 +110,19 @@ class LogAggregator(_core.Aggregator):
             _feed.forget(connector)
         return settled
 
+    async def aflush_all(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush_all`, for ``asyncio``."""
+        return await in_background(self.flush_all, timeout)
+
+    async def aclose_all(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """:meth:`close_all`, for ``asyncio``."""
+        return await in_background(self.close_all, timeout)
+
     def status(self) -> list[dict[str, Any]]:
         """The accounts of each connector."""
         return [member[1].status() for member in self._members]
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close_all()
 
     def __reduce__(self) -> tuple[Any, ...]:

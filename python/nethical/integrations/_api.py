@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import _core
+from .._background import in_background
 from ..errors import NethicalError
 from ._dispatchers import masked
 
@@ -47,6 +48,18 @@ class APIIntegration(abc.ABC):
     def receive_data(self, **parameters: Any) -> dict[str, Any]:
         """Ask for data."""
 
+    async def aauthenticate(self) -> bool:
+        """:meth:`authenticate`, for ``asyncio``."""
+        return await in_background(self.authenticate)
+
+    async def asend_data(self, data: Any) -> bool:
+        """:meth:`send_data`, for ``asyncio``. Cancelled it waits no longer; the data are on their way."""
+        return await in_background(self.send_data, data)
+
+    async def areceive_data(self, **parameters: Any) -> dict[str, Any]:
+        """:meth:`receive_data`, for ``asyncio``."""
+        return await in_background(lambda: self.receive_data(**parameters))
+
 
 class GenericAPIIntegration(APIIntegration):
     """An API that takes JSON by POST and gives it by GET. Every call waits for the answer, and is made once.
@@ -78,9 +91,9 @@ class GenericAPIIntegration(APIIntegration):
         }  # fmt: skip
         self.base_url = base_url
         self.auth_header = auth_header
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self._api = _core.Api(self._options)
-        self.authenticated = False
+        self.authenticated: bool = False
         """Whether the last :meth:`authenticate` said so."""
 
     def authenticate(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._background import in_background
 from .._spool import Durability, Spool
 from ._connectors import WhenFull
 from ._dispatchers import Callback, EngineDispatcher
@@ -21,6 +22,8 @@ class ChatDispatcher(EngineDispatcher):
         options["dry_run"] = given["dry_run"] or None
         options["ssrf_guard"] = given["ssrf_guard"] or None
         options["ssrf_allow"] = list(given["ssrf_allow"]) or None
+        self.url: str
+        self.webhook_url: str
         self.url = self.webhook_url = given["webhook_url"]
         """The address, which is itself a secret."""
         super().__init__(given, options)
@@ -40,6 +43,12 @@ class ChatDispatcher(EngineDispatcher):
         """
         data = {"title": title, "message": message, "fields": dict(fields or {})}
         return self._send(WebhookPayload("alert", data, {"severity": severity}), wait)
+
+    async def asend_alert(
+        self, title: str, message: str, severity: str = "info", fields: Mapping[str, Any] | None = None
+    ) -> WebhookDelivery:
+        """:meth:`send_alert`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await in_background(self.send_alert, title, message, severity, fields)
 
     @property
     def _address(self) -> str:
@@ -114,6 +123,17 @@ class SlackWebhookDispatcher(ChatDispatcher):
         )
         return self._send(WebhookPayload("message", {"text": text}, native={"slack": body}), wait)
 
+    async def asend_message(
+        self,
+        text: str,
+        username: str | None = None,
+        icon_emoji: str | None = None,
+        attachments: Sequence[Mapping[str, Any]] | None = None,
+        blocks: Sequence[Mapping[str, Any]] | None = None,
+    ) -> WebhookDelivery:
+        """:meth:`send_message`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await in_background(self.send_message, text, username, icon_emoji, attachments, blocks)
+
 
 class DiscordWebhookDispatcher(ChatDispatcher):
     """Sends to a webhook of Discord, as fast as Discord says that it may.
@@ -170,6 +190,16 @@ class DiscordWebhookDispatcher(ChatDispatcher):
         )
         return self._send(WebhookPayload("message", {"text": content}, native={"discord": body}), wait)
 
+    async def asend_message(
+        self,
+        content: str | None = None,
+        username: str | None = None,
+        embeds: Sequence[Mapping[str, Any]] | None = None,
+        avatar_url: str | None = None,
+    ) -> WebhookDelivery:
+        """:meth:`send_message`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await in_background(self.send_message, content, username, embeds, avatar_url)
+
     def send_embed(
         self,
         title: str,
@@ -191,3 +221,18 @@ class DiscordWebhookDispatcher(ChatDispatcher):
         if footer is not None:
             embed["footer"] = {"text": footer}
         return self.send_message(None, username, [embed], wait=wait)
+
+    async def asend_embed(
+        self,
+        title: str,
+        description: str | None = None,
+        color: int | None = None,
+        fields: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        footer: str | None = None,
+        url: str | None = None,
+        username: str | None = None,
+    ) -> WebhookDelivery:
+        """:meth:`send_embed`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        more: dict[str, Any] = {"footer": footer, "url": url, "username": username}
+        return await in_background(lambda: self.send_embed(title, description, color, fields, **more))

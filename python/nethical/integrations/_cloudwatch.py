@@ -74,7 +74,8 @@ class CloudWatchConnector(EngineConnector):
         }
         shown = "cloudwatch" if name is None else name
         connector = _core.connect("cloudwatch", shown, options, queue, on_disk)
-        self.spool, self.durability = spool, durability
+        self.spool: Spool = spool
+        self.durability: Durability = durability
         self.log_group = log_group
         """The log group."""
         self.log_stream = log_stream

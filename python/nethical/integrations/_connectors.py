@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import abc
 import os
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from .. import _core, _spool
+from .._background import With, in_background
 from .._spool import Durability, Spool
 from ._entries import LogEntry
-
-_Self = TypeVar("_Self", bound="LogConnector")
 
 FLUSH_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 30.0
 
 
-class LogConnector(abc.ABC):
+class LogConnector(With, abc.ABC):
     """Takes log entries.
 
     A subclass of one's own need only have ``send``. Added to a :class:`LogAggregator` its methods
@@ -46,15 +44,15 @@ class LogConnector(abc.ABC):
     def close(self) -> None:
         """Deliver what waits, and let go of everything. A second call is harmless."""
 
-    def __enter__(self: _Self) -> _Self:
-        return self
+    async def aflush(self) -> bool:
+        """:meth:`flush`, for ``asyncio``."""
+        return await in_background(self.flush)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
+        """:meth:`close`, for ``asyncio``."""
+        await in_background(self.close)
+
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
 
@@ -87,6 +85,14 @@ class EngineConnector(LogConnector):
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Deliver what waits, and let go of the destination. A second call is harmless."""
         _core.close([self._connector], timeout)
+
+    async def aflush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush`, for ``asyncio``."""
+        return await in_background(self.flush, timeout)
+
+    async def aclose(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """:meth:`close`, for ``asyncio``."""
+        await in_background(self.close, timeout)
 
     def status(self) -> dict[str, Any]:
         """The accounts, as :func:`nethical.status` describes them."""
@@ -200,7 +206,8 @@ class JSONFileConnector(EngineConnector):
             "keep_days": keep_days,
         }
         connector = _core.Connector.jsonl(shown, path, dict(written), queue, on_disk)
-        self.spool, self.durability = spool, durability
+        self.spool: Spool = spool
+        self.durability: Durability = durability
         self.filepath = path
         """The file, as an absolute path."""
         self.buffer_size = buffer_size

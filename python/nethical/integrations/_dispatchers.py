@@ -5,17 +5,15 @@ from __future__ import annotations
 import abc
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .. import _core, _events, _spool
+from .._background import With, in_background
 from .._spool import Durability, Spool
 from ..errors import ClosedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
 from ._payload import WebhookDelivery, WebhookPayload, WebhookStatus, delivery_of
-
-_Self = TypeVar("_Self", bound="WebhookDispatcher")
 
 Callback = Callable[[WebhookDelivery], object]
 
@@ -23,7 +21,7 @@ Callback = Callable[[WebhookDelivery], object]
 KEPT = 1_000
 
 
-class WebhookDispatcher(abc.ABC):
+class WebhookDispatcher(With, abc.ABC):
     """Takes messages.
 
     A subclass of one's own need only have ``dispatch``. In a :class:`WebhookManager` it is called in order, on
@@ -52,15 +50,19 @@ class WebhookDispatcher(abc.ABC):
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Deliver what waits, and let go of everything. A second call is harmless."""
 
-    def __enter__(self: _Self) -> _Self:
-        return self
+    async def adispatch(self, payload: WebhookPayload) -> WebhookDelivery:
+        """:meth:`dispatch`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await in_background(self.dispatch, payload)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def aflush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush`, for ``asyncio``."""
+        return await in_background(self.flush, timeout)
+
+    async def aclose(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """:meth:`close`, for ``asyncio``."""
+        await in_background(self.close, timeout)
+
+    def _leave(self, error: BaseException | None) -> None:
         self.close()
 
 
@@ -150,6 +152,10 @@ class EngineDispatcher(WebhookDispatcher):
     def check(self) -> str:
         """See whether messages would arrive, without sending one. Returns what was found, for people."""
         return self._connector.probe()
+
+    async def acheck(self) -> str:
+        """:meth:`check`, for ``asyncio``."""
+        return await in_background(self.check)
 
     def status(self) -> dict[str, Any]:
         """The accounts, as :func:`nethical.status` describes them."""
@@ -270,7 +276,7 @@ class HTTPWebhookDispatcher(EngineDispatcher):
         }
         self.url = url
         """The address, with whatever is secret in it."""
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         """The headers beside the usual ones."""
         self.timeout = timeout
         self.max_retries = max_retries

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from .. import _feed
@@ -13,15 +15,31 @@ from ._entries import OWN, failure_of, level_of, message_of
 class AggregatorHandler(logging.Handler):
     """Hands records to an aggregator.
 
+    It is an ``aggregator`` that is there, or one for itself, with every connector that ``config`` names: the path of a
+    file, or a dict of the same shape, as :meth:`LogAggregator.from_config` takes it. The latter is closed with the handler.
+
+    With a formatter the message of an entry is what the formatter makes of the record; the fields of ``extra=`` and the
+    exception are metadata all the same.
+
     Records of logger ``nethical`` and below never enter, nor what a connector logs while it is
     given entries: either would go round in circles.
     """
 
-    def __init__(self, aggregator: LogAggregator, level: int | str = logging.NOTSET) -> None:
-        if not isinstance(aggregator, LogAggregator):
+    def __init__(
+        self,
+        aggregator: LogAggregator | None = None,
+        level: int | str = logging.NOTSET,
+        *,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    ) -> None:
+        if (aggregator is None) is (config is None):
+            raise TypeError("AggregatorHandler() takes either an aggregator or a config")
+        if aggregator is not None and not isinstance(aggregator, LogAggregator):
             raise TypeError(f"a LogAggregator is needed, not {type(aggregator).__name__}")
         super().__init__(level)
-        self.aggregator = aggregator
+        self.aggregator: LogAggregator = LogAggregator.from_config(config) if aggregator is None else aggregator  # type: ignore[arg-type]
+        """Where records go."""
+        self._is_owner = aggregator is None
 
     def handle(self, record: logging.LogRecord) -> bool:
         """As any handler, without its lock: an aggregator may be used by many threads."""
@@ -32,13 +50,13 @@ class AggregatorHandler(logging.Handler):
         return bool(wanted)
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record over, without a wait. What is wrong with it is told as ``logging.raiseExceptions`` says."""
         name = record.name
         if name == "nethical" or name.startswith("nethical.") or _feed.is_feeding():
             return
         try:
-            self.aggregator._log_record(
-                vars(record), OWN, level_of(record.levelno), message_of(record), failure_of(record)
-            )
+            message = message_of(record) if self.formatter is None else self.formatter.format(record)
+            self.aggregator._log_record(vars(record), OWN, level_of(record.levelno), message, failure_of(record))
         except Exception:
             self.handleError(record)
 
@@ -46,5 +64,25 @@ class AggregatorHandler(logging.Handler):
         """Deliver what waits, in at most ten seconds."""
         self.aggregator.flush_all()
 
+    def close(self) -> None:
+        """Let go. An aggregator of its own delivers what waits and is closed, in at most 30 seconds."""
+        super().close()
+        if self._is_owner:
+            self.aggregator.close_all()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.aggregator, self.level))
+        return (_rebuild, (type(self), self.aggregator, self.level, self.formatter, self._is_owner))
+
+
+def _rebuild(
+    kind: type[AggregatorHandler],
+    aggregator: LogAggregator,
+    level: int,
+    formatter: logging.Formatter | None,
+    is_owner: bool,
+) -> AggregatorHandler:
+    """In another process: the same with an aggregator of its own."""
+    made = kind(aggregator, level)
+    made.setFormatter(formatter)
+    made._is_owner = is_owner
+    return made

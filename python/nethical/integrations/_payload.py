@@ -112,4 +112,5 @@ class WebhookDelivery:
 
 def delivery_of(found: dict[str, Any]) -> WebhookDelivery:
     """The delivery that the engine describes."""
-    return WebhookDelivery(**{**found, "status": WebhookStatus(found["status"])})
+    made: dict[str, Any] = {**found, "status": WebhookStatus(found["status"])}
+    return WebhookDelivery(**made)

@@ -8,13 +8,14 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as _Timeout
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .. import _process
+from .._background import With, in_background
 from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ConfiguredPlatform, EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
@@ -107,7 +108,7 @@ class _Member:
         _logger.warning("%s: %s: %s%s", self.name, what, kind, error)
 
 
-class MLPlatformManager:
+class MLPlatformManager(With):
     """Tells all of its platforms of a run. One that fails or is slow concerns no other, and not the caller: what fails
     is a warning on the logger ``nethical``.
 
@@ -178,6 +179,10 @@ class MLPlatformManager:
         started = {member.name: found.get(member.name) for member in members}
         return {name: run_id for name, run_id in started.items() if run_id is not None}
 
+    async def astart_run_all(self, experiment_name: str, run_name: str | None = None) -> dict[str, str]:
+        """:meth:`start_run_all`, for ``asyncio``."""
+        return await in_background(self.start_run_all, experiment_name, run_name)
+
     def log_parameters_all(self, run_ids: RunIds, parameters: Mapping[str, Any]) -> None:
         """Set parameters of a run everywhere."""
         kept = dict(parameters)
@@ -218,13 +223,13 @@ class MLPlatformManager:
         for name, run_id in run_ids.items():
             member = self._members.get(name)
             get_run = getattr(member.platform, "get_run", None) if member else None
-            run = get_run(run_id) if callable(get_run) else None
+            run: Any = get_run(run_id) if callable(get_run) else None
             if run is not None:
                 found[name] = run
         return found
 
     @contextlib.contextmanager
-    def run_all_context(self, experiment_name: str, run_name: str | None = None) -> Iterator[dict[str, str]]:
+    def run_all_context(self, experiment_name: str, run_name: str | None = None) -> Generator[dict[str, str], None, None]:
         """A run everywhere that ends with the block: as completed, as failed after an exception, as killed after Ctrl-C."""
         run_ids = self.start_run_all(experiment_name, run_name)
         try:
@@ -234,6 +239,22 @@ class MLPlatformManager:
             raise
         except BaseException:
             self.end_run_all(run_ids, "failed")
+            raise
+        self.end_run_all(run_ids, "completed")
+
+    @contextlib.asynccontextmanager
+    async def arun_all_context(
+        self, experiment_name: str, run_name: str | None = None
+    ) -> AsyncGenerator[dict[str, str], None]:
+        """:meth:`run_all_context`, for ``asyncio``. A block that is cancelled is a run that was killed."""
+        run_ids = await self.astart_run_all(experiment_name, run_name)
+        try:
+            yield run_ids
+        except Exception:
+            self.end_run_all(run_ids, "failed")
+            raise
+        except BaseException:
+            self.end_run_all(run_ids, "killed")
             raise
         self.end_run_all(run_ids, "completed")
 
@@ -247,12 +268,20 @@ class MLPlatformManager:
         deadline = time.monotonic() + timeout
         return all([self._wait(member, "close", deadline) for member in self._members.values()])
 
+    async def aflush_all(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush_all`, for ``asyncio``."""
+        return await in_background(self.flush_all, timeout)
+
+    async def aclose_all(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """:meth:`close_all`, for ``asyncio``."""
+        return await in_background(self.close_all, timeout)
+
     def _wait(self, member: _Member, method: str, deadline: float) -> bool:
-        call = getattr(member.platform, method, None)
+        call: Any = getattr(member.platform, method, None)
         if not callable(call):
             return True
         left = max(0.0, deadline - time.monotonic())
-        return member.wait(lambda _: call(left), left)
+        return member.wait(lambda _: bool(call(left)), left)
 
     def _each(self, run_ids: RunIds, what: str, call: Callable[[Any, str], Any]) -> None:
         for name, run_id in run_ids.items():
@@ -262,15 +291,7 @@ class MLPlatformManager:
             else:
                 member.tell(what, lambda platform, run_id=run_id: call(platform, run_id))  # type: ignore[misc]
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if error is not None:
             for name, runs in self.active_runs.items():
                 for run_id in runs:

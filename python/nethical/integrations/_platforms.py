@@ -11,14 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import _core, _spool
+from .._background import With, in_background
 from .._spool import Durability, Spool
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
-
-_Self = TypeVar("_Self", bound="MLPlatformInterface")
 
 _logger = logging.getLogger("nethical")
 
@@ -100,7 +98,7 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
 
 
-class MLPlatformInterface(ABC):
+class MLPlatformInterface(With, ABC):
     """What keeps runs. Derive from it to keep them in a place of your own.
 
     A subclass writes the six methods, and calls :meth:`emit` where it wants handlers to be told. In an
@@ -145,6 +143,26 @@ class MLPlatformInterface(ABC):
         """Let go. True if nothing was left undone."""
         return True
 
+    async def astart_run(self, experiment_name: str, run_name: str | None = None, **more: Any) -> str:
+        """:meth:`start_run`, for ``asyncio``; ``more`` is what that of this platform takes beside."""
+        return await in_background(lambda: self.start_run(experiment_name, run_name, **more))
+
+    async def alog_artifact(self, run_id: str, artifact_path: str | os.PathLike[str], **more: Any) -> Any:
+        """:meth:`log_artifact`, for ``asyncio``; ``more`` is what that of this platform takes beside."""
+        return await in_background(lambda: self.log_artifact(run_id, artifact_path, **more))
+
+    async def aend_run(self, run_id: str, status: str | RunStatus = "completed", **more: Any) -> Any:
+        """:meth:`end_run`, for ``asyncio``; ``more`` is what that of this platform takes beside, such as ``wait``."""
+        return await in_background(lambda: self.end_run(run_id, status, **more))
+
+    async def aflush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush`, for ``asyncio``."""
+        return await in_background(self.flush, timeout)
+
+    async def aclose(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """:meth:`close`, for ``asyncio``."""
+        return await in_background(self.close, timeout)
+
     def add_event_handler(self, event: str, handler: Callable[..., Any]) -> None:
         """Have ``handler(run_id, **what)`` called after each call of this kind.
 
@@ -174,18 +192,10 @@ class MLPlatformInterface(ABC):
 
     def _handlers(self) -> dict[str, list[Callable[..., Any]]]:
         # Subclasses need not call __init__.
-        handlers: dict[str, list[Callable[..., Any]]] = self.__dict__.setdefault("_event_handlers", {})
+        handlers: dict[str, list[Callable[..., Any]]] = vars(self).setdefault("_event_handlers", {})
         return handlers
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if error is not None:
             for run_id in tuple(getattr(self, "active_runs", ())):
                 self.end_run(run_id, "failed")
@@ -201,7 +211,7 @@ class EnginePlatform(MLPlatformInterface):
     def __init__(self, core: _core.Tracker, options: dict[str, Any]) -> None:
         self._core = core
         self._options = options
-        self.name = options["name"]
+        self.name: str = options["name"]
 
     @property
     def active_runs(self) -> dict[str, ExperimentRun]:
@@ -272,6 +282,10 @@ class EnginePlatform(MLPlatformInterface):
     def check(self) -> str:
         """See whether runs would arrive. Raises what is wrong, with a hint."""
         return self._core.probe()
+
+    async def acheck(self) -> str:
+        """:meth:`check`, for ``asyncio``."""
+        return await in_background(self.check)
 
     def status(self) -> dict[str, Any]:
         """Its accounts, as :func:`nethical.status` describes them.
@@ -368,7 +382,8 @@ class MLflowIntegration(EnginePlatform):
         core = _core.Tracker.mlflow(shown, options, source, queue, on_disk)
         self.tracking_uri = address
         """The address of the server, or of the file with its whole path."""
-        self.spool, self.durability = spool, durability
+        self.spool: Spool = spool
+        self.durability: Durability = durability
         super().__init__(core, {**options, "name": shown, **queue, "spool": spool, "durability": durability})
         self._options["name"] = name
 

@@ -88,9 +88,12 @@ class SageMakerIntegration(EnginePlatform):
         if training is None and not _told:
             _told.append(True)
             _logger.warning("%s: runs are tracked as experiments; to start training jobs, give `training` and `role`", shown)
-        self.region, self.role = region, role
-        self.bucket, self.prefix = bucket, prefix
-        self.spool, self.durability = spool, durability
+        self.region: str | None = region
+        self.role: str | None = role
+        self.bucket: str | None = bucket
+        self.prefix: str = prefix
+        self.spool: Spool = spool
+        self.durability: Durability = durability
         super().__init__(core, {**options, "name": shown, **queue, "spool": spool, "durability": durability})
         self._options["name"] = name
 

@@ -43,12 +43,14 @@ def verify_webhook(
     found = {name.lower(): value for name, value in headers.items()}
     missing = [name for name in ("webhook-id", "webhook-timestamp", "webhook-signature") if not found.get(name)]
     if missing:
-        raise WebhookSignatureError(f"the header {missing[0]} is missing", "signature.missing")
+        hint = "the sender signs nothing, or something in between drops the header: answer 400 and do not trust the message"
+        raise WebhookSignatureError(f"the header {missing[0]} is missing", "signature.missing", hint)
     now = int(time.time()) if now is None else now
     parts = (found["webhook-id"], found["webhook-timestamp"], found["webhook-signature"])
     failure = _core.verify(_list(secret), *parts, _bytes(body), now, tolerance)
     if failure is not None:
-        raise WebhookSignatureError(failure, "signature.wrong")
+        hint = "compare the secret on both sides and the clocks, and pass the body as it came, byte for byte"
+        raise WebhookSignatureError(failure, "signature.wrong", hint)
 
 
 def _list(secret: str | Sequence[str]) -> list[str]:

@@ -82,12 +82,13 @@ class SyslogConnector(EngineConnector):
         # Unlike a file's, these wait on disk anyway.
         on_disk = _spool.options(True if spool is None and durability else spool, durability, None)
         connector = _core.syslog(name, json.dumps(given), queue, on_disk)
-        self.spool, self.durability = spool, durability
+        self.spool: Spool = spool
+        self.durability: Durability = durability
         self.host = host
         """The receiver's name or address."""
-        self.protocol = protocol.upper()
+        self.protocol: str = protocol.upper()
         """``UDP``, ``TCP``, ``TLS`` or ``UNIX``."""
-        self.port = port if port is not None else 6514 if self.protocol == "TLS" else 514
+        self.port: int = port if port is not None else 6514 if self.protocol == "TLS" else 514
         """The receiver's port."""
         self.facility = facility
         """The facility, as it was given."""

@@ -8,11 +8,13 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Literal
 
 from .. import _core, _spool
+from .._background import in_background
 from .._spool import Durability
+from ..errors import DeadlineError, RefusedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ExperimentRun, MLPlatformInterface, RunStatus
 
@@ -29,14 +31,21 @@ class WandBArtifact:
     def wait(self, timeout: float = 60.0) -> str:
         """Its id at the server, once that has all of it.
 
-        Raises :class:`RuntimeError` if it was refused, and :class:`TimeoutError` if it is still on its way.
+        Raises :class:`nethical.RefusedError` if it was refused, and :class:`nethical.DeadlineError` if it is still on its
+        way.
         """
         state, text = self._core.artifact_state(self._run_id, self._number, timeout)
         if state == "failed":
-            raise RuntimeError(text)
+            hint = "`nethical dead` lists and replays what was refused"
+            raise RefusedError(text or "the artifact was refused", "wandb.artifact_refused", hint)
         if state != "committed" or text is None:
-            raise TimeoutError(f"the artifact was not uploaded within {timeout:g} s")
+            hint = "it is uploaded in the background: wait longer, or ask for its state"
+            raise DeadlineError(f"the artifact was not uploaded within {timeout:g} s", "wandb.artifact_waiting", hint)
         return text
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        """``await artifact`` is :meth:`wait`, for ``asyncio``."""
+        return in_background(self.wait).__await__()
 
     @property
     def state(self) -> str:
@@ -251,6 +260,10 @@ class WandBIntegration(MLPlatformInterface):
         """See whether runs would arrive: key, entity and project. Raises what is wrong, with a hint."""
         return self._core.probe()
 
+    async def acheck(self) -> str:
+        """:meth:`check`, for ``asyncio``."""
+        return await in_background(self.check)
+
     def status(self) -> dict[str, Any]:
         """The accounts of all runs together, as :func:`nethical.status` describes them."""
         return self._core.status()
@@ -312,7 +325,8 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    isoformat: Any = getattr(value, "isoformat", None)
+    return isoformat() if callable(isoformat) else str(value)
 
 
 def _strict(value: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .. import _core, _feed
+from .._background import With, in_background
 from ..errors import ConfigError
 from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
@@ -44,7 +45,7 @@ class _Member:
         return self.dispatcher._ended(delivery) if isinstance(self.dispatcher, EngineDispatcher) else delivery
 
 
-class WebhookManager:
+class WebhookManager(With):
     """Hands messages to dispatchers by their names. One that fails or is slow concerns no other.
 
     Each service gets a message in its own shape: a generic webhook the envelope of :class:`WebhookPayload`,
@@ -135,6 +136,18 @@ class WebhookManager:
         }
         return self._deliver(wanted, payload, wait)
 
+    async def abroadcast(self, event_type: str, data: Any, **metadata: Any) -> dict[str, WebhookDelivery]:
+        """:meth:`broadcast`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await self.adispatch(WebhookPayload(event_type, data, metadata))
+
+    async def asend_to(self, webhook_name: str, event_type: str, data: Any, **metadata: Any) -> WebhookDelivery:
+        """:meth:`send_to`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await in_background(lambda: self.send_to(webhook_name, event_type, data, **metadata))
+
+    async def adispatch(self, payload: WebhookPayload) -> dict[str, WebhookDelivery]:
+        """:meth:`dispatch`, for ``asyncio``. Cancelled it waits no longer; the message is on its way."""
+        return await in_background(self.dispatch, payload)
+
     def _deliver(
         self, members: dict[str, _Member], payload: WebhookPayload, wait: bool
     ) -> dict[str, WebhookDelivery]:
@@ -159,19 +172,19 @@ class WebhookManager:
         """Deliver what is queued and close every dispatcher, within ``timeout`` seconds. True if nothing was left."""
         return _core.close([member.connector for member in self._members.values()], timeout)
 
+    async def aflush_all(self, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """:meth:`flush_all`, for ``asyncio``."""
+        return await in_background(self.flush_all, timeout)
+
+    async def aclose_all(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """:meth:`close_all`, for ``asyncio``."""
+        return await in_background(self.close_all, timeout)
+
     def status(self) -> list[dict[str, Any]]:
         """The accounts of each dispatcher."""
         return [member.connector.status() for member in self._members.values()]
 
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         self.close_all()
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from . import _exported_as
 from ._aggregator import LogAggregator
 from ._cloudwatch import CloudWatchConnector
 from ._connectors import JSONFileConnector, LogConnector, MemoryConnector
@@ -28,7 +29,4 @@ __all__ = [
     "SyslogConnector",
 ]
 
-for _name in __all__:
-    # Pickles and messages name the place that people import from.
-    globals()[_name].__module__ = __name__
-del _name
+_exported_as(__name__, globals(), __all__)

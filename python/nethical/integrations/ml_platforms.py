@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from . import _exported_as
 from ._platform_manager import MLPlatformManager
 from ._platforms import (
     ExperimentRun,
@@ -36,7 +37,4 @@ __all__ = [
     "WandBIntegration",
 ]
 
-for _name in __all__:
-    # Pickles and messages name the place that people import from.
-    globals()[_name].__module__ = __name__
-del _name
+_exported_as(__name__, globals(), __all__)

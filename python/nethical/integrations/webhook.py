@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from . import _exported_as
 from ._api import APIIntegration, APIResponse, GenericAPIIntegration
 from ._chat import DiscordWebhookDispatcher, SlackWebhookDispatcher
 from ._dispatchers import HTTPWebhookDispatcher, WebhookDispatcher
@@ -34,7 +35,4 @@ __all__ = [
     "verify_webhook",
 ]
 
-for _name in __all__:
-    # Pickles and messages name the place that people import from.
-    globals()[_name].__module__ = __name__
-del _name
+_exported_as(__name__, globals(), __all__)

@@ -151,7 +151,8 @@ class SyslogReceiver(Receiver[SyslogMessage]):
         self._kind = f"syslog-{protocol.lower()}"  # type: ignore[misc]
         super().__init__(strict=strict)
         host, _, port = self._core.address().rpartition(":")
-        self.host, self.port = host, int(port)
+        self.host: str = host
+        self.port: int = int(port)
 
     def _record(self, value: Any, body: bytes) -> SyslogMessage:
         if value is None:

@@ -28,7 +28,8 @@ const ACTIVE: &str = "jsonl";
 
 const HEAD: &str = "\
 # Where Nethical delivers. `nethical check` says whether it works, `nethical destinations NAME` what
-# each option means.
+# each option means. Editors complete it after `nethical config schema > nethical.schema.json` and with
+# `#:schema ./nethical.schema.json` as the first line.
 #
 # A table's name is its destination's name and, unless `type` says otherwise, its type.
 # Secrets stay in the environment: \"${NAME}\", or \"${NAME:-default}\".

@@ -4,6 +4,7 @@ pub(crate) mod alert;
 pub(crate) mod alerts;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod dead;
 pub(crate) mod deliveries;
 pub(crate) mod demo;

@@ -45,7 +45,9 @@ impl World {
 fn a_check_asks_discord_and_says_of_the_others_that_it_cannot() {
     let world = World::new();
     let ended = world.sandbox.run(&["check"]).code(0);
-    let line = |name: &str| ended.stdout.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    let line = |name: &str| {
+        ended.stdout.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned()
+    };
     assert!(line("discord").contains("ok ") && line("discord").contains("webhook `"), "{ended:?}");
     for name in ["slack", "http"] {
         assert!(

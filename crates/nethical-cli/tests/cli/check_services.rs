@@ -131,8 +131,8 @@ fn syslog_is_told_line_by_line() {
         &ended,
         &[
             &format!("syslog  ok      connected to 127.0.0.1:{port} (TCP)"),
-            "\n                it takes lines\n",
-            "\n                the receiver's system confirms bytes, nobody confirms messages\n",
+            "\n                  it takes lines\n",
+            "\n                  the receiver's system confirms bytes, nobody confirms messages\n",
         ],
     );
     let ended = check("UDP", port).code(1);

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod alerts;
+mod book;
 mod chat;
 mod check;
 mod check_services;
@@ -10,6 +11,7 @@ mod dead;
 mod demo;
 mod interrupt;
 mod log;
+mod mistakes;
 mod mlflow;
 mod readme;
 mod rotation;
@@ -17,6 +19,7 @@ mod runs;
 mod spool;
 mod stdin;
 mod tracking;
+mod troubleshooting;
 mod webhook;
 
 use std::path::{Path, PathBuf};

@@ -143,7 +143,7 @@ fn a_check_sends_only_if_it_is_asked_to() {
     let peer = HttpPeer::start().unwrap();
     let sandbox = configured(&peer);
     let ended = sandbox.run(&["check"]).code(0);
-    assert!(ended.stdout.contains("ops  ok ") && ended.stdout.contains("only a message"), "{ended:?}");
+    assert!(ended.stdout.contains("  ops   ok ") && ended.stdout.contains("only a message"), "{ended:?}");
     assert!(peer.requests().iter().all(|request| request.method != "POST"));
     let ended = sandbox.run(&["check", "--send"]).code(0);
     assert!(ended.stdout.contains("took a message"), "{ended:?}");

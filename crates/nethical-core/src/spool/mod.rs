@@ -63,6 +63,7 @@ pub mod storage;
 mod syncer;
 mod tally;
 mod trim;
+mod volume;
 mod writer;
 
 #[cfg(test)]
@@ -84,6 +85,7 @@ pub use recovery::Recovery;
 pub use stats::{DestinationStats, Stats};
 pub use storage::{Disk, Storage};
 pub use tally::Tally;
+pub use volume::{Volume, is_on_network};
 
 use chunk::Place;
 use cursor::{CursorFile, MAX_KEY, Position};

@@ -4,6 +4,7 @@ options! {
     /// Options of `discord`.
     pub struct DiscordConfig {
         /// The address of the webhook. It is a secret: shown, only its host is seen. `?thread_id=...` posts to a thread.
+        #[schemars(extend("writeOnly" = true))]
         address: webhook_url,
         /// The name under which messages appear, instead of the webhook's: 1 to 80 characters.
         username: Option<String>,

@@ -13,9 +13,10 @@ pub(super) fn of<'a>(events: impl Iterator<Item = (usize, &'a Event)>) -> Vec<La
     let mut lanes: Vec<Lane<'a>> = Vec::new();
     let mut keyed = HashMap::new();
     for (index, event) in events {
-        match key(event).map(|key| *keyed.entry(key).or_insert(lanes.len())) {
-            Some(lane) if lane < lanes.len() => lanes[lane].push((index, event)),
-            _ => lanes.push(vec![(index, event)]),
+        let lane = key(event).map(|key| *keyed.entry(key).or_insert(lanes.len()));
+        match lane.and_then(|lane| lanes.get_mut(lane)) {
+            Some(lane) => lane.push((index, event)),
+            None => lanes.push(vec![(index, event)]),
         }
     }
     lanes

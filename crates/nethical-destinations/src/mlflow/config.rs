@@ -25,8 +25,10 @@ pub struct MlflowConfig {
     /// `~/.mlflow/credentials`.
     pub username: Option<String>,
     /// The password of that user. Without it `MLFLOW_TRACKING_PASSWORD` or that in `~/.mlflow/credentials`.
+    #[schemars(extend("writeOnly" = true))]
     pub password: Option<String>,
     /// A token, used where there is no user with a password. Without it `MLFLOW_TRACKING_TOKEN`.
+    #[schemars(extend("writeOnly" = true))]
     pub token: Option<String>,
     /// Seconds that the start of a run waits for the server; then the run is created later. 0: it never waits.
     pub start_timeout: StartTimeout,

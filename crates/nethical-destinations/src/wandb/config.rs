@@ -23,6 +23,7 @@ pub struct WandbConfig {
     /// The key. Without it `WANDB_API_KEY`, then what `wandb login` left in `~/.netrc`; without any, runs are
     /// written to disk only.
     #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
     pub api_key: Option<String>,
     /// Where the server is. Without it `WANDB_BASE_URL`, then `https://api.wandb.ai`.
     #[serde(default)]

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use nethical_destinations::support::options::{OptionsError, Span};
 
 use super::Document;
+use super::masking::masked;
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone)]
@@ -63,21 +64,22 @@ impl ConfigError {
         Some((before.matches('\n').count() + 1, column))
     }
 
-    /// Every problem with its line, and a mark under what is wrong.
+    /// Every problem with its line, and a mark under what is wrong. Secrets in the line are not shown.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let rendered = self.0.problems.iter().map(|problem| renderer.render(&self.groups(problem)));
+        let text = masked(&self.0.text);
+        let rendered = self.0.problems.iter().map(|problem| renderer.render(&self.groups(problem, &text)));
         rendered.collect::<Vec<_>>().join("\n\n")
     }
 
-    fn groups<'a>(&'a self, problem: &'a Problem) -> Vec<Group<'a>> {
+    fn groups<'a>(&'a self, problem: &'a Problem, text: &'a str) -> Vec<Group<'a>> {
         let title = Level::ERROR.primary_title(&problem.message);
         let Some(span) = self.visible(problem) else {
             let hint = problem.hint.iter().map(|hint| Group::with_title(Level::HELP.secondary_title(hint)));
             return std::iter::once(Group::with_title(title)).chain(hint).collect();
         };
-        let snippet = Snippet::source(&*self.0.text).path(&*self.0.name);
+        let snippet = Snippet::source(text).path(&*self.0.name);
         let hint = problem.hint.iter().map(|hint| Level::HELP.message(hint));
         vec![title.element(snippet.annotation(AnnotationKind::Primary.span(span))).elements(hint)]
     }

@@ -41,9 +41,13 @@ mod document;
 mod environment;
 mod error;
 mod feeding;
+mod masking;
 mod reading;
 mod rules;
 mod schema;
+#[cfg(test)]
+mod schema_tests;
+mod schema_variables;
 mod search;
 mod section;
 mod spool;
@@ -298,7 +302,8 @@ impl Config {
         runs
     }
 
-    /// The JSON Schema of a configuration.
+    /// The JSON Schema of a configuration, in draft 2020-12, with a description of each option. It also takes
+    /// `${NAME}` wherever a value can stand.
     pub fn schema() -> serde_json::Value {
         schema::whole()
     }
@@ -345,7 +350,10 @@ fn take_table(options: &mut Options, name: &str, context: &mut Context<'_>) -> O
     match node.value {
         Value::Table(table) => Some(table),
         _ => {
-            let error = OptionsError::invalid("expected a table").within_key(name);
+            let is_section = Section::ALL.iter().any(|section| section.name() == name);
+            let header = if is_section { format!("[{name}.NAME]") } else { format!("[{name}]") };
+            let hint = format!("write `{header}`, and its options on the lines below");
+            let error = OptionsError::invalid("expected a table").with_hint(hint).within_key(name);
             context.fail(error.or_span(node.span.as_ref().or(key.span.as_ref())));
             None
         }

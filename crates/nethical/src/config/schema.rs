@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::alerting::{MonitorTable, RepeatsTable, RouteTable};
 use super::feeding::Feeding;
 use super::rules::{LimitsTable, RedactionTable};
+use super::schema_variables;
 use super::section::Section;
 use super::spool::SpoolTable;
 
@@ -34,24 +35,30 @@ pub(super) fn whole() -> Value {
     let limits = hoist(schema_for!(LimitsTable), "limits", &mut definitions);
     let others = [("spool", spool), ("redaction", redaction), ("limits", limits)];
     tables.extend(others.map(|(name, table)| (name.to_owned(), table)));
-    json!({
+    let mut whole = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Nethical",
+        "title": "The configuration of Nethical",
         "type": "object",
         "properties": tables,
         "additionalProperties": false,
         "$defs": definitions,
-    })
+    });
+    schema_variables::allow(&mut whole);
+    whole
 }
 
 /// The schema of a table that holds destinations.
 fn section(section: Section, feeding: &Value, definitions: &mut Object) -> Value {
     let mut properties = Object::new();
     properties.insert("enabled".to_owned(), json!({ "type": "boolean", "default": true }));
-    let mut others = vec![json!({ "type": "boolean" })];
+    let mut others = Vec::new();
     for kind in section.kinds() {
-        let destination = with_feeding(hoist((kind.schema)(), kind.name, definitions), feeding, kind.summary);
-        others.push(named(destination.clone(), kind.name));
+        if !definitions.contains_key(kind.name) {
+            let own = hoist((kind.schema)(), kind.name, definitions);
+            definitions.insert(kind.name.to_owned(), with_feeding(own, feeding, kind.summary));
+        }
+        let destination = json!({ "$ref": format!("#/$defs/{}", kind.name) });
+        others.push(named(&destination, kind.name));
         properties.insert(kind.name.to_owned(), destination);
     }
     json!({ "type": "object", "properties": properties, "additionalProperties": { "anyOf": others } })
@@ -109,15 +116,10 @@ fn properties_of(schema: &Value) -> Option<&Object> {
 }
 
 /// The schema of a table with another name: it must say its type.
-fn named(mut destination: Value, kind: &str) -> Value {
-    if let Some(object) = destination.as_object_mut() {
-        if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
-            properties.insert("type".to_owned(), json!({ "const": kind }));
-        }
-        let required = object.entry("required").or_insert_with(|| json!([]));
-        if let Some(required) = required.as_array_mut() {
-            required.push("type".into());
-        }
-    }
-    destination
+fn named(destination: &Value, kind: &str) -> Value {
+    json!({
+        "allOf": [destination],
+        "properties": { "type": { "const": kind } },
+        "required": ["type"],
+    })
 }

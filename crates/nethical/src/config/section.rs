@@ -8,7 +8,7 @@ use nethical_core::delivery::{Connector, Error, Observer, Settings, SpoolSetting
 use nethical_core::event::{Family, Level, Redaction};
 use nethical_core::tracking::Platform;
 use nethical_destinations::support::options::{
-    Entry, Key, Options, OptionsError, Span, Value, nearest, one_of,
+    Entry, Key, Node, Options, OptionsError, Span, Value, nearest, one_of,
 };
 use nethical_destinations::wandb::Syncer;
 use nethical_destinations::{ALL, Descriptor, Validated};
@@ -68,6 +68,7 @@ pub struct Configured {
     level: Level,
     settings: Settings,
     validated: Arc<dyn Validated>,
+    inline_secrets: Vec<String>,
     span: Option<Span>,
 }
 
@@ -104,6 +105,11 @@ impl Configured {
     /// The lowest level that it gets.
     pub const fn level(&self) -> Level {
         self.level
+    }
+
+    /// The options whose secret stands in the configuration itself, not in the environment.
+    pub fn inline_secrets(&self) -> &[String] {
+        &self.inline_secrets
     }
 
     /// Where it stands in the configuration.
@@ -222,6 +228,7 @@ fn read_destination(
         return None;
     }
     let kind = kind_of(section, entry, table, feeding.as_ref(), context)?;
+    let inline_secrets = inline_secrets(kind, &options);
     let validated = read_options(kind, options, &[section.name(), name], context);
     let (feeding, validated) = (feeding?, validated?);
     (context.failures() == before).then(|| Configured {
@@ -231,8 +238,29 @@ fn read_destination(
         level: feeding.level,
         settings: feeding.settings(spool),
         validated,
+        inline_secrets,
         span: table.span().or_else(|| entry.key.span.clone()),
     })
+}
+
+/// The secrets, by their schema, that are written out.
+fn inline_secrets(kind: &Descriptor, options: &Options) -> Vec<String> {
+    let schema = (kind.schema)();
+    let is_marked = |schema: &serde_json::Value| schema.get("writeOnly").is_some_and(|marked| marked == true);
+    let is_secret =
+        |schema: &serde_json::Value| is_marked(schema) || schema.get("items").is_some_and(is_marked);
+    let is_written = |node: &Node| matches!(&node.value, Value::String(text) if !text.contains("${"));
+    let holds = |node: &Node| match &node.value {
+        Value::Array(items) => items.iter().any(is_written),
+        _ => is_written(node),
+    };
+    let properties = schema.get("properties");
+    let entries = options.entries().iter().filter(|entry| holds(&entry.node));
+    let names = entries.map(|entry| &entry.key.name);
+    names
+        .filter(|name| properties.and_then(|all| all.get(name.as_str())).is_some_and(is_secret))
+        .cloned()
+        .collect()
 }
 
 fn not_a_table(section: Section, key: &Key) -> OptionsError {
@@ -265,23 +293,33 @@ fn kind_of(
     known
 }
 
+fn suggestion(section: Section, name: &str) -> Option<String> {
+    nearest(name, section.names()).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// Where a destination of this type belongs, if that is in another table.
+fn elsewhere(section: Section, kind: &str) -> Option<String> {
+    let belongs = |one: &Section| *one != section && one.kinds().any(|known| known.name == kind);
+    let other = Section::ALL.into_iter().find(belongs)?;
+    let (kind, other, what) = (kind, other.name(), other.family().as_str());
+    Some(format!("`{kind}` takes {what}, so it stands in `[{other}.{kind}]`"))
+}
+
 /// A table without `type` whose name is no type.
 fn unnamed_kind(section: Section, key: &Key) -> OptionsError {
-    let hint = nearest(&key.name, section.names()).map(|name| format!("did you mean `{name}`?"));
-    let hint = hint.unwrap_or_else(|| {
-        let names = one_of(section.names(), "or");
-        format!("for a destination with a name of its own, add `type = ...` with one of {names}")
-    });
+    let hint =
+        elsewhere(section, &key.name).or_else(|| suggestion(section, &key.name)).unwrap_or_else(|| {
+            let names = one_of(section.names(), "or");
+            format!("for a destination with a name of its own, add `type = ...` with one of {names}")
+        });
     let error = OptionsError::invalid(format!("there is no destination of type `{}`", key.name));
     error.with_hint(hint).or_span(key.span.as_ref())
 }
 
 /// A `type` that is none.
 fn wrong_kind(section: Section, wanted: &str, written: &Entry) -> OptionsError {
-    let hint = match nearest(wanted, section.names()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("known types: {}", one_of(section.names(), "and")),
-    };
+    let hint = elsewhere(section, wanted).or_else(|| suggestion(section, wanted));
+    let hint = hint.unwrap_or_else(|| format!("known types: {}", one_of(section.names(), "and")));
     let shown = matches!(&written.node.value, Value::String(text) if text == wanted);
     let what = if shown { format!("type `{wanted}`") } else { "the type in the environment".to_owned() };
     let error = OptionsError::invalid(format!("there is no destination of {what}"));

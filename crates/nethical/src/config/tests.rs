@@ -186,7 +186,10 @@ fn a_misspelt_key_is_not_missing_too() {
 
 #[test]
 fn wrong_values_stand_where_they_are() {
-    check("logging = 5", &["1:11 `logging`: expected a table"]);
+    check(
+        "logging = 5",
+        &["1:11 `logging`: expected a table (write `[logging.NAME]`, and its options on the lines below)"],
+    );
     check(
         "[logging]\nenabled = 'no'",
         &["2:11 `logging.enabled`: expected true or false, found the text \"no\""],
@@ -377,8 +380,9 @@ fn runs_have_platforms() {
 fn the_schema_knows_every_destination() {
     let schema = Config::schema();
     let logging = &schema["properties"]["logging"]["properties"];
-    assert_eq!(logging["jsonl"]["properties"]["buffer_size"]["minimum"], 1);
-    assert!(logging["memory"]["properties"]["queue"].is_object());
+    assert_eq!(logging["jsonl"]["$ref"], "#/$defs/jsonl");
+    assert_eq!(schema["$defs"]["jsonl"]["properties"]["buffer_size"]["minimum"], 1);
+    assert!(schema["$defs"]["memory"]["properties"]["queue"].is_object());
     let text = schema.to_string();
     let references = text.split("\"$ref\":\"#/$defs/").skip(1).map(|rest| rest.split('"').next().unwrap());
     for reference in references {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nethical_core::delivery::{Error, Kind};
+use nethical_core::spool::is_on_network;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::schema::{self, Found};
@@ -27,35 +28,8 @@ pub(super) enum Journal {
 impl Journal {
     /// The one for a file in this folder.
     pub(super) fn of(folder: &Path) -> Self {
-        match rustix::fs::statfs(folder) {
-            Ok(about) if is_network(about.f_type as u32) => Self::Delete,
-            _ => Self::Wal,
-        }
+        if is_on_network(folder) { Self::Delete } else { Self::Wal }
     }
-}
-
-/// Whether other machines may see this kind of file system: the magic numbers of `statfs(2)`.
-const fn is_network(magic: u32) -> bool {
-    matches!(
-        magic,
-        0x6969             // NFS
-            | 0x517b       // SMB
-            | 0xff53_4d42  // CIFS
-            | 0xfe53_4d42  // SMB 2
-            | 0x0bd0_0bd0  // Lustre
-            | 0x00c3_6400  // Ceph
-            | 0x5346_414f  // AFS
-            | 0x6b41_4653  // AFS, the kernel's own
-            | 0x7375_7245  // Coda
-            | 0x6573_5546  // FUSE: sshfs and others
-            | 0x0102_1997  // 9P: folders of a virtual machine's host
-            | 0x4750_4653  // GPFS
-            | 0x1983_0326  // BeeGFS
-            | 0x0116_1970  // GFS 2
-            | 0x7461_636f  // OCFS 2
-            | 0x786f_4256  // VirtualBox
-            | 0xaad7_aaea // PanFS
-    )
 }
 
 /// An open file.
@@ -256,8 +230,6 @@ mod tests {
 
     #[test]
     fn file_systems_that_others_see_get_the_journal_that_works_there() {
-        assert!(is_network(0x6969) && is_network(0xff53_4d42));
-        assert!(!is_network(0xef53) && !is_network(0x0102_1994));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.db");
         assert_eq!(

@@ -142,6 +142,13 @@ impl OptionsError {
     }
 }
 
+/// Whether a number, `true` or `false` was asked for and stands in quotes.
+fn is_quoted(unexpected: Unexpected<'_>, wanted: &str) -> bool {
+    let Unexpected::Str(text) = unexpected else { return false };
+    (wanted.contains("number") && text.parse::<f64>().is_ok())
+        || (wanted == "true or false" && text.parse::<bool>().is_ok())
+}
+
 impl fmt::Display for OptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = &self.0.path;
@@ -163,10 +170,11 @@ impl de::Error for OptionsError {
 
     fn invalid_type(unexpected: Unexpected<'_>, wanted: &dyn Expected) -> Self {
         let wanted = expected(&wanted.to_string());
-        Self::new(Fault::Invalid {
+        let error = Self::new(Fault::Invalid {
             message: format!("expected {wanted}, found {}", found(unexpected)),
             without_value: format!("expected {wanted}"),
-        })
+        });
+        if is_quoted(unexpected, &wanted) { error.with_hint("leave out the quotes") } else { error }
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, wanted: &dyn Expected) -> Self {

@@ -23,7 +23,8 @@ const TAKEN: ParseOptions = ParseOptions {
 pub(super) fn parse(text: &str) -> Result<Options, Vec<OptionsError>> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &TAKEN).map_err(|fault| {
         let message = lower_first(&fault.kind().to_string());
-        vec![OptionsError::invalid(message).or_span(Some(&span(fault.range())))]
+        let error = OptionsError::invalid(message).or_span(Some(&span(fault.range())));
+        vec![error.with_hint("see whether every `{`, `[` and `\"` is closed, and whether a comma is missing")]
     })?;
     let mut errors = Vec::new();
     let options = match parsed.value {

@@ -7,13 +7,48 @@ use super::{Entry, Key, Node, Options, OptionsError, Span, Value};
 
 pub(super) fn parse(text: &str) -> Result<Options, Vec<OptionsError>> {
     let (document, faults) = DeTable::parse_recoverable(text);
-    let mut errors: Vec<_> = faults
-        .iter()
-        .map(|fault| OptionsError::invalid(fault.message()).or_span(fault.span().as_ref()))
-        .collect();
+    let (mut errors, mut table_there_twice) = (Vec::new(), 0..0);
+    for fault in &faults {
+        let (message, span) = (fault.message(), fault.span());
+        let at = span.as_ref().map_or(0, |span| span.start);
+        if message == TWICE && table_there_twice.contains(&at) {
+            continue;
+        }
+        if message == TWICE {
+            table_there_twice = table_of_header(text, at);
+        }
+        errors.push(OptionsError::invalid(message).with_hint(hint(message)).or_span(span.as_ref()));
+    }
     let span = document.span();
     let options = table(document.into_inner(), span, &mut errors);
     if errors.is_empty() { Ok(options) } else { Err(errors) }
+}
+
+/// What the parser says of a key that was there before.
+const TWICE: &str = "duplicate key";
+
+/// The bytes below the table header in whose line this byte stands; none if that is no header. What was said of the
+/// header need not be said of each of its keys.
+fn table_of_header(text: &str, at: usize) -> Span {
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    if !text.get(line..).is_some_and(|line| line.trim_start().starts_with('[')) {
+        return at..at;
+    }
+    at..at + after.find("\n[").unwrap_or(after.len())
+}
+
+/// What to do about a fault of the syntax.
+fn hint(message: &str) -> &'static str {
+    if message == TWICE {
+        "a name is there once: a second destination of one type has a name of its own, and says its `type`"
+    } else if message.contains("string") || message.contains("quote") {
+        "close the text, on the line on which it begins, with the quote that began it"
+    } else if message.contains("escape") {
+        r"write `\\` for a backslash, or put the text in single quotes"
+    } else {
+        "write `[table]`, `key = value`, and text in quotes"
+    }
 }
 
 fn table(table: DeTable<'_>, span: Span, errors: &mut Vec<OptionsError>) -> Options {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
-use url::Url;
+use url::{ParseError, Url};
 
 /// The address of a webhook. Shown, only its host is seen: `https://hooks.slack.com/…`.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,7 +22,12 @@ impl FromStr for WebhookUrl {
 
     /// What is wrong with it, without the address itself.
     fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text.trim()).map_err(|error| format!("this is no web address: {error}"))?;
+        let url = Url::parse(text.trim()).map_err(|error| match error {
+            ParseError::RelativeUrlWithoutBase => {
+                "a web address starts with `https://` or `http://`".to_owned()
+            }
+            error => format!("this is no web address: {error}"),
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!(
                 "a web address starts with `https://` or `http://`, not `{}:`",
