@@ -4,21 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use nethical_core::delivery::Error;
-use nethical_core::event::Timestamp;
 use nethical_core::tracking::ExperimentRun;
 
+pub use crate::support::point::Point;
 use crate::wandb;
-
-/// One value of a metric.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// Its step; 0 if the program counted none.
-    pub step: i64,
-    /// When it was logged.
-    pub time: Timestamp,
-    /// NaN where the program logged that.
-    pub value: f64,
-}
 
 /// A place that holds runs.
 #[derive(Debug)]

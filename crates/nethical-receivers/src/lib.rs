@@ -11,6 +11,8 @@ mod kept;
 pub mod sagemaker;
 pub mod slack;
 pub mod syslog;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod wandb;
 
 pub use self::clock::Clock;

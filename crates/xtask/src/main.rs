@@ -1,4 +1,5 @@
-//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak`, `fuzz` and `wheel`.
+//! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak`, `faults`, `sbom`,
+//! `fuzz` and `wheel`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -6,11 +7,13 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod faults;
 mod fuzz;
 mod npm;
 mod peers;
 mod process;
 mod release;
+mod sbom;
 mod soak;
 mod terminal;
 mod test;
@@ -47,6 +50,10 @@ enum Command {
     Bench(release::Args),
     /// Kill processes that accept and deliver, and see that no promise is broken.
     Soak(soak::Args),
+    /// Put every destination under every fault, and write what becomes of its events to `docs/faults.md`.
+    Faults,
+    /// Write down what the program is made of, as CycloneDX.
+    Sbom(sbom::Args),
     /// Fuzz whatever is read from disk or typed by people.
     Fuzz(fuzz::Args),
     /// Build the Python wheel, install it in an empty environment and check it there.
@@ -61,7 +68,9 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&workspace, &args),
         #[cfg(not(feature = "bench"))]
         Command::Bench(_) => release::again(&workspace),
+        Command::Faults => faults::run(&workspace),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
+        Command::Sbom(args) => sbom::run(&workspace, &args),
         Command::Soak(args) => soak::run(&workspace, &args),
         Command::Wheel => wheel::run(&workspace),
     });

@@ -16,6 +16,7 @@ mod mlflow;
 mod readme;
 mod rotation;
 mod runs;
+mod secrets;
 mod spool;
 mod stdin;
 mod tracking;

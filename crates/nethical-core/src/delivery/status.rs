@@ -3,8 +3,9 @@
 //! Every second a process writes what its destinations do to `status.json` in its directory. Whoever wants
 //! to know reads these files; where the process has ended the spool itself is asked, which knows exactly.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,7 +190,8 @@ pub(crate) fn write(directory: &Path, destinations: Vec<DestinationReport>) -> i
         destinations,
     };
     let fresh = directory.join(format!("{STATUS}.tmp"));
-    fs::write(&fresh, serde_json::to_vec(&report)?)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(&serde_json::to_vec(&report)?)?;
     fs::rename(fresh, directory.join(STATUS))
 }
 

@@ -11,6 +11,7 @@ mod level;
 mod log_entry;
 mod message;
 mod redact;
+mod run_status;
 mod run_update;
 mod stored;
 mod view;
@@ -26,6 +27,7 @@ pub use self::level::{Level, UnknownLevel};
 pub use self::log_entry::{Encoded, Head, IntoValue, LogEntry, Metadata, encode};
 pub use self::message::{Message, MessageHead, MessageView, encode_message, level_named, level_of, verbatim};
 pub use self::redact::{MARK as REDACTED, Redaction};
+pub use self::run_status::{RunStatus, UnknownStatus};
 pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
 pub use self::view::LogView;
 /// A point in time, without a zone.

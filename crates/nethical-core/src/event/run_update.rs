@@ -17,8 +17,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::event::json::quote;
-use crate::event::{Event, EventId, Family, Level, Timestamp};
-use crate::tracking::RunStatus;
+use crate::event::{Event, EventId, Family, Level, RunStatus, Timestamp};
 
 /// One change of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -20,7 +20,6 @@ mod platform;
 mod process;
 mod recorder;
 mod run;
-mod status;
 
 pub use self::backend::Backend;
 pub use self::book::RunBook;
@@ -32,4 +31,4 @@ pub use self::platform::{ArtifactOptions, Platform, StartRun};
 pub use self::process::{end_open_runs, register};
 pub use self::recorder::{Recorder, RecorderOptions};
 pub use self::run::{ExperimentRun, LOCAL_PREFIX, local_id};
-pub use self::status::{RunStatus, UnknownStatus};
+pub use crate::event::{RunStatus, UnknownStatus};

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::stream::StreamName;
-use crate::support::aws::is_region;
+use crate::support::aws::{ADDRESS, is_address, is_region};
 
 /// Options of `cloudwatch`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -42,6 +43,9 @@ pub struct CloudWatchConfig {
     /// The class of a created log group.
     #[serde(default)]
     pub log_group_class: LogGroupClass,
+    /// The most that the program gives a request, in all; without it the usual deadlines.
+    #[serde(skip)]
+    pub request_timeout: Option<Duration>,
     /// Keys that the program gives, instead of those that are found.
     #[serde(skip)]
     pub(super) credentials: Option<Credentials>,
@@ -101,6 +105,7 @@ impl CloudWatchConfig {
             retention_days: None,
             tags: BTreeMap::new(),
             log_group_class: LogGroupClass::default(),
+            request_timeout: None,
             credentials: None,
         }
     }
@@ -146,9 +151,8 @@ impl CloudWatchConfig {
         if !(1..=10_000).contains(&self.batch_size) {
             return wrong("batch_size", format!("batch_size is {}", self.batch_size), "use 1 to 10000");
         }
-        let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
-        if let Some(url) = self.endpoint_url.as_deref().filter(|url| !is_url(url)) {
-            return wrong("endpoint_url", format!("`{url}` is no address"), "start it with `https://`");
+        if self.endpoint_url.as_deref().is_some_and(|url| !is_address(url)) {
+            return wrong("endpoint_url", "this is no address of a service".to_owned(), ADDRESS);
         }
         if let Some(days) = self.retention_days.filter(|days| !RETENTIONS.contains(days)) {
             let next = RETENTIONS.into_iter().find(|known| *known > days).unwrap_or(3653);

@@ -48,7 +48,7 @@ impl Validated for CloudWatchConfig {
         }
         let environment = Environment::default();
         let region = aws::region(self.region.as_deref(), &environment, self.profile.as_deref());
-        let http = Client::new(Deadlines::default())?;
+        let http = Client::new(Deadlines::default().within(self.request_timeout))?;
         let endpoint = Endpoint::new(aws::LOGS, &region, self.endpoint_url.as_deref(), &environment);
         let credentials = match &self.credentials {
             Some(credentials) => Provider::given(credentials.clone()),

@@ -56,6 +56,12 @@ pub(super) fn sort(response: &Response, context: Context<'_>) -> Error {
     let said = [said, line(&places(&body.errors), 300)].join(" ");
     let text = format!("Discord answered {}: {}", response.status, said.trim_end());
     match (body.code.as_i64().unwrap_or_default(), response.status) {
+        (_, 200..300) => {
+            let text = format!("{} answered {}, but not as Discord does", context.at, response.status);
+            Error::unavailable("discord.no_answer", text)
+                .with_hint("see the address, and whether a proxy answers")
+                .in_doubt()
+        }
         // "You are being rate limited."
         (_, 429) => {
             let exact = body.retry_after.and_then(|wait| Duration::try_from_secs_f64(wait).ok());

@@ -121,3 +121,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_page_of_somebody_else_is_no_success() {
+    let error = sorted(200, &[], "<html>Please log in");
+    assert_eq!(
+        (error.kind(), error.code(), error.is_in_doubt()),
+        (Kind::Unavailable, "discord.no_answer", true)
+    );
+    let is_said = |body: &str| super::super::wire::is_said_by_discord(body.as_bytes());
+    assert_eq!(["", " {\"id\":\"1\"}", "<html>", "ok"].map(is_said), [true, true, false, false]);
+}

@@ -88,7 +88,7 @@ impl Service for Discord {
     }
 
     fn receipt(&self, response: &Response, context: Context<'_>) -> Result<Option<Duration>, Error> {
-        if response.is_success() {
+        if response.is_success() && wire::is_said_by_discord(&response.body) {
             return Ok(errors::pause(response, Timestamp::now()));
         }
         let error = errors::sort(response, context);

@@ -48,6 +48,12 @@ pub(super) fn post_url(webhook: &Url) -> Url {
     url
 }
 
+/// Whether a success says what Discord says: the message, or the webhook. What only speaks like it may say nothing; a page
+/// is somebody else's.
+pub(super) fn is_said_by_discord(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first == b'{')
+}
+
 /// Whether Discord takes this as the name of a webhook.
 pub(super) fn is_username(name: &str) -> bool {
     let lower = name.to_lowercase();

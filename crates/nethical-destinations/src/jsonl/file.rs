@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::archive;
 use super::config::Fsync;
 use super::errors::classify;
+use crate::support::private;
 
 /// An open file, and where it was opened.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl LogFile {
     /// Open the file, made along with its folders if it is not there, and mend its end.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|error| classify("make the folder of", path, &error))?;
+            private::folder(parent).map_err(|error| classify("make the folder of", path, &error))?;
         }
         let opened = open_append(path).and_then(|file| {
             let metadata = file.metadata()?;

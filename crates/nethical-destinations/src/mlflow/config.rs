@@ -40,6 +40,9 @@ pub struct MlflowConfig {
     pub insecure_tls: Option<bool>,
     /// The AWS profile for managed servers and artifacts in S3. Without it the usual search of AWS tools.
     pub profile: Option<String>,
+    /// The most that the program gives a request, in all; without it the usual deadlines.
+    #[serde(skip)]
+    pub request_timeout: Option<Duration>,
     /// What the program calls itself in `mlflow.source.name`, instead of how it was started.
     #[serde(skip)]
     pub source_name: Option<String>,

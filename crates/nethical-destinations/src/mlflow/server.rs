@@ -76,7 +76,8 @@ impl Server {
                 .insecure_tls
                 .unwrap_or_else(|| environment.var("MLFLOW_TRACKING_INSECURE_TLS").is_some_and(yes)),
         };
-        let http = Client::with_tls(Deadlines::default(), &switches)?.reading(MAX_ANSWER);
+        let http = Client::with_tls(Deadlines::default().within(config.request_timeout), &switches)?
+            .reading(MAX_ANSWER);
         let auth = Auth::find(config, &address, &environment, &http);
         let home = config.home.clone().flatten();
         Ok(Self {

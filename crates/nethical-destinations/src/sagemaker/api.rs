@@ -48,7 +48,7 @@ impl Api {
     pub(super) fn open(config: &SageMakerConfig) -> Result<Self, Error> {
         let environment = Environment::default();
         let region = aws::region(config.region.as_deref(), &environment, config.profile.as_deref());
-        let http = Client::new(Deadlines::default())?.reading(MAX_ANSWER);
+        let http = Client::new(Deadlines::default().within(config.request_timeout))?.reading(MAX_ANSWER);
         let credentials = Arc::new(match &config.credentials {
             Some(credentials) => Provider::given(credentials.clone()),
             None => {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use nethical_core::delivery::Error;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use super::limits;
 use super::runs::{SageMaker, lock};
 use super::training::TrainingConfig;
-use crate::support::aws::is_region;
+use crate::support::aws::{ADDRESS, is_address, is_region};
 
 /// Options of `sagemaker`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -45,6 +46,9 @@ pub struct SageMakerConfig {
     pub tags: BTreeMap<String, String>,
     /// The training job that each run is to start.
     pub training: Option<TrainingConfig>,
+    /// The most that the program gives a request, in all; without it the usual deadlines.
+    #[serde(skip)]
+    pub request_timeout: Option<Duration>,
     /// Keys that the program gives, instead of those that are found.
     #[serde(skip)]
     pub(super) credentials: Option<Credentials>,
@@ -91,6 +95,7 @@ impl Default for SageMakerConfig {
             extra_dimensions: BTreeMap::new(),
             tags: BTreeMap::new(),
             training: None,
+            request_timeout: None,
             credentials: None,
             shared: Arc::default(),
         }
@@ -151,9 +156,8 @@ impl SageMakerConfig {
         if let Some(region) = self.region.as_deref().filter(|region| !is_region(region)) {
             return wrong("region", format!("`{region}` is no region"), "use its code, such as `us-east-1`");
         }
-        let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
-        if let Some(url) = self.endpoint_url.as_deref().filter(|url| !is_url(url)) {
-            return wrong("endpoint_url", format!("`{url}` is no address"), "start it with `https://`");
+        if self.endpoint_url.as_deref().is_some_and(|url| !is_address(url)) {
+            return wrong("endpoint_url", "this is no address of a service".to_owned(), ADDRESS);
         }
         if let Some(role) = self.role.as_deref().filter(|role| !is_role(role)) {
             let hint = "use its ARN, such as `arn:aws:iam::123456789012:role/SageMakerRole`";

@@ -5,6 +5,8 @@ pub(crate) mod http;
 pub(crate) mod members;
 pub mod options;
 pub(crate) mod platform;
+pub mod point;
+pub(crate) mod private;
 pub mod ssrf;
 pub mod tls;
 pub mod webhook;

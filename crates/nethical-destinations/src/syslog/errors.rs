@@ -92,6 +92,7 @@ pub(super) fn classify(action: &str, target: &Target, error: &io::Error) -> Erro
 /// What to do where nobody listens.
 fn not_listening(target: &Target) -> String {
     let module = if target.protocol == Protocol::Udp { "imudp" } else { "imtcp" };
+    let port = target.shown.rsplit(':').next().unwrap_or("514");
     match target.protocol {
         Protocol::Unix => {
             "start the syslog daemon (`systemctl start rsyslog`), or set `path` to its socket".to_owned()
@@ -101,7 +102,7 @@ fn not_listening(target: &Target) -> String {
         }
         _ if target.is_here => format!(
             "no syslog daemon listens there: start one, and let it take messages from the network (rsyslog: \
-             `module(load=\"{module}\")` and `input(type=\"{module}\" port=\"514\")`), or use `protocol = \"UNIX\"`"
+             `module(load=\"{module}\")` and `input(type=\"{module}\" port=\"{port}\")`), or use `protocol = \"UNIX\"`"
         ),
         _ => format!(
             "start the receiver there, and see whether it listens on this port and not only on its loopback \
@@ -308,6 +309,7 @@ mod tests {
             error.hint().unwrap_or_default().to_owned()
         };
         assert!(hint(Protocol::Udp).contains("imudp") && hint(Protocol::Tcp).contains("imtcp"));
+        assert!(hint(Protocol::Tcp).contains(r#"input(type="imtcp" port="514")"#));
         assert!(hint(Protocol::Unix).contains("systemctl"));
         let shown = classify("send to", &target(Protocol::Udp), &Errno::CONNREFUSED.into()).to_string();
         assert!(shown.starts_with("cannot send to localhost:514 (UDP): Connection refused"), "{shown}");

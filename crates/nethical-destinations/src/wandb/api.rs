@@ -30,6 +30,7 @@ pub(crate) struct Api {
     http: Arc<OnceLock<Result<Client, Error>>>,
     base_url: String,
     authorization: String,
+    timeout: Option<Duration>,
 }
 
 impl fmt::Debug for Api {
@@ -51,7 +52,12 @@ impl Api {
     pub(crate) fn new(base_url: &str, key: &str) -> Self {
         let authorization = format!("Basic {}", STANDARD.encode(format!("api:{key}")));
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Self { http: Arc::default(), base_url, authorization }
+        Self { http: Arc::default(), base_url, authorization, timeout: None }
+    }
+
+    /// The same, and no request takes longer than this.
+    pub(crate) fn within(self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self }
     }
 
     /// The client.
@@ -62,8 +68,8 @@ impl Api {
         if let Some(made) = self.http.get() {
             return made.clone();
         }
-        let http = Arc::clone(&self.http);
-        runtime::blocking(move || http.get_or_init(client).clone()).await?
+        let (http, timeout) = (Arc::clone(&self.http), self.timeout);
+        runtime::blocking(move || http.get_or_init(|| client(timeout)).clone()).await?
     }
 
     /// Where the server is.
@@ -180,9 +186,10 @@ impl Api {
     }
 }
 
-fn client() -> Result<Client, Error> {
+fn client(timeout: Option<Duration>) -> Result<Client, Error> {
     let [connect, first_byte, total] = [5, 60, 180].map(Duration::from_secs);
-    Ok(Client::new(Deadlines { connect, first_byte, total })?.reading(MOST_ANSWER))
+    let deadlines = Deadlines { connect, first_byte, total }.within(timeout);
+    Ok(Client::new(deadlines)?.reading(MOST_ANSWER))
 }
 
 fn in_doubt(error: Error, failure: &crate::support::http::Failure) -> Error {

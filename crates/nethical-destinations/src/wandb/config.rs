@@ -46,6 +46,9 @@ pub struct WandbConfig {
     /// What of a run survives on disk; without it as for everything else.
     #[serde(default)]
     pub durability: Option<RunDurability>,
+    /// The most that the program gives a request, in all; without it the usual deadlines.
+    #[serde(skip)]
+    pub request_timeout: Option<Duration>,
 }
 
 /// The key is not shown.
@@ -101,6 +104,7 @@ impl Default for WandbConfig {
             job_type: None,
             upload_interval: default_interval(),
             durability: None,
+            request_timeout: None,
         }
     }
 }
@@ -175,6 +179,7 @@ impl WandbConfig {
             parent: super::directory::parent(directory.as_deref()),
             job_type: self.job_type.clone().or_else(|| variables("WANDB_JOB_TYPE")),
             interval: Duration::from_secs_f64(self.upload_interval),
+            request_timeout: self.request_timeout,
         };
         resolved.check()?;
         Ok(resolved)
@@ -199,6 +204,7 @@ pub(super) struct Resolved {
     pub(super) parent: PathBuf,
     pub(super) job_type: Option<String>,
     pub(super) interval: Duration,
+    pub(super) request_timeout: Option<Duration>,
 }
 
 /// A sign of life after so long without a request: W&B calls a run without any crashed.

@@ -13,13 +13,14 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
+use crate::support::private;
 
 const STATE: &str = "nethical.json";
 const LOCK: &str = "nethical.lock";
@@ -58,15 +59,15 @@ impl RunDirectory {
     /// # Errors
     /// If it cannot be made.
     pub(crate) fn create(parent: &Path, id: &str, offline: bool, now: &ZonedDateTime) -> io::Result<Self> {
-        fs::create_dir_all(parent)?;
+        private::folder(parent)?;
         let prefix = if offline { "offline-run" } else { "run" };
         let mut at = now.clone();
         loop {
             let name = format!("{prefix}-{}-{id}", at.strftime("%Y%m%d_%H%M%S"));
             let path = parent.join(&name);
-            match DirBuilder::new().create(&path) {
+            match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {
-                    fs::create_dir(path.join("files"))?;
+                    private::folder(&path.join("files"))?;
                     point_to(parent, &name);
                     return Ok(Self { log: path.join(format!("run-{id}.wandb")), path });
                 }

@@ -125,7 +125,10 @@ impl Destination for Probe {
 
     async fn probe(&self) -> Result<String, Error> {
         match (&self.0.key, self.0.mode) {
-            (Some(key), Mode::Online) => probe::probe(&api::Api::new(&self.0.base_url, key), &self.0).await,
+            (Some(key), Mode::Online) => {
+                probe::probe(&api::Api::new(&self.0.base_url, key).within(self.0.request_timeout), &self.0)
+                    .await
+            }
             _ => probe::offline(&self.0),
         }
     }

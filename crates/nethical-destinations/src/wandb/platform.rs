@@ -91,7 +91,9 @@ impl Wandb {
     ) -> Result<Arc<Self>, Error> {
         let options = config.resolve(&environment::variable)?;
         let api = match (&options.key, options.mode) {
-            (Some(key), Mode::Online) => Some(Api::new(&options.base_url, key)),
+            (Some(key), Mode::Online) => {
+                Some(Api::new(&options.base_url, key).within(options.request_timeout))
+            }
             _ => None,
         };
         if options.mode == Mode::Online && api.is_none() && !SAID.swap(true, Ordering::Relaxed) {

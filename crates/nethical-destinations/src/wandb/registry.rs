@@ -5,15 +5,16 @@
 //! <home>/wandb-runs/writers/<hash>             held by the process that writes to the run with this id
 //! ```
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
 use super::directory::RunDirectory;
 use super::lock::Lock;
+use crate::support::private;
 
 /// The runs of one home.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ impl Registry {
     /// # Errors
     /// If the disk does not take it.
     pub(crate) fn add(&self, directory: &RunDirectory) -> io::Result<()> {
-        private(&self.0)?;
+        private::folder(&self.0)?;
         match symlink(directory.path(), self.link(directory)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             done => done,
@@ -73,7 +74,7 @@ impl Registry {
         id: &str,
     ) -> io::Result<Option<Lock>> {
         let writers = self.0.join("writers");
-        private(&writers)?;
+        private::folder(&writers)?;
         let digest = Md5::new().chain_update([base_url, entity, project, id].join("\n")).finalize();
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Lock::take(&writers.join(name))
@@ -82,10 +83,6 @@ impl Registry {
     fn link(&self, directory: &RunDirectory) -> PathBuf {
         self.0.join(directory.path().file_name().unwrap_or_default())
     }
-}
-
-fn private(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::assembly::Assembly;
 use super::directory::RunDirectory;
-use crate::stored::Point;
+use crate::support::point::Point;
 
 /// Every run at a path: a log, a run directory, or a folder of run directories.
 ///

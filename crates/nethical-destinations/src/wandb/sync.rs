@@ -112,7 +112,7 @@ impl Syncer {
         let registry = home.as_deref().map(Registry::new);
         let uploads = Uploads::new(Means {
             name: name.into(),
-            api: Some(Api::new(&resolved.base_url, key)),
+            api: Some(Api::new(&resolved.base_url, key).within(resolved.request_timeout)),
             rhythm: resolved.rhythm(),
             parts: Parts::default(),
             refusals: Arc::new(Refusals::new(name, spool)),

@@ -7,6 +7,8 @@
 
 mod cases;
 mod documents;
+mod faults;
+mod messages;
 mod mlflow;
 mod peers;
 mod sagemaker;
@@ -17,9 +19,12 @@ use nethical_core::event::Family;
 use nethical_destinations::{ALL, Descriptor};
 
 fn main() {
+    faults::prepare();
     let arguments = Arguments::from_args();
     let trials = ALL.iter().flat_map(|descriptor| trials(descriptor)).collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    faults::write();
+    conclusion.exit();
 }
 
 fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
@@ -51,7 +56,11 @@ fn trials(descriptor: &'static Descriptor) -> Vec<Trial> {
             Ok(())
         })
     });
-    on_paper.chain(with_peer).chain(alerts).chain(faults).collect()
+    let table = Trial::test(format!("{}::faults_end_as_the_table_says", descriptor.name), move || {
+        faults::check(descriptor);
+        Ok(())
+    });
+    on_paper.chain(with_peer).chain(alerts).chain(faults).chain([table]).collect()
 }
 
 /// The receiving side.
@@ -64,6 +73,10 @@ pub trait Peer {
     fn is_ordered(&self) -> bool {
         true
     }
+    /// Whether events reach it through the spool.
+    fn is_remote(&self) -> bool {
+        true
+    }
     /// Messages a second that it takes, where the destination would usually keep a slower pace.
     fn pace(&self) -> Option<f64> {
         None
@@ -74,11 +87,23 @@ pub trait Peer {
     }
     /// Options that lead to this peer.
     fn config(&self) -> std::sync::Arc<dyn nethical_destinations::Validated>;
+    /// The same as a server of HTTP, for what stands in front of it.
+    fn behind(&self) -> Option<&dyn Behind> {
+        None
+    }
     /// The ids of the events that arrived, in order.
     fn received(&self) -> Vec<String>;
     /// Make deliveries fail until [`bring_up`](Self::bring_up). `false`: this peer cannot fail.
     fn take_down(&self) -> bool;
     fn bring_up(&self);
+}
+
+/// A receiving side that is spoken to by HTTP.
+pub trait Behind {
+    /// Where it listens.
+    fn address(&self) -> std::net::SocketAddr;
+    /// Options that lead to `origin` (`http://host:port`), which gives an attempt so many seconds.
+    fn through(&self, origin: &str, seconds: f64) -> std::sync::Arc<dyn nethical_destinations::Validated>;
 }
 
 /// A receiving side that is spoken to by HTTP, one request for each message.

@@ -1,7 +1,9 @@
 //! A real MLflow server, behind a proxy that can be taken down.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nethical_core::event::{Event, EventId, Pairs, RunChange, RunUpdate, Timestamp};
 use nethical_destinations::Validated;
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use testkit::mlflow::Mlflow;
 use testkit::proxy::Proxy;
 
-use crate::Peer;
+use crate::{Behind, Peer};
 
 /// Each event is a point of the metric `n`, or for a text that is no number, a tag. The server keeps no ids of ours, so
 /// it is known by its number which event arrived.
@@ -54,6 +56,10 @@ impl Peer for Runs {
         Arc::new(MlflowConfig::new(self.proxy.url()))
     }
 
+    fn behind(&self) -> Option<&dyn Behind> {
+        Some(self)
+    }
+
     /// The order within a run is that of its steps, so what has arrived is shown in it.
     fn received(&self) -> Vec<String> {
         let points = self.server.history(&self.run, "n");
@@ -74,5 +80,17 @@ impl Peer for Runs {
 
     fn bring_up(&self) {
         self.proxy.bring_up();
+    }
+}
+
+impl Behind for Runs {
+    fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    fn through(&self, origin: &str, seconds: f64) -> Arc<dyn Validated> {
+        let mut config = MlflowConfig::new(origin);
+        config.request_timeout = Some(Duration::from_secs_f64(seconds));
+        Arc::new(config)
     }
 }

@@ -1,14 +1,16 @@
 //! SageMaker that keeps every limit.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nethical_core::event::{Event, EventId, Pairs, RunChange, RunUpdate, Timestamp};
 use nethical_destinations::Validated;
 use nethical_destinations::sagemaker::SageMakerConfig;
 use nethical_receivers::sagemaker::{SageMaker, Trouble};
 
-use crate::Peer;
+use crate::{Behind, Peer};
 
 const RUN: &str = "conformance";
 
@@ -47,6 +49,10 @@ impl Peer for Runs {
         Arc::new(config)
     }
 
+    fn behind(&self) -> Option<&dyn Behind> {
+        Some(self)
+    }
+
     /// The order within a run is that of its steps, so what has arrived is shown in it.
     fn received(&self) -> Vec<String> {
         assert_eq!(self.fake.violations(), Vec::<String>::new());
@@ -66,5 +72,18 @@ impl Peer for Runs {
 
     fn bring_up(&self) {
         self.fake.behave(|behaviour| behaviour.always = None);
+    }
+}
+
+impl Behind for Runs {
+    fn address(&self) -> SocketAddr {
+        self.fake.address()
+    }
+
+    fn through(&self, origin: &str, seconds: f64) -> Arc<dyn Validated> {
+        let mut config = SageMakerConfig::default().with_keys("AKIDTEST", "secret", None);
+        config.endpoint_url = Some(origin.to_owned());
+        config.request_timeout = Some(Duration::from_secs_f64(seconds));
+        Arc::new(config)
     }
 }

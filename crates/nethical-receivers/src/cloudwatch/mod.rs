@@ -10,6 +10,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::state::State;
@@ -87,6 +88,11 @@ impl CloudWatch {
     /// The address for `AWS_ENDPOINT_URL` and `endpoint_url`.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Treat what comes in differently from now on.

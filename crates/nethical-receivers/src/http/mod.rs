@@ -19,6 +19,9 @@
 mod answer;
 #[cfg(test)]
 pub(crate) mod client;
+mod front;
+#[cfg(feature = "tls")]
+mod over_tls;
 mod request;
 mod script;
 mod server;
@@ -31,6 +34,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fmt, io};
 
 pub use self::answer::Answer;
+pub use self::front::Front;
+#[cfg(feature = "tls")]
+pub use self::over_tls::OverTls;
 pub use self::request::Request;
 pub(crate) use self::script::Script;
 pub(crate) use self::server::{Handler, Server};

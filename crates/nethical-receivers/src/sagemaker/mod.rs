@@ -15,6 +15,7 @@ mod state;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::state::State;
@@ -81,6 +82,11 @@ impl SageMaker {
     /// The address for `AWS_ENDPOINT_URL` and `endpoint_url`.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Treat what comes in differently from now on.

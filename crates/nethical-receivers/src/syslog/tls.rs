@@ -1,81 +1,14 @@
-//! The receiver behind TLS, and certificates to try it with.
+//! The receiver behind TLS.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
 use super::Receiver;
-
-/// A certificate authority of one's own, in memory.
-pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl std::fmt::Debug for Authority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Authority")
-    }
-}
-
-/// A certificate and its key, in PEM.
-#[derive(Clone)]
-pub struct Identity {
-    /// The certificate.
-    pub certificate: String,
-    /// The key: a secret.
-    pub key: String,
-    der: (Vec<u8>, Vec<u8>),
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").field("certificate", &self.certificate).finish_non_exhaustive()
-    }
-}
-
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
-    io::Error::other(error)
-}
-
-impl Authority {
-    /// A new one.
-    ///
-    /// # Errors
-    /// If no key can be made.
-    pub fn new() -> io::Result<Self> {
-        let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
-        params.distinguished_name.push(DnType::CommonName, "Nethical receivers");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().map_err(failed)?;
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, key).map_err(failed)? })
-    }
-
-    /// Its own certificate, in PEM: what the other side must trust.
-    pub fn certificate(&self) -> String {
-        self.issuer.pem()
-    }
-
-    /// A certificate for these names or addresses.
-    ///
-    /// # Errors
-    /// If a name is none, or no key can be made.
-    pub fn identity(&self, names: &[&str]) -> io::Result<Identity> {
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).map_err(failed)?;
-        let key = KeyPair::generate().map_err(failed)?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
-        Ok(Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-            der: (certificate.der().to_vec(), key.serialize_der()),
-        })
-    }
-}
+pub use crate::tls::{Authority, Identity};
+use crate::tls::{failed, server_config};
 
 impl Receiver {
     /// On a free port, with TLS; either framing. With `clients` a certificate of that authority is
@@ -92,7 +25,7 @@ impl Receiver {
     /// # Errors
     /// If it is taken, or the identity is of no use.
     pub fn tls_at(address: SocketAddr, identity: &Identity, clients: Option<&Authority>) -> io::Result<Self> {
-        let config = Arc::new(config(identity, clients)?);
+        let config = Arc::new(server_config(identity, clients)?);
         Self::stream(
             address,
             Arc::new(move |stream: TcpStream| {
@@ -101,22 +34,4 @@ impl Receiver {
             }),
         )
     }
-}
-
-fn config(identity: &Identity, clients: Option<&Authority>) -> io::Result<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.issuer.der().clone()).map_err(failed)?;
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().map_err(failed)?)
-        }
-    };
-    let (certificate, key) = identity.der.clone();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-    builder.with_single_cert(vec![CertificateDer::from(certificate)], key).map_err(failed)
 }

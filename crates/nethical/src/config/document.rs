@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -40,11 +41,21 @@ impl Format {
 }
 
 /// A configuration's text and where it came from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Document {
     pub(super) name: Arc<str>,
     pub(super) text: Arc<str>,
     format: Format,
+}
+
+/// The text holds secrets.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("name", &self.name)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Document {

@@ -1,9 +1,13 @@
 //! A configuration as it may be shown: with asterisks for what is secret, and everything in its place.
 
 use nethical_core::event::Redaction;
+use nethical_destinations::support::options::nearest;
 
 /// Keys of values that are often secret, beside those that are hidden in log entries.
 const ALSO: [&str; 2] = ["headers", "secrets"];
+
+/// Keys that a slip of the pen may have been meant for.
+const MEANT: [&str; 4] = ["api_key", "password", "secret", "token"];
 
 /// The text with its secrets hidden; every byte stays where it is.
 pub(super) fn masked(text: &str) -> String {
@@ -14,7 +18,7 @@ pub(super) fn masked(text: &str) -> String {
 fn masked_line(line: &str, rules: &Redaction) -> String {
     let keys: Vec<_> =
         line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
-    let secret = keys.iter().any(|key| rules.hides(key));
+    let secret = keys.iter().any(|key| rules.hides(key) || nearest(key, MEANT.into_iter()).is_some());
     let address = keys.iter().any(|key| key.contains("url") || key.contains("hook"));
     let (mut out, mut rest) = (String::with_capacity(line.len()), line);
     while let Some((before, quote, after)) = split_quote(rest) {
@@ -63,7 +67,11 @@ fn without_path(content: &str, address: bool) -> String {
     let Some(host) = scheme.or_else(|| (address && !content.contains("${")).then_some(0)) else {
         return content.to_owned();
     };
-    let path = content.get(host..).and_then(|rest| rest.find('/')).map(|at| host + at + 1);
+    let path = content.get(host..).and_then(|rest| {
+        let end = rest.find(['/', '?']);
+        let user = rest.get(..end.unwrap_or(rest.len())).is_some_and(|host| host.contains('@'));
+        if user { Some(host) } else { end.map(|at| host + at + 1) }
+    });
     match path.and_then(|at| content.split_at_checked(at)) {
         Some((shown, path)) => format!("{shown}{}", stars(path)),
         None => content.to_owned(),
@@ -88,9 +96,11 @@ mod tests {
     fn secrets_are_hidden_in_their_place() {
         shows("api_key = \"s3cret\"   # note", "api_key = \"******\"   # note");
         shows("\"api_key\": \"s3cret\",", "\"api_key\": \"******\",");
+        shows("api_kex = 's3cret'", "api_kex = '******'");
         shows("password = 'größer", "password = '********");
         shows("headers = { X-Thing = 'abc' }\nport = 5", "headers = { X-Thing = '***' }\nport = 5");
         shows("url = 'https://x.test/T0/B0'", "url = 'https://x.test/*****'");
+        shows("url = 'http://u:pw@h/x'", "url = 'http://********'");
         shows("webhok_url = \"x.test/T0/B0\"", "webhok_url = \"x.test/*****\"");
     }
 

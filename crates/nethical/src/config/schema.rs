@@ -28,7 +28,8 @@ pub(super) fn whole() -> Value {
     let route = hoist(schema_for!(RouteTable), "route", &mut definitions);
     let monitor = hoist(schema_for!(MonitorTable), "monitor", &mut definitions);
     for (name, item) in [("routes", route), ("monitors", monitor)] {
-        tables.insert(name.to_owned(), json!({ "type": "array", "items": item }));
+        let about = item.get("description").cloned();
+        tables.insert(name.to_owned(), json!({ "description": about, "type": "array", "items": item }));
     }
     let spool = hoist(schema_for!(SpoolTable), "spool", &mut definitions);
     let redaction = hoist(schema_for!(RedactionTable), "redaction", &mut definitions);
@@ -50,7 +51,8 @@ pub(super) fn whole() -> Value {
 /// The schema of a table that holds destinations.
 fn section(section: Section, feeding: &Value, definitions: &mut Object) -> Value {
     let mut properties = Object::new();
-    properties.insert("enabled".to_owned(), json!({ "type": "boolean", "default": true }));
+    let enabled = json!({ "description": "`false`: the whole table is left alone.", "type": "boolean", "default": true });
+    properties.insert("enabled".to_owned(), enabled);
     let mut others = Vec::new();
     for kind in section.kinds() {
         if !definitions.contains_key(kind.name) {
@@ -61,7 +63,27 @@ fn section(section: Section, feeding: &Value, definitions: &mut Object) -> Value
         others.push(named(&destination, kind.name));
         properties.insert(kind.name.to_owned(), destination);
     }
-    json!({ "type": "object", "properties": properties, "additionalProperties": { "anyOf": others } })
+    json!({
+        "description": about(section),
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": { "anyOf": others },
+    })
+}
+
+/// What stands in a table, for whoever writes one.
+const fn about(section: Section) -> &'static str {
+    match section {
+        Section::Logging => {
+            "What takes log entries: a table for each destination, by its type or by a name of its own."
+        }
+        Section::Alerts => {
+            "What takes alerts and webhook messages: a table for each destination, and how often alerts are sent."
+        }
+        Section::Runs => {
+            "What keeps experiment runs: a table for each platform, by its type or by a name of its own."
+        }
+    }
 }
 
 /// A schema as a part of another one: its definitions move to the whole's, under names of their own.

@@ -73,6 +73,27 @@ fn it_is_a_schema() {
 }
 
 #[test]
+fn everything_that_can_be_written_is_described() {
+    let schema = Config::schema();
+    let described = |about: &str, properties: &Value| {
+        for (key, property) in properties.as_object().unwrap() {
+            let text = property.get("description").or_else(|| property.get("$ref"));
+            assert!(text.is_some_and(|text| text.is_string()), "{about}.{key}");
+        }
+    };
+    described("the whole", &schema["properties"]);
+    for table in ["logging", "alerts", "runs", "spool", "redaction", "limits"] {
+        described(table, &schema["properties"][table]["properties"]);
+    }
+    for list in ["routes", "monitors"] {
+        described(list, &schema["properties"][list]["items"]["properties"]);
+    }
+    for kind in ALL {
+        described(kind.name, &schema["$defs"][kind.name]["properties"]);
+    }
+}
+
+#[test]
 fn it_takes_every_example() {
     let validator = Validator::new();
     for kind in ALL {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::destinations;
+use super::{architecture, destinations};
 use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::workspace::Workspace;
@@ -30,6 +30,7 @@ const FORBIDDEN: [(&str, &str); 7] = [
 pub(super) fn run(workspace: &Workspace) -> Result<()> {
     let files = files(workspace)?;
     let mut findings = destinations::check(workspace.root())?;
+    findings.extend(architecture::check(workspace)?);
     for path in &files {
         if let Some(text) = read(&workspace.root().join(path))? {
             findings.extend(check(path, &text));

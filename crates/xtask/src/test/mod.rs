@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the checks that every change has to pass, cheapest first, one stage at a time.
 
+mod architecture;
 mod destinations;
 mod hygiene;
 mod stages;

@@ -10,6 +10,8 @@ use nethical_core::delivery::{Error, runtime};
 
 use super::source::Source;
 use crate::mlflow::server::Server;
+#[cfg(feature = "mlflow-embedded")]
+use crate::support::private;
 
 /// The folder that `file:///a/b`, `file:/a/b` or `/a/b` is.
 pub(super) fn folder(server: &Server, uri: &str) -> Result<PathBuf, Error> {
@@ -34,7 +36,7 @@ pub(super) fn folder(server: &Server, uri: &str) -> Result<PathBuf, Error> {
 pub(super) async fn was_moved(folder: &Path, from: &Path, path: &str) -> Result<bool, Error> {
     let (from, target) = (from.to_owned(), folder.join(path));
     runtime::blocking(move || {
-        let made = target.parent().is_none_or(|parent| fs::create_dir_all(parent).is_ok());
+        let made = target.parent().is_none_or(|parent| private::folder(parent).is_ok());
         made && (fs::rename(&from, &target).is_ok() || !from.exists() && target.is_file())
     })
     .await

@@ -12,6 +12,7 @@ use nethical_core::spool::is_on_network;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::schema::{self, Found};
+use crate::support::private;
 
 /// How long a statement waits while another process writes.
 const BUSY: Duration = Duration::from_secs(20);
@@ -47,7 +48,7 @@ impl Database {
     /// Open the file, making it and its folder if they are missing. Only its user may read a new one.
     pub(super) fn open(path: &Path, artifacts: &str) -> Result<Self, Error> {
         let folder = path.parent().unwrap_or(path);
-        std::fs::create_dir_all(folder).map_err(|error| unopened(path, &error))?;
+        private::folder(folder).map_err(|error| unopened(path, &error))?;
         Self::open_with(path, artifacts, Journal::of(folder))
     }
 

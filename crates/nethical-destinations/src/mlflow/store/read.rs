@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::database;
 use super::schema::{self, Found};
-use crate::stored::Point;
+use crate::support::point::Point;
 
 /// How long a read waits for one who writes.
 const BUSY: Duration = Duration::from_secs(20);

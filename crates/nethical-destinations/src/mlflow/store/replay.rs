@@ -20,7 +20,7 @@ use nethical_core::tracking::{ArtifactOptions, ExperimentRun, LOCAL_PREFIX};
 use super::read::Reader;
 use super::sent::{Notes, Progress};
 use crate::mlflow::MlflowConfig;
-use crate::stored::Point;
+use crate::support::point::Point;
 use crate::{Validated, connect};
 
 /// Points that are sent between two notes of how far it came.

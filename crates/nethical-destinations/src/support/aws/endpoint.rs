@@ -36,6 +36,26 @@ pub(crate) fn region(configured: Option<&str>, environment: &Environment, profil
     found.filter(|region| is_region(region)).unwrap_or_else(|| USUAL.to_owned())
 }
 
+/// What the addresses of services look like.
+pub(crate) const ADDRESS: &str = "start it with `https://` and the host, without a user and a password";
+
+/// Whether this can be the address of a service: requests are signed, so a user in it would only be shown to people.
+pub(crate) fn is_address(url: &str) -> bool {
+    (url.starts_with("http://") || url.starts_with("https://")) && without_user(url) == url
+}
+
+/// The address without a user and a password.
+fn without_user(url: &str) -> String {
+    let user = |rest: &str| rest.split(['/', '?']).next().and_then(|host| host.rfind('@'));
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let from = user(rest).map_or(0, |at| at + 1);
+            format!("{scheme}://{}", rest.get(from..).unwrap_or_default())
+        }
+        None => url.to_owned(),
+    }
+}
+
 /// A service, as AWS calls it in different places.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServiceName {
@@ -91,7 +111,7 @@ impl Endpoint {
             configured.map(str::to_owned).or_else(own).or_else(|| environment.var("AWS_ENDPOINT_URL"));
         let url =
             custom.clone().unwrap_or_else(|| format!("https://{}.{region}.{}", service.host, suffix(region)));
-        let url = format!("{}/", url.trim_end_matches('/'));
+        let url = format!("{}/", without_user(&url).trim_end_matches('/'));
         Self { service, region: region.to_owned(), url, custom: custom.is_some() }
     }
 

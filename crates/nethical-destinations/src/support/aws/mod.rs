@@ -23,7 +23,8 @@ use nethical_core::delivery::{Error, runtime};
 
 pub(crate) use self::credentials::Provider;
 pub(crate) use self::endpoint::{
-    CLOUDWATCH, Endpoint, LOGS, S3, SAGEMAKER, SAGEMAKER_METRICS, STS, ServiceName, is_region, region,
+    ADDRESS, CLOUDWATCH, Endpoint, LOGS, S3, SAGEMAKER, SAGEMAKER_METRICS, STS, ServiceName, is_address,
+    is_region, region,
 };
 pub(crate) use self::environment::Environment;
 pub(crate) use self::errors::{Answer, Context, Fault, element};

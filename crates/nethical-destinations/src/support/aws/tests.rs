@@ -116,6 +116,8 @@ fn endpoints_follow_the_region_and_the_environment() {
     assert_eq!(url("cn-north-1", None, &none), "https://logs.cn-north-1.amazonaws.com.cn/");
     let all = Environment::from([("AWS_ENDPOINT_URL", "http://localhost:4566")]);
     assert_eq!(url("us-east-1", None, &all), "http://localhost:4566/");
+    let user = Environment::from([("AWS_ENDPOINT_URL", "http://user:pass@word@localhost:4566")]);
+    assert_eq!(url("us-east-1", None, &user), "http://localhost:4566/");
     let both = Environment::from([("AWS_ENDPOINT_URL", "http://a"), ("AWS_ENDPOINT_URL_LOGS", "http://b/")]);
     assert_eq!(url("us-east-1", None, &both), "http://b/");
     assert_eq!(url("us-east-1", Some("http://c"), &both), "http://c/");

@@ -99,6 +99,15 @@ impl Default for Deadlines {
     }
 }
 
+impl Deadlines {
+    /// These, and none of them later than `most`.
+    pub(crate) fn within(self, most: Option<Duration>) -> Self {
+        let [connect, first_byte, total] = [self.connect, self.first_byte, self.total]
+            .map(|usual| most.map_or(usual, |most| most.min(usual)));
+        Self { connect, first_byte, total }
+    }
+}
+
 /// Sends requests. A clone shares the connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {

@@ -2,6 +2,7 @@
 //! one exchange within its deadlines, and what failures mean.
 
 mod errors;
+mod hidden;
 mod options;
 mod poster;
 mod readable;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use nethical_core::delivery::{Answer, Error, Policy, Profile, ReceiptKind};
 
 use super::errors::{Context, sort_failure};
+use super::hidden::Hidden;
 use super::{Seconds, Wait, WebhookUrl};
 use crate::support::http::{Client, Deadlines, Request, Response};
 use crate::support::ssrf::Guard;
@@ -167,6 +168,7 @@ impl Poster {
         body: impl Into<bytes::Bytes>,
     ) -> Result<Exchange, Error> {
         let started = Instant::now();
+        let hidden = Hidden::of(url, &headers);
         let request = Request { method, url: url.as_str().to_owned(), headers, body: body.into() };
         let sent = match &self.guard {
             None => self.client.send(request).await,
@@ -175,11 +177,16 @@ impl Poster {
                 client.send(request).await
             }
         };
-        let response = sent.map_err(|failure| {
+        let mut response = sent.map_err(|failure| {
             let answer = Answer { took: started.elapsed(), ..Answer::default() };
             sort_failure(&failure, self.context()).with_answer(answer)
         })?;
-        let answer = record(&response, started.elapsed());
+        let shown = hidden.hide(&response);
+        let answer = record(&shown, started.elapsed());
+        // What is no success is only read to be shown.
+        if !response.is_success() {
+            response = shown;
+        }
         Ok(Exchange { response, answer })
     }
 
