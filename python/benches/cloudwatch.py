@@ -1,10 +1,9 @@
 """Entries a second to CloudWatch Logs, and requests for 10,000 of them, beside watchtower. Prints JSON.
 
-    pip install watchtower
     cargo build --release -p nethical-receivers --example cloudwatch
     python python/benches/cloudwatch.py            # or --quick
 
-Both send to the same receiver on this machine, which keeps every limit of the API, in a process of their own and
+Needs `cargo xtask peers`, which has watchtower, and the package installed for release. Both send to the same receiver on this machine, which keeps every limit of the API, in a process of their own and
 in turns. The time is that from the first entry until everything is delivered. With ``--paced`` entries come at
 2,000 a second, which shows the requests of a program that is not in a hurry.
 """
@@ -22,6 +21,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from mlflow_server import ENVIRONMENT
 
 RECEIVER = Path(__file__).parents[2] / "target/release/examples/cloudwatch"
 PACE = 2_000
@@ -98,7 +101,8 @@ def one(case: str, count: int, paced: bool) -> dict[str, float]:
     assert receiver.stdout is not None
     url = receiver.stdout.readline().strip()
     keys = {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
-    command = [sys.executable, __file__, "--child", case, url, str(count), str(int(paced))]
+    python = ENVIRONMENT / "bin/python" if case == "watchtower" else sys.executable
+    command = [python, __file__, "--child", case, url, str(count), str(int(paced))]
     output = subprocess.run(command, env={**os.environ, **keys}, stdout=subprocess.PIPE, text=True, check=True).stdout
     report = json.loads(receiver.communicate()[0])
     assert report["events"] == count and not report["violations"], (case, report["events"], report["violations"][:1])

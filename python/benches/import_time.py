@@ -5,7 +5,7 @@
 Run it in an environment that has `nethical` and `boto3`; `wandb` and `mlflow` are in environments of their own below
 the folder of the peers, where `cargo xtask peers` and `cargo xtask test --only python` put them. Each measurement is
 a fresh process, and they take turns; the first round, which finds nothing in the caches, does not count. `added_ms` is
-without the interpreter that runs nothing.
+without the interpreter that runs nothing; `standard library` is what the log connectors cannot do without.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def contenders(peers: Path) -> dict[str, tuple[str, str]]:
     here = sys.executable
     return {
         "nothing": (here, ""),
+        "standard library": (here, "import dataclasses, datetime, enum, json, logging, typing"),
         "import nethical": (here, "import nethical"),
         "nethical, log connectors": (here, f"{OURS}.logging_connectors import LogAggregator"),
         "nethical, everything": (

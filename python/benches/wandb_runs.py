@@ -126,7 +126,8 @@ def child(client: str, mode: str, rows: int, url: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40, "HOME": folder}
         environment["WANDB_ERROR_REPORTING"] = "false"
-        command = [sys.executable, __file__, url, "--rows", str(rows), "--child", client, mode, folder]
+        command = [sys.executable, __file__, url, "--mode", mode, "--rows", str(rows)]
+        command += ["--child", client, folder]
         output = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
         if output.returncode:
             raise SystemExit(f"{client}, {mode}: {output.stderr[-2000:]}")
@@ -136,28 +137,26 @@ def child(client: str, mode: str, rows: int, url: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
+    parser.add_argument("--mode", choices=("offline", "online"), default="offline")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--child", nargs=3)
+    parser.add_argument("--child", nargs=2)
     options = parser.parse_args()
     if options.child:
-        client, mode, folder = options.child
+        client, folder = options.child
         run = ours if client == "nethical" else official
-        print(json.dumps(run(options.rows, mode, folder)), flush=True)
+        print(json.dumps(run(options.rows, options.mode, folder)), flush=True)
         return
-    results: dict[str, Any] = {"rows": options.rows, "rounds": options.rounds, "python": platform.python_version()}
-    for mode in ("offline", "online"):
-        rounds: dict[str, list[dict[str, float]]] = {"nethical": [], "wandb": []}
-        for _ in range(options.rounds):
-            for client, found in rounds.items():
-                found.append(child(client, mode, options.rows, options.url))
-        median = {
-            client: {name: statistics.median(one[name] for one in found) for name in found[0]}
-            for client, found in rounds.items()
-        }
-        ratio = {name: median["nethical"][name] / value for name, value in median["wandb"].items()}
-        results[mode] = {**median, "ratio": ratio}
-    print(json.dumps(results, indent=2))
+    found: dict[str, list[dict[str, float]]] = {"nethical": [], "wandb": []}
+    for _ in range(options.rounds):
+        for client, rounds in found.items():
+            rounds.append(child(client, options.mode, options.rows, options.url))
+    results = {
+        client: {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        for client, rounds in found.items()
+    }
+    result: dict[str, Any] = {"python": platform.python_version(), "rows": options.rows, "rounds": options.rounds}
+    print(json.dumps({**result, "results": results}, indent=2))
 
 
 if __name__ == "__main__":

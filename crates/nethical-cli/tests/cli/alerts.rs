@@ -1,5 +1,9 @@
 //! `nethical alert`, `nethical alerts` and `nethical metric`
 
+use std::collections::HashSet;
+use std::process::Stdio;
+use std::time::Duration;
+
 use nethical_receivers::http::{Answer, HttpPeer};
 use serde_json::{Value, json};
 
@@ -131,4 +135,32 @@ fn a_metric_is_logged_watched_and_told() {
         sandbox.entries("out")[0]["metadata"],
         json!({ "model": "v2", "metric": "accuracy", "value": 0.95 })
     );
+}
+
+#[test]
+fn what_was_decided_before_a_kill_is_sent_by_sync_and_once() {
+    let (ops, mail) = peers();
+    let sandbox = configured(&ops, &mail);
+    let mut known = 0;
+    for milliseconds in [1, 2, 4, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 60, 90, 150, 600] {
+        let (key, before) = (format!("disk {milliseconds}"), ops.count());
+        let arguments = ["alert", "-s", "critical", "-t", "Disk full", "-m", "97 %", "-k", &key];
+        let mut killed =
+            sandbox.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        sandbox.run(&["sync"]).code(0);
+        let states = sandbox.run(&["alerts", "list", "--json"]).code(0).json();
+        let is_known = states.as_array().unwrap().iter().any(|state| state["key"] == *key);
+        let posted = ops.requests().split_off(usize::try_from(before).unwrap());
+        let ids: HashSet<_> = posted.iter().map(|request| request.header("webhook-id")).collect();
+        assert_eq!(
+            ids.len(),
+            usize::from(is_known),
+            "{key} at the receiver: {ids:?}; known here: {is_known}"
+        );
+        known += usize::from(is_known);
+    }
+    assert!(known > 0, "not one lived long enough to decide");
 }

@@ -28,6 +28,9 @@ use crate::fork::PerProcess;
 
 const LOCK: &str = "lock";
 
+/// How often a new directory may be taken away before that is a fault.
+const ATTEMPTS: u32 = 1_000;
+
 /// What the owner writes down about itself.
 pub const STATUS: &str = "status.json";
 
@@ -78,15 +81,16 @@ impl Home {
     /// # Errors
     /// When the home cannot be written.
     pub fn create(&self) -> io::Result<Directory> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let path = self.path.join(fresh_name());
             self.storage.create_dir(&path)?;
-            // Somebody may have adopted it between these two lines. Then it is theirs.
+            // Somebody may have adopted it between these two lines, and removed it, as it is empty. Then it was theirs.
             if let Some(directory) = self.claim(path)? {
                 self.storage.sync_dir(&self.path)?;
                 return Ok(directory);
             }
         }
+        Err(io::Error::other("every new directory is taken away at once"))
     }
 
     /// Takes over the oldest directory that no process owns and that is `wanted`, if there is one.
@@ -144,9 +148,9 @@ impl Home {
         if owned.contains(&path) {
             return Ok(None);
         }
-        let Some(held) = self.storage.lock(&path.join(LOCK))? else { return Ok(None) };
+        let Some(held) = there(self.storage.lock(&path.join(LOCK)))?.flatten() else { return Ok(None) };
         // Its last owner may have removed it between our opening the file and getting the lock.
-        if !self.storage.list(&path)?.iter().any(|entry| entry.name == LOCK) {
+        if !there(self.storage.list(&path))?.is_some_and(|all| all.iter().any(|entry| entry.name == LOCK)) {
             return Ok(None);
         }
         owned.insert(path.clone());
@@ -200,6 +204,14 @@ impl Drop for Directory {
     }
 }
 
+/// `None` for what is gone.
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// A uuid that sorts by time.
 fn fresh_name() -> String {
     Uuid::from_u128(random_id()).to_string()
@@ -228,6 +240,22 @@ mod tests {
         drop(first);
         let adopted = home.adopt().unwrap();
         assert_eq!(adopted.iter().map(Directory::path).collect::<Vec<_>>(), [path]);
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_nobodys_and_no_fault() {
+        let (_dir, home) = home();
+        let gone = home.path().join(fresh_name());
+        assert!(home.claim(gone).unwrap().is_none());
+        // Others tidy up while directories are made: they take what is free and remove it.
+        std::thread::scope(|scope| {
+            let tidy = || {
+                (0..200)
+                    .for_each(|_| home.adopt().unwrap().into_iter().for_each(|free| free.remove().unwrap()))
+            };
+            scope.spawn(tidy);
+            (0..200).for_each(|_| drop(home.create().unwrap()));
+        });
     }
 
     #[test]

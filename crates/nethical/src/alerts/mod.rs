@@ -126,6 +126,8 @@ struct Inner {
     routes: Vec<Route>,
     repeats: Repeats,
     journal: Journal,
+    /// Held from what is decided about a key until it is queued: what is decided later is not queued earlier.
+    turn: PerProcess<Mutex<()>>,
     watched: PerProcess<Mutex<Vec<Watched>>>,
     ticking: PerProcess<()>,
 }
@@ -145,6 +147,7 @@ impl Alerts {
             routes,
             repeats,
             journal,
+            turn: PerProcess::new(),
             watched: PerProcess::new(),
             ticking: PerProcess::new(),
         };
@@ -246,6 +249,7 @@ impl Alerts {
 impl Inner {
     fn raise(self: &Arc<Self>, key: &str, alert: &Alert, only: &[String], manner: Manner) -> Outcome {
         let mut ways = Ways::default();
+        let _turn = lock(self.turn.get(Mutex::default));
         let decided = self.journal.decide(key, |known| {
             let mut next = dedup::raise(known, alert, key, self.repeats, manner);
             if next.alert.is_some() {
@@ -267,6 +271,7 @@ impl Inner {
 
     fn resolve(self: &Arc<Self>, key: &str, over: &Alert) -> Outcome {
         let mut to = Vec::new();
+        let _turn = lock(self.turn.get(Mutex::default));
         let decided = self.journal.decide(key, |known| {
             let next = dedup::resolve(known?, over)?;
             let webhooks = self.webhooks.webhooks();

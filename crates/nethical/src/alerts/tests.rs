@@ -103,3 +103,19 @@ fn closed_destinations_leave_it_to_the_others() {
     assert_eq!(titles(&alerts, &memory), ["firing a"]);
     assert!(discord.memory().events().is_empty());
 }
+
+#[test]
+fn what_threads_raise_and_end_arrives_as_it_was_decided() {
+    let (alerts, memory) = alerts(None);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..500).for_each(|_| drop(alerts.error("disk", "").key("d").send())));
+            scope.spawn(|| (0..500).for_each(|_| drop(alerts.resolve("d"))));
+        }
+    });
+    alerts.resolve("d");
+    let titles = titles(&alerts, &memory);
+    let expected = ["firing disk", "resolved disk"].into_iter().cycle().take(titles.len());
+    assert!(titles.len() > 2 && titles.len().is_multiple_of(2), "{titles:?}");
+    assert!(titles.iter().eq(expected), "{titles:?}");
+}

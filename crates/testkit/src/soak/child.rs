@@ -38,7 +38,13 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let delivered = PathBuf::from(delivered);
     let beside = delivered.clone();
     let open = move || Ok(Arc::new(Flaky::new(delivered.clone())) as Arc<dyn Destination>);
-    let Ok(connector) = Connector::open("soak", settings, open) else { return ExitCode::FAILURE };
+    let connector = match Connector::open("soak", settings, open) {
+        Ok(connector) => connector,
+        Err(error) => {
+            anstream::eprintln!("soak: process {} does not start: {error}", process::id());
+            return ExitCode::FAILURE;
+        }
+    };
     nethical_core::delivery::adopt();
     let done = match (round.parse::<u64>(), writers.parse()) {
         (Ok(round), Ok(writers)) => {
@@ -48,6 +54,9 @@ pub fn main(arguments: &[String]) -> ExitCode {
         }
         _ => drain(&connector),
     };
+    if let Err(error) = &done {
+        anstream::eprintln!("soak: process {} gives up: {error}", process::id());
+    }
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn contest(workspace: &Workspace) -> Contest {
         unit: Unit::NanosecondsPer("call"),
         size: 100_000,
         quick: 2_000,
-        needs: Needs::Python { with_package: true },
+        needs: Needs::Python,
         contestants: ["nethical", "FileHandler", "FileHandler, JSON", "QueueHandler, JSON"]
             .map(contestant)
             .into(),

@@ -8,16 +8,19 @@
 //! [`contests`]. The product and the peer crates are there only with the feature `bench`, which the
 //! command turns on for itself.
 
+mod aims;
+mod chart;
 mod log_call;
 mod log_rate;
 mod logging_calls;
 mod ours;
 mod report;
+mod results;
 mod rounds;
 mod script;
 mod senders;
+mod sheet;
 mod spool;
-mod wandb;
 mod webhook;
 
 use std::fs;
@@ -25,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use self::sheet::{SHEETS, Sheet};
 use crate::release;
 use crate::terminal;
 use crate::venv::Venv;
@@ -42,6 +46,9 @@ pub(crate) struct Args {
     /// Print the contests and stop.
     #[arg(long)]
     list: bool,
+    /// Write `bench/RESULTS.md` and its charts from what the last runs found, and stop.
+    #[arg(long)]
+    results: bool,
 }
 
 /// What one contestant does: `n` operations, and how long they took.
@@ -72,8 +79,8 @@ enum Unit {
 enum Needs {
     /// Nothing but this binary.
     Nothing,
-    /// The virtual environment, with or without our own package in it.
-    Python { with_package: bool },
+    /// The virtual environment with our own package in it.
+    Python,
 }
 
 /// One question and everyone who answers it.
@@ -89,17 +96,6 @@ struct Contest {
     needs: Needs,
     contestants: Vec<Contestant>,
 }
-
-/// What is not one figure for each round.
-struct Table {
-    name: &'static str,
-    about: &'static str,
-    /// Also told whether tiny sizes will do.
-    run: fn(&Workspace, bool) -> Result<()>,
-}
-
-/// Every table, after the contests.
-const TABLES: [Table; 1] = [Table { name: wandb::NAME, about: wandb::ABOUT, run: wandb::run }];
 
 /// Every contest, in the order of the output.
 fn contests(workspace: &Workspace) -> Vec<Contest> {
@@ -121,10 +117,13 @@ fn contests(workspace: &Workspace) -> Vec<Contest> {
 
 /// Runs the chosen contests, prints a table for each and writes it to `target/bench/<contest>.json`.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let (contests, tables) = chosen(contests(workspace), &args.only)?;
+    if args.results {
+        return results::write(workspace);
+    }
+    let (contests, sheets) = chosen(contests(workspace), &args.only)?;
     if args.list {
         let names = contests.iter().map(|contest| (contest.name, contest.about));
-        let all = names.chain(tables.iter().map(|table| (table.name, table.about)));
+        let all = names.chain(sheets.iter().map(|sheet| (sheet.name, sheet.about)));
         all.for_each(|(name, about)| terminal::result(&format!("{name:<20}{about}")));
         return Ok(());
     }
@@ -132,39 +131,38 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         return release::again(workspace);
     }
     fs::create_dir_all(workspace.bench()).context("could not make the folder for results")?;
+    prepare(workspace, &contests, &sheets)?;
     for mut contest in contests {
         terminal::heading(contest.name, contest.about);
-        prepare(workspace, &contest.needs)?;
         let plan = if args.quick { rounds::Plan::quick(&contest) } else { rounds::Plan::full(&contest) };
         let results = rounds::run(&mut contest, &plan)?;
         report::print(&contest, &plan, &results);
         report::write(workspace, &contest, &plan, &results)?;
     }
-    for table in tables {
-        terminal::heading(table.name, table.about);
-        (table.run)(workspace, args.quick)?;
+    for sheet in sheets {
+        terminal::heading(sheet.name, sheet.about);
+        sheet::run(workspace, sheet, args.quick)?;
     }
     Ok(())
 }
 
-fn chosen(contests: Vec<Contest>, only: &[String]) -> Result<(Vec<Contest>, Vec<&'static Table>)> {
+fn chosen(contests: Vec<Contest>, only: &[String]) -> Result<(Vec<Contest>, Vec<&'static Sheet>)> {
     let names = contests.iter().map(|contest| contest.name);
-    let names: Vec<&str> = names.chain(TABLES.iter().map(|table| table.name)).collect();
+    let names: Vec<&str> = names.chain(SHEETS.iter().map(|sheet| sheet.name)).collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         let hint = format!("the contests are {}", names.join(", "));
         return Err(terminal::Hinted::new(format!("no contest is called `{unknown}`"), hint).into());
     }
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
     let contests = contests.into_iter().filter(|contest| wanted(contest.name)).collect();
-    Ok((contests, TABLES.iter().filter(|table| wanted(table.name)).collect()))
+    Ok((contests, SHEETS.iter().filter(|sheet| wanted(sheet.name)).collect()))
 }
 
-fn prepare(workspace: &Workspace, needs: &Needs) -> Result<()> {
-    if let Needs::Python { with_package } = *needs {
-        let venv = Venv::prepare(workspace)?;
-        if with_package {
-            venv.install_package()?;
-        }
+/// Makes what is to run in Python ready, once for all.
+fn prepare(workspace: &Workspace, contests: &[Contest], sheets: &[&Sheet]) -> Result<()> {
+    let python = contests.iter().any(|contest| matches!(contest.needs, Needs::Python));
+    if python || !sheets.is_empty() {
+        Venv::prepare(workspace)?.install_package()?;
     }
     Ok(())
 }
@@ -187,9 +185,9 @@ mod tests {
         let all = contests(&Workspace::at(folder.path()));
         assert!(all.iter().all(|contest| contest.contestants.len() > 1 && contest.quick <= contest.size));
         let names = all.iter().map(|contest| contest.name);
-        let mut names: Vec<_> = names.chain(TABLES.iter().map(|table| table.name)).collect();
+        let mut names: Vec<_> = names.chain(SHEETS.iter().map(|sheet| sheet.name)).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), all.len() + TABLES.len());
+        assert_eq!(names.len(), all.len() + SHEETS.len());
     }
 }

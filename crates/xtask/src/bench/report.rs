@@ -65,11 +65,11 @@ fn unit(unit: Unit) -> String {
 }
 
 /// Whole numbers in groups of three digits; one decimal below 100.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     if value < 100.0 { format!("{value:.1}") } else { group(value.round() as u64) }
 }
 
-fn group(number: u64) -> String {
+pub(super) fn group(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -27,7 +27,11 @@ pub(super) const ALL: &[Stage] = &[
     Stage { name: "nextest", about: "unit and integration tests", run: nextest },
     Stage { name: "doc", about: "examples in the documentation run, and its links resolve", run: doc },
     Stage { name: "deny", about: "dependencies: bans, licenses, sources", run: deny },
-    Stage { name: "python", about: "the package installs, and its tests pass", run: python },
+    Stage {
+        name: "python",
+        about: "the package installs, type checkers agree, and its tests pass",
+        run: python,
+    },
 ];
 
 /// The words that `--only` accepts.

@@ -1,0 +1,102 @@
+//! What the figures are meant to be, as `bench/aims.toml` says.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::report::figure;
+use super::results::{Document, Entry};
+use crate::workspace::Workspace;
+
+/// One figure of ours beside one of another's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Aim {
+    what: String,
+    contest: String,
+    /// The figure of a sheet; a contest has but one.
+    figure: Option<String>,
+    ours: String,
+    beside: String,
+    /// At least this many times theirs.
+    faster: Option<f64>,
+    /// At most theirs divided by this.
+    less: Option<f64>,
+    /// Why it is missed, and what the limit is.
+    missed: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    aim: Vec<Aim>,
+}
+
+/// Those of this workspace.
+pub(super) fn read(workspace: &Workspace) -> Result<Vec<Aim>> {
+    let path = workspace.root().join("bench/aims.toml");
+    parse(&fs::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?)
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Aim>> {
+    Ok(toml::from_str::<File>(text).context("`bench/aims.toml` is wrong")?.aim)
+}
+
+impl Aim {
+    /// A row of the page: what, the aim, what was measured, and whether it held.
+    pub(super) fn row(&self, documents: &[Document]) -> String {
+        let aim = match (self.faster, self.less) {
+            (Some(times), _) => format!("at least {}x", trimmed(times)),
+            (None, Some(times)) if times < 1.0 => format!("at most {}x", trimmed(1.0 / times)),
+            (None, times) => format!("{}x less", trimmed(times.unwrap_or(1.0))),
+        };
+        let (measured, verdict) = match self.ratio(documents) {
+            None => ("not measured".to_owned(), String::new()),
+            Some(ratio) => {
+                let held = ratio >= self.faster.or(self.less).unwrap_or(1.0);
+                let shown = match (self.faster, self.less) {
+                    (None, Some(times)) if times < 1.0 => format!("{}x", trimmed(1.0 / ratio)),
+                    (None, Some(_)) => format!("{}x less", figure(ratio)),
+                    _ if ratio < 10.0 => format!("{ratio:.2}x"),
+                    _ => format!("{}x", figure(ratio)),
+                };
+                let reason = self.missed.as_deref().unwrap_or("no reason known");
+                (shown, if held { "held".to_owned() } else { format!("missed: {reason}") })
+            }
+        };
+        format!("| {}: {} beside {} | {aim} | {measured} | {verdict} |", self.what, self.ours, self.beside)
+    }
+
+    /// How many times better ours is.
+    fn ratio(&self, documents: &[Document]) -> Option<f64> {
+        let document = documents.iter().find(|document| document.contest == self.contest)?;
+        let entry = |name: &str| document.contestants.iter().find(|entry| entry.name == name);
+        let (ours, theirs) = (entry(&self.ours)?, entry(&self.beside)?);
+        let Some(key) = &self.figure else { return Some(ours.speed / theirs.speed) };
+        let value = |entry: &Entry| entry.figure(key);
+        let times = value(ours)? / value(theirs)?;
+        Some(if self.faster.is_some() { times } else { 1.0 / times })
+    }
+}
+
+fn trimmed(times: f64) -> String {
+    if times.fract() == 0.0 { figure(times).trim_end_matches(".0").to_owned() } else { format!("{times:.2}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contests;
+    use super::super::sheet::SHEETS;
+    use super::*;
+
+    #[test]
+    fn every_aim_is_of_something_that_is_measured() {
+        let workspace = Workspace::find().unwrap();
+        let names: Vec<_> = contests(&workspace).iter().map(|contest| contest.name).collect();
+        for aim in read(&workspace).unwrap() {
+            let known = names.iter().chain(SHEETS.iter().map(|sheet| &sheet.name));
+            assert!(known.into_iter().any(|name| *name == aim.contest), "{}", aim.contest);
+            assert!(aim.faster.is_some() != aim.less.is_some(), "{}: one of `faster` and `less`", aim.what);
+        }
+    }
+}

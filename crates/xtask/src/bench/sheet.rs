@@ -1,0 +1,193 @@
+//! Measurements that yield several figures at once: time in the caller, rate, memory, bytes.
+//!
+//! A script under `python/benches` measures, each contestant in processes of its own and in turns, and prints
+//! `{"results": {"CONTESTANT": {"FIGURE": ...}}}` with the medians. The first contestant is ours.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use nethical_receivers::wandb::Wandb;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::process;
+use crate::terminal::{self, Hinted};
+use crate::venv::Venv;
+use crate::workspace::Workspace;
+
+/// One script and the figures that it measures.
+pub(super) struct Sheet {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// The key in the script's output, what people read, and by what the value is multiplied for it.
+    figures: &'static [(&'static str, &'static str, f64)],
+    /// Runs the script, small if told so, and gives what it printed.
+    measure: fn(&Workspace, &Venv, bool) -> Result<String>,
+}
+
+/// All of them, in the order of the output.
+pub(super) const SHEETS: [Sheet; 5] = [
+    Sheet {
+        name: "wandb-offline",
+        about: "a run of W&B in Python that is written to disk, beside the official client",
+        figures: &WANDB,
+        measure: |workspace, venv, quick| wandb(workspace, venv, "offline", quick),
+    },
+    Sheet {
+        name: "wandb-online",
+        about: "a run of W&B in Python, to a server in this process, beside the official client",
+        figures: &WANDB,
+        measure: |workspace, venv, quick| wandb(workspace, venv, "online", quick),
+    },
+    Sheet {
+        name: "mlflow-server",
+        about: "metrics of a run to a real MLflow server, beside its own client",
+        figures: &MLFLOW,
+        measure: |_, venv, quick| script(venv.python().arg("python/benches/mlflow_points.py"), quick),
+    },
+    Sheet {
+        name: "mlflow-file",
+        about: "metrics of a run into a file, without a server, beside MLflow's own client",
+        figures: &MLFLOW,
+        measure: |_, venv, quick| {
+            script(venv.python().args(["python/benches/mlflow_points.py", "--file"]), quick)
+        },
+    },
+    Sheet {
+        name: "cloudwatch",
+        about: "log entries to a strict receiver of CloudWatch Logs, beside watchtower",
+        figures: &[
+            ("entries_per_second", "entries / s", 1.0),
+            ("requests_per_10000", "requests / 10,000 entries", 1.0),
+            ("microseconds_per_call", "a call, µs", 1.0),
+            ("cpu_seconds", "processor time, s", 1.0),
+        ],
+        measure: |workspace, venv, quick| {
+            let example =
+                ["build", "--release", "--package", "nethical-receivers", "--example", "cloudwatch"];
+            process::run(process::cargo(workspace).args(example))?;
+            script(venv.python().arg("python/benches/cloudwatch.py"), quick)
+        },
+    },
+];
+
+const WANDB: [(&str, &str, f64); 6] = [
+    ("calls_per_s", "log calls / s", 1.0),
+    ("rows_per_s_through_finish", "rows / s through the end", 1.0),
+    ("start_and_end_s", "start and end, ms", 1e3),
+    ("peak_mib", "memory with helpers, MiB", 1.0),
+    ("added_mib", "of it beyond the interpreter, MiB", 1.0),
+    ("bytes_per_row", "bytes on disk / row", 1.0),
+];
+
+const MLFLOW: [(&str, &str, f64); 6] = [
+    ("microseconds_per_call", "a call, median, µs", 1.0),
+    ("mean_microseconds_per_call", "a call, mean, µs", 1.0),
+    ("points_per_second", "points / s", 1.0),
+    ("peak_mib", "memory, MiB", 1.0),
+    ("grown_mib", "of it while logging, MiB", 1.0),
+    ("cpu_seconds", "processor time, s", 1.0),
+];
+
+#[derive(Deserialize)]
+struct Output {
+    #[serde(default = "once")]
+    rounds: usize,
+    results: Map<String, Value>,
+}
+
+const fn once() -> usize {
+    1
+}
+
+/// Measures with the package in the virtual environment, prints a table, and writes `target/bench/NAME.json`; a quick run
+/// does not replace a real one.
+pub(super) fn run(workspace: &Workspace, sheet: &Sheet, quick: bool) -> Result<()> {
+    let output = (sheet.measure)(workspace, &Venv::at(workspace), quick)?;
+    let output: Output = serde_json::from_str(&output).context("the script's output is no result")?;
+    let header: Vec<&str> = [""].into_iter().chain(output.results.keys().map(String::as_str)).collect();
+    terminal::table(&header, table(sheet, &output.results), 1);
+    let few = if quick { ", too few to say how fast anything is" } else { "" };
+    terminal::result(&format!("medians of {} rounds, in turns{few}", output.rounds));
+    let figures: Vec<Value> =
+        sheet.figures.iter().map(|(key, shown, _)| json!({ "key": key, "shown": shown })).collect();
+    let contestants: Vec<Value> = output
+        .results
+        .iter()
+        .map(|(name, found)| json!({ "name": name, "figures": scaled(sheet, found) }))
+        .collect();
+    let document = json!({
+        "contest": sheet.name, "about": sheet.about, "rounds": output.rounds, "quick": quick, "figures": figures,
+        "contestants": contestants,
+    });
+    let path = workspace.bench().join(format!("{}{}.json", sheet.name, if quick { ".quick" } else { "" }));
+    let text = serde_json::to_string_pretty(&document).context("could not encode the results")?;
+    fs::write(&path, text + "\n").with_context(|| format!("could not write `{}`", path.display()))
+}
+
+fn scaled(sheet: &Sheet, found: &Value) -> Map<String, Value> {
+    let value = |(key, _, scale): &(&str, &str, f64)| {
+        Some(((*key).to_owned(), Value::from(found.get(*key)?.as_f64()? * scale)))
+    };
+    sheet.figures.iter().filter_map(value).collect()
+}
+
+fn table(sheet: &Sheet, results: &Map<String, Value>) -> Vec<Vec<String>> {
+    let row = |(key, shown, scale): &(&str, &str, f64)| {
+        let figure = |found: &Value| {
+            let value = found.get(*key).and_then(Value::as_f64).unwrap_or(f64::NAN) * scale;
+            super::report::figure(value)
+        };
+        [(*shown).to_owned()].into_iter().chain(results.values().map(figure)).collect()
+    };
+    sheet.figures.iter().map(row).collect()
+}
+
+fn script(command: &mut Command, quick: bool) -> Result<String> {
+    process::capture(command.args(quick.then_some("--quick")))
+}
+
+/// Both clients send to a receiver in this process, and to its disk.
+fn wandb(workspace: &Workspace, venv: &Venv, mode: &str, quick: bool) -> Result<String> {
+    let server = Wandb::start().context("no receiver")?;
+    let (rows, rounds) = if quick { ("500", "1") } else { ("20000", "5") };
+    let mut command = venv.python();
+    command.arg("python/benches/wandb_runs.py").arg(server.url());
+    command.args(["--mode", mode, "--rows", rows, "--rounds", rounds]);
+    process::capture(command.env("PYTHONPATH", official(workspace)?))
+}
+
+/// Where the packages of the official client are.
+fn official(workspace: &Workspace) -> Result<PathBuf> {
+    let lib = workspace.peers().join("wandb/lib");
+    let hint = "`cargo xtask peers` installs it";
+    let missing = || Hinted::new(format!("the official client is not in `{}`", lib.display()), hint);
+    let found = fs::read_dir(&lib).map_err(|error| missing().caused_by(error.into()))?;
+    let packages = found.flatten().map(|entry| entry.path().join("site-packages"));
+    Ok(packages.into_iter().find(|path| path.join("wandb").is_dir()).ok_or_else(missing)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stand_side_by_side() {
+        let results = json!({
+            "nethical": { "start_and_end_s": 0.002, "bytes_per_row": 150.0 },
+            "wandb": { "start_and_end_s": 0.4, "bytes_per_row": 3000.0 },
+        });
+        let table = table(&SHEETS[0], results.as_object().unwrap());
+        assert_eq!(table[2], ["start and end, ms", "2.0", "400"]);
+        assert_eq!(table[5], ["bytes on disk / row", "150", "3,000"]);
+    }
+
+    #[test]
+    fn a_missing_client_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = official(&Workspace::at(folder.path())).unwrap_err();
+        assert!(error.to_string().starts_with("the official client is not in"), "{error}");
+    }
+}
