@@ -14,18 +14,7 @@ use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::workspace::Workspace;
 
-const TARGETS: [&str; 10] = [
-    "segment",
-    "cursor",
-    "dead_letters",
-    "event",
-    "options",
-    "config",
-    "home",
-    "run_log",
-    "signature",
-    "answer",
-];
+const TARGETS: [&str; 7] = ["segment", "cursor", "dead_letters", "event", "options", "run_log", "signature"];
 
 /// What gives libFuzzer its feedback.
 const FLAGS: [&str; 7] = [
