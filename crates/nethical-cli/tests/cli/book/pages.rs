@@ -38,6 +38,12 @@ fn every_page_is_found_from_the_summary_or_the_readme() {
 }
 
 #[test]
+fn the_summary_names_each_page_once() {
+    let named = links(&read(&root().join("docs/SUMMARY.md")));
+    assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), named.len(), "{named:?}");
+}
+
+#[test]
 fn every_destination_has_a_page_with_its_guide() {
     for kind in ALL {
         let page = root().join(format!("docs/destinations/{}.md", kind.name));
