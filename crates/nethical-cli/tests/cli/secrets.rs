@@ -199,7 +199,7 @@ fn used_in_a_program(world: &World) -> String {
     let change = move |settings: Settings| {
         let noted = Arc::clone(&noted);
         let observer = move |notice: &Notice| {
-            noted.lock().unwrap().push(format!("{notice} {notice:?} {:?}", notice.hint()))
+            noted.lock().unwrap().push(format!("{notice} {notice:?} {:?}", notice.hint()));
         };
         let spool = nethical::delivery::SpoolSettings { home: Some(root.join("home")), ..settings.spool };
         Settings { observer: Arc::new(observer), spool, ..settings }
