@@ -250,8 +250,9 @@ mod tests {
         // Others tidy up while directories are made: they take what is free and remove it.
         std::thread::scope(|scope| {
             let tidy = || {
-                (0..200)
-                    .for_each(|_| home.adopt().unwrap().into_iter().for_each(|free| free.remove().unwrap()))
+                for free in (0..200).flat_map(|_| home.adopt().unwrap()) {
+                    free.remove().unwrap();
+                }
             };
             scope.spawn(tidy);
             (0..200).for_each(|_| drop(home.create().unwrap()));
