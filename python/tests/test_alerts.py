@@ -19,6 +19,7 @@ from nethical.integrations.webhook import (
     WebhookManager,
     WebhookStatus,
 )
+from nethical.testing import DiscordReceiver
 
 
 @pytest.fixture
@@ -80,9 +81,9 @@ def test_routes_and_fallbacks_say_where_it_goes(hooks, webhooks, eventually):
 
 
 def test_the_usual_routes_know_the_services(hooks):
-    with WebhookManager() as manager:
+    with DiscordReceiver() as discord, WebhookManager() as manager:
         manager.add_webhook("s", SlackWebhookDispatcher(f"{hooks.url}/slack"))
-        manager.add_webhook("d", DiscordWebhookDispatcher(f"{hooks.url}/discord"))
+        manager.add_webhook("d", DiscordWebhookDispatcher(discord.url))
         alerts = AlertManager(manager)
         assert alerts.warning("w").destinations == ("s",)
         assert alerts.info("i").destinations == ("d",)

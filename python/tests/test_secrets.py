@@ -34,12 +34,13 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
     "slack": lambda _: SlackWebhookDispatcher(f"{NOWHERE}/services/T0/B0/{MARK}", max_retries=1),
     "discord": lambda _: DiscordWebhookDispatcher(f"{NOWHERE}/api/webhooks/1/{MARK}", max_retries=1),
     "api": lambda _: GenericAPIIntegration(f"{NOWHERE}/{MARK}", api_key=MARK),
-    "mlflow": lambda _: MLflowIntegration(f"http://user:{MARK}@127.0.0.1:9", password=MARK, username="me"),
-    "mlflow with a token": lambda _: MLflowIntegration(NOWHERE, token=MARK),
+    # What nobody takes waits in memory only, so other tests do not find it.
+    "mlflow": lambda _: MLflowIntegration(f"http://user:{MARK}@127.0.0.1:9", password=MARK, username="me", spool=False),
+    "mlflow with a token": lambda _: MLflowIntegration(NOWHERE, token=MARK, spool=False),
     "wandb": lambda folder: WandBIntegration(
         "p", "e", api_key=MARK + "0" * 40, base_url=NOWHERE, mode="online", directory=folder
     ),
-    "sagemaker": lambda _: SageMakerIntegration("us-east-1", endpoint_url=f"http://user:{MARK}@127.0.0.1:9"),
+    "sagemaker": lambda _: SageMakerIntegration("us-east-1", endpoint_url=f"{NOWHERE}/{MARK}", spool=False),
 }
 
 
@@ -87,3 +88,9 @@ def test_an_answer_that_repeats_the_address_is_shown_without_it() -> None:
     server.close()
     assert delivery.response_code == 404
     assert MARK not in repr(delivery)
+
+
+def test_an_endpoint_with_a_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(nethical.ConfigError, match="without a user and a password") as refused:
+        SageMakerIntegration("us-east-1", endpoint_url=f"http://user:{MARK}@127.0.0.1:9")
+    assert MARK not in repr(refused.value) + str(refused.value)
