@@ -114,7 +114,7 @@ fn machine(workspace: &Workspace) -> Vec<(&'static str, String)> {
         (
             "nethical",
             format!(
-                "{}, commit {}",
+                "{}, page written at commit {}",
                 env!("CARGO_PKG_VERSION"),
                 said(Command::new("git").current_dir(workspace.root()).args([
                     "rev-parse",
