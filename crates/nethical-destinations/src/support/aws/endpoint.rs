@@ -1,6 +1,7 @@
 //! Regions, and where a service is in each.
 
 use nethical_core::delivery::{Error, Kind};
+use url::Url;
 
 use super::Environment;
 use crate::support::http::{Failure, Phase};
@@ -41,19 +42,18 @@ pub(crate) const ADDRESS: &str = "start it with `https://` and the host, without
 
 /// Whether this can be the address of a service: requests are signed, so a user in it would only be shown to people.
 pub(crate) fn is_address(url: &str) -> bool {
-    (url.starts_with("http://") || url.starts_with("https://")) && without_user(url) == url
+    Url::parse(url).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+    })
 }
 
 /// The address without a user and a password.
 fn without_user(url: &str) -> String {
-    let user = |rest: &str| rest.split(['/', '?']).next().and_then(|host| host.rfind('@'));
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let from = user(rest).map_or(0, |at| at + 1);
-            format!("{scheme}://{}", rest.get(from..).unwrap_or_default())
-        }
-        None => url.to_owned(),
-    }
+    let Ok(mut url) = Url::parse(url) else { return url.to_owned() };
+    // They fail only where there is no host, and so no user.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
 }
 
 /// A service, as AWS calls it in different places.
