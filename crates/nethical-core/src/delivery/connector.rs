@@ -165,6 +165,14 @@ impl Connector {
         pipeline.as_ref().map_or(Flushed::AtRisk, |pipeline| pipeline.flush(Instant::now() + patience))
     }
 
+    /// The same without making anybody wait: `then` is told what came of it.
+    pub(crate) fn flush_then(&self, patience: Duration, then: impl FnOnce(Flushed) + Send + 'static) {
+        if let (Some(Ok(pipeline)), Ok(runtime)) = (self.pipeline.existing(), runtime::handle()) {
+            let pipeline = Arc::clone(pipeline);
+            runtime.spawn_blocking(move || then(pipeline.flush(Instant::now() + patience)));
+        }
+    }
+
     /// Take no more, deliver what waits, and let go of the destination. `true` if everything was
     /// settled within `patience`. What was not is dropped and counted as such where it waits in memory, and
     /// stays for a later process where it waits on disk. A second call is harmless.

@@ -25,7 +25,7 @@ pub use self::backend::Backend;
 pub use self::book::RunBook;
 pub use self::connectors::{ARTIFACTS, Connectors};
 pub use self::events::{Handler, Handlers, RunEvent};
-pub use self::open_runs::{OpenRuns, Stale};
+pub use self::open_runs::{OpenRuns, Stale, Taken};
 pub use self::params::flatten;
 pub use self::platform::{ArtifactOptions, Platform, StartRun};
 pub use self::process::{end_open_runs, register};

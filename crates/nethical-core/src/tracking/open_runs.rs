@@ -3,6 +3,7 @@
 //! ```text
 //! <home>/runs/<uuid>/lock            held by the process whose runs these are
 //! <home>/runs/<uuid>/<hash>.run      an open run: its platform's key, a line end, its id
+//! <home>/runs/<uuid>/ended-<hash>.run    one of a killed process, whose end is not safe yet
 //! <home>/runs/artifacts/             copies of artifacts that wait
 //! ```
 //!
@@ -78,16 +79,18 @@ impl OpenRuns {
         let _ = self.own().and_then(|own| fs::remove_file(own.path().join(self.file_name(run))));
     }
 
-    /// Have `end` end each run of this platform whose process is gone, and remove its mark after that.
-    pub fn end_stale(&self, mut end: impl FnMut(&Stale)) {
-        let Ok(free) = self.runs().adopt() else { return };
+    /// Have `end` end each run of this platform whose process is gone. Their marks are this process's until they are
+    /// removed: not before the ends are safe.
+    pub fn take_stale(&self, mut end: impl FnMut(&Stale)) -> Taken {
+        let mut taken = Taken(Vec::new());
+        let Ok(free) = self.runs().adopt() else { return taken };
         for directory in free {
             let mut left = 0;
             for path in marks(directory.path()) {
                 match self.read(&path) {
                     Some(stale) => {
+                        taken.0.extend(self.take(&path, &stale.run));
                         end(&stale);
-                        let _ = fs::remove_file(&path);
                     }
                     None => left += 1,
                 }
@@ -96,6 +99,17 @@ impl OpenRuns {
                 let _ = directory.remove();
             }
         }
+        taken
+    }
+
+    /// Make a mark this process's, under a name that no open run has, and with its time.
+    fn take(&self, path: &Path, run: &str) -> Option<PathBuf> {
+        let moved = self.own().and_then(|own| {
+            let to = own.path().join(format!("ended-{}", self.file_name(run)));
+            fs::rename(path, &to).map(|()| to)
+        });
+        // Without it the end is lost if this process is killed at once.
+        moved.inspect_err(|_| drop(fs::remove_file(path))).ok()
     }
 
     fn runs(&self) -> Home {
@@ -128,6 +142,25 @@ impl OpenRuns {
     }
 }
 
+/// Marks of runs that are being ended.
+#[derive(Debug)]
+pub struct Taken(Vec<PathBuf>);
+
+impl Taken {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The ends are safe.
+    pub fn remove(self) {
+        for path in self.0 {
+            // What is not there any more needs no removal.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 fn marks(directory: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     let is_mark =
@@ -146,7 +179,7 @@ mod tests {
 
     fn stale(runs: &OpenRuns) -> Vec<String> {
         let mut found = Vec::new();
-        runs.end_stale(|stale| found.push(stale.run.clone()));
+        runs.take_stale(|stale| found.push(stale.run.clone())).remove();
         found
     }
 
@@ -166,6 +199,26 @@ mod tests {
         assert_eq!(found, ["a", "b/../c"]);
         assert_eq!(stale(&mlflow), Vec::<String>::new());
         assert_eq!(stale(&other), ["theirs"]);
+        forget_own(home.path());
+        assert_eq!(stale(&mlflow), Vec::<String>::new());
         assert_eq!(Home::new(Arc::new(Disk), home.path().join(RUNS)).list().unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn one_that_is_killed_before_the_ends_are_safe_leaves_them_to_the_next() {
+        let home = tempfile::tempdir().unwrap();
+        let runs = OpenRuns::new(home.path(), "mlflow");
+        runs.mark("a").unwrap();
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            forget_own(home.path());
+            let taken = runs.take_stale(|stale| heard.push(stale.clone()));
+            assert!(!taken.is_empty());
+            // Opened again meanwhile, it is another run's mark that goes.
+            runs.mark("a").unwrap();
+            runs.unmark("a");
+        }
+        assert_eq!((heard.len(), &heard[0]), (2, &heard[1]), "with the time of the first death");
+        assert_eq!(heard[0].run, "a");
     }
 }

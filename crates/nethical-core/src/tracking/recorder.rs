@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::delivery::{Connector, Error, Rejected, Settings, Status, runtime};
+use crate::delivery::{Connector, Error, Flushed, Rejected, Settings, Status, runtime};
 use crate::event::{
     Event, Metadata, Pairs, Redaction, RunArtifact, RunChange, RunStart, RunUpdate, Timestamp,
 };
@@ -42,6 +42,9 @@ pub struct Recorder {
     /// Goes after the connectors, which may still read what is in it.
     copies: Copies,
 }
+
+/// How long is waited for the ends of runs that a killed process left, before their marks are left to the next process.
+const ENDING: Duration = Duration::from_secs(60);
 
 /// Seconds between touches of a mark.
 const TOUCH: i64 = 5;
@@ -83,7 +86,7 @@ impl Recorder {
 
     fn end_stale(&self) {
         let Some(marks) = &self.marks else { return };
-        marks.end_stale(|stale| {
+        let taken = marks.take_stale(|stale| {
             if self.backend.outlives_process() {
                 let _ = self.send(&RunUpdate::now(&stale.run, RunChange::Resume {}));
                 return;
@@ -93,6 +96,14 @@ impl Recorder {
             // A queue that is full now keeps the run open on the server, and says so itself.
             let _ = self.send(&RunUpdate { run: stale.run.clone(), time, change });
         });
+        if !taken.is_empty() {
+            // A process that is killed before that leaves it to the next one.
+            self.connectors.updates.flush_then(ENDING, move |flushed| {
+                if flushed != Flushed::AtRisk {
+                    taken.remove();
+                }
+            });
+        }
     }
 
     fn book(&self) -> &RunBook {
