@@ -184,7 +184,10 @@ impl Answer {
 
     /// Send it. Whether the connection can go on.
     pub(super) async fn send(self, stream: &mut TcpStream, only_head: bool) -> io::Result<bool> {
-        tokio::time::sleep(self.delay).await;
+        // Even a pause of nothing would last until the next millisecond.
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
         match self.ending {
             Ending::Silence => return silence(stream).await,
             Ending::Reset | Ending::ResetInRequest => return stream.set_zero_linger().map(|()| false),
