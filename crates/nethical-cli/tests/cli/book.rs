@@ -1,7 +1,9 @@
 //! The book: its pages, its links, and every block of its code.
 
 mod blocks;
+mod machine;
 mod pages;
+mod shell;
 
 use std::path::{Path, PathBuf};
 

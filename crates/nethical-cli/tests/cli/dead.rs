@@ -16,7 +16,7 @@ fn now() -> u64 {
 }
 
 /// A letter that was given up so many hours ago.
-fn letter(destination: &str, message: &str, reason: &str, hours: u64) -> DeadLetter {
+pub(super) fn letter(destination: &str, message: &str, reason: &str, hours: u64) -> DeadLetter {
     let event = LogEntry::new(Level::Error, message, "tests").encode(&Rules::default()).event;
     DeadLetter {
         destination: destination.to_owned(),
@@ -30,7 +30,7 @@ fn letter(destination: &str, message: &str, reason: &str, hours: u64) -> DeadLet
     }
 }
 
-fn bury(sandbox: &Sandbox, letters: &[DeadLetter]) {
+pub(super) fn bury(sandbox: &Sandbox, letters: &[DeadLetter]) {
     let folder = Home::new(Arc::new(Disk), sandbox.path("home")).dead_letters();
     std::fs::create_dir_all(sandbox.path("home")).unwrap();
     let log = DeadLetterLog::open(Arc::new(Disk), &folder, Retention::default()).unwrap();

@@ -77,7 +77,11 @@ impl Mlflow {
         exchange(self.address, "GET", "/health", "").is_ok_and(|(status, _)| status == 200)
     }
 
-    fn wait(&self) {
+    /// Wait until it answers.
+    ///
+    /// # Panics
+    /// If that takes very long.
+    pub fn wait(&self) {
         let started = Instant::now();
         while !self.is_well() {
             assert!(

@@ -1,7 +1,6 @@
-//! The code: `console` blocks run, `sh` blocks and service files name verbs and options that there are, JSON is JSON.
-//! Blocks of TOML, Rust and Python are read and run by tests beside what they are about.
+//! The code: `console` blocks run, and so do those that need a service or a state, in [`shell`](super::shell); JSON is
+//! JSON. Blocks of TOML, Rust and Python are read and run by tests beside what they are about.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,10 +10,10 @@ use crate::Sandbox;
 /// Languages of blocks, and who looks after them.
 const LANGUAGES: [(&str, &str); 12] = [
     ("console", "here"),
-    ("sh", "here"),
-    ("ini", "here"),
-    ("yaml", "here"),
-    ("dockerfile", "here"),
+    ("sh", "shell.rs"),
+    ("ini", "shell.rs"),
+    ("yaml", "shell.rs"),
+    ("dockerfile", "shell.rs"),
     ("json", "here"),
     ("text", "nobody: it is no code"),
     ("toml", "nethical::config::schema_tests"),
@@ -30,7 +29,7 @@ fn blocks(page: &Page) -> Vec<(&str, &str)> {
     fenced.map(|block| block.split_once('\n').unwrap_or((block, ""))).collect()
 }
 
-fn in_language<'p>(page: &'p Page, wanted: &'p [&str]) -> impl Iterator<Item = &'p str> {
+pub(super) fn in_language<'p>(page: &'p Page, wanted: &'p [&str]) -> impl Iterator<Item = &'p str> {
     blocks(page).into_iter().filter(|(language, _)| wanted.contains(language)).map(|(_, text)| text)
 }
 
@@ -85,44 +84,5 @@ fn the_commands_of_the_book_work() {
             let output = shell.output().unwrap();
             assert!(output.status.success(), "{}: {line}: {output:?}", page.path.display());
         }
-    }
-}
-
-/// Commands that need a service or a state are not run; what they name is looked up in the help of their verb.
-#[test]
-fn commands_that_cannot_run_here_name_verbs_and_options_that_there_are() {
-    let (sandbox, mut helps) = (Sandbox::new(), BTreeMap::new());
-    let mut seen = 0;
-    for page in documents() {
-        for line in in_language(&page, &["sh", "ini", "yaml", "dockerfile"]).flat_map(str::lines) {
-            let uses = line.split(['|', ';', '&', '"', '#']).filter_map(|part| part.split_once("nethical "));
-            let is_command = |(before, used): &(&str, &str)| {
-                let begins = before.is_empty() || before.ends_with(['/', ' ', '=']);
-                begins && used.starts_with(|first: char| first.is_ascii_lowercase())
-            };
-            for (_, used) in uses.filter(is_command) {
-                check(&sandbox, &mut helps, used);
-                seen += 1;
-            }
-        }
-    }
-    assert!(seen > 10, "{seen}");
-}
-
-fn check(sandbox: &Sandbox, helps: &mut BTreeMap<Vec<String>, String>, used: &str) {
-    let words: Vec<_> = used.split_whitespace().collect();
-    let is_verb = |word: &&&str| word.chars().all(|letter| letter.is_ascii_lowercase());
-    let verbs: Vec<_> = words.iter().take_while(is_verb).map(ToString::to_string).collect();
-    let verb = verbs.first().unwrap_or_else(|| panic!("{used}")).clone();
-    let grouped =
-        ["alerts", "config", "dead", "deliveries", "run", "runs", "webhook"].contains(&verb.as_str());
-    let verbs: Vec<_> = verbs.into_iter().take(if grouped { 2 } else { 1 }).collect();
-    let help = helps.entry(verbs.clone()).or_insert_with(|| {
-        let arguments: Vec<_> = verbs.iter().map(String::as_str).chain(["--help"]).collect();
-        sandbox.run(&arguments).code(0).stdout
-    });
-    for word in words.iter().filter(|word| word.starts_with("--")) {
-        let option = word.split('=').next().unwrap();
-        assert!(help.contains(option), "{used}: {option} is not in {help}");
     }
 }
