@@ -1,6 +1,6 @@
 """What an import costs: ours beside those of the clients that people would import instead. Prints JSON.
 
-    python python/benches/import_time.py [--rounds 15] [--peers target/peers]
+    python python/benches/import_time.py [--quick] [--peers target/peers]
 
 Run it in an environment that has `nethical` and `boto3`; `wandb` and `mlflow` are in environments of their own below
 the folder of the peers, where `cargo xtask peers` and `cargo xtask test --only python` put them. Each measurement is
@@ -35,10 +35,10 @@ def contenders(peers: Path) -> dict[str, tuple[str, str]]:
     """What is run, by its name: an interpreter and a program."""
     here = sys.executable
     return {
+        "nethical, log connectors": (here, f"{OURS}.logging_connectors import LogAggregator"),
         "nothing": (here, ""),
         "standard library": (here, "import dataclasses, datetime, enum, json, logging, typing"),
         "import nethical": (here, "import nethical"),
-        "nethical, log connectors": (here, f"{OURS}.logging_connectors import LogAggregator"),
         "nethical, everything": (
             here,
             f"import nethical.alerts; {OURS}.ml_platforms import MLPlatformManager; {OURS}.webhook import WebhookManager",
@@ -62,13 +62,14 @@ def once(python: str, program: str, folder: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--quick", action="store_true", help="one round: shows that it works, not how long it takes")
     parser.add_argument("--peers", type=Path, default=Path("target/peers"))
     options = parser.parse_args()
+    rounds = 1 if options.quick else 15
     all_of_them = contenders(options.peers.absolute())
     found: dict[str, list[float]] = {name: [] for name in all_of_them}
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(options.rounds + 1):
+        for number in range(rounds + 1):
             for name, (python, program) in all_of_them.items():
                 spent = once(python, program, folder)
                 if number > 0:
@@ -84,7 +85,7 @@ def main() -> None:
         }
         for name, median in medians.items()
     }
-    print(json.dumps({"rounds": options.rounds, "python": platform.python_version(), "imports": rows}, indent=2))
+    print(json.dumps({"rounds": rounds, "python": platform.python_version(), "results": rows}, indent=2))
 
 
 if __name__ == "__main__":

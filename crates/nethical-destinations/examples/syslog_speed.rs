@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! syslog_speed stream COUNT     lines over TCP and TLS to each: do all arrive, in order, and at what price
+//! syslog_speed json COUNT       the same, and the prices as JSON
 //! syslog_speed restart COUNT    the receiver is killed and restarted in mid-stream: what is lost
 //! syslog_speed udp COUNT        a burst of datagrams, paced and not: which share arrives
 //! ```
@@ -15,6 +16,7 @@
     reason = "a bench"
 )]
 
+use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,17 +32,29 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let count = arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
     match arguments.first().map(String::as_str) {
-        Some("stream") => each(|kind| {
-            for (way, text_only) in
-                [(Protocol::Tcp, true), (Protocol::Tls, true), (Protocol::Tcp, false), (Protocol::Tls, false)]
-            {
-                stream(kind, way, text_only, count);
-            }
-        }),
+        Some("stream") => streams(count).iter().for_each(|streamed| say(&streamed.to_string())),
+        Some("json") => say(&json(&streams(count)).to_string()),
         Some("restart") => each(|kind| restart(kind, count)),
         Some("udp") => each(|kind| [20_000, 0].iter().for_each(|&pace| udp(kind, pace, count))),
-        _ => say("stream, restart or udp, and how many lines"),
+        _ => say("stream, json, restart or udp, and how many lines"),
     }
+}
+
+fn streams(count: usize) -> Vec<Streamed> {
+    let ways = [(Protocol::Tcp, true), (Protocol::Tls, true), (Protocol::Tcp, false), (Protocol::Tls, false)];
+    let each = |kind| ways.map(|(protocol, text_only)| stream(kind, protocol, text_only, count));
+    Kind::ALL.into_iter().flat_map(each).collect()
+}
+
+/// Seconds of processor time for each stream: ours, ours without the calls, and the receivers'.
+fn json(streams: &[Streamed]) -> serde_json::Value {
+    let of = |seconds: fn(&Streamed) -> f64| -> serde_json::Map<_, _> {
+        streams.iter().map(|one| (one.key(), seconds(one).into())).collect()
+    };
+    let (ours, delivery) = (of(|one| one.all), of(|one| one.delivery));
+    serde_json::json!({
+        "results": { "nethical": ours, "nethical, delivery alone": delivery, "the receiver": of(|one| one.theirs) },
+    })
 }
 
 fn each(run: impl Fn(Kind)) {
@@ -131,7 +145,55 @@ fn numbers(server: &Server) -> Vec<usize> {
     file.lines().map_while(Result::ok).filter_map(number).collect()
 }
 
-fn stream(kind: Kind, protocol: Protocol, text_only: bool, count: usize) {
+/// What a stream of lines came to; times in seconds of processor time.
+struct Streamed {
+    kind: Kind,
+    protocol: Protocol,
+    text_only: bool,
+    count: usize,
+    arrived: usize,
+    in_order: bool,
+    rate: f64,
+    /// Of the program itself, which makes the entries.
+    making: f64,
+    all: f64,
+    delivery: f64,
+    theirs: f64,
+}
+
+impl Streamed {
+    const fn writing(&self) -> &'static str {
+        if self.text_only { "text" } else { "json" }
+    }
+
+    fn key(&self) -> String {
+        format!("{}_{}_{}", self.kind.name(), self.protocol.as_str().to_lowercase(), self.writing())
+            .replace('-', "_")
+    }
+}
+
+impl fmt::Display for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, arrived, in_order, rate, making, all, delivery, theirs, .. } = self;
+        let (name, way, writing) = (self.kind.name(), self.protocol.as_str(), self.writing());
+        write!(
+            f,
+            "{name:<9} {way} writing {writing}: sent {count}, arrived {arrived}, in order: {in_order}; {rate:.0} lines/s; "
+        )?;
+        write!(
+            f,
+            "cpu ours {all:.2} s ({:.0} %, beside {making:.2} s for making the entries), ",
+            100.0 * all / theirs
+        )?;
+        write!(
+            f,
+            "of which delivery {delivery:.2} s ({:.0} %); theirs {theirs:.2} s",
+            100.0 * delivery / theirs
+        )
+    }
+}
+
+fn stream(kind: Kind, protocol: Protocol, text_only: bool, count: usize) -> Streamed {
     let (_folder, server) = start(kind, text_only);
     let connector = open(config(&server, protocol));
     // What the program does itself is not ours: it makes the entries.
@@ -142,22 +204,13 @@ fn stream(kind: Kind, protocol: Protocol, text_only: bool, count: usize) {
     (0..count).for_each(|number| log(&connector, number));
     assert!(connector.flush(Duration::from_secs(300)));
     let (all, delivery) = own_cpu();
-    let (all, delivery, spent) = (all - making - ours.0, delivery - ours.1, began.elapsed().as_secs_f64());
+    let rate = count as f64 / began.elapsed().as_secs_f64();
     server.settle();
     let theirs = server.cpu() - theirs;
     let arrived = numbers(&server);
     let in_order = arrived.iter().copied().eq(0..arrived.len());
-    say(&format!(
-        "{:<9} {} writing {}: sent {count}, arrived {}, in order: {in_order}; {:.0} lines/s; cpu ours {all:.2} s ({:.0} %, beside \
-         {making:.2} s for making the entries), of which delivery {delivery:.2} s ({:.0} %); theirs {theirs:.2} s",
-        kind.name(),
-        protocol.as_str(),
-        if text_only { "text" } else { "JSON" },
-        arrived.len(),
-        count as f64 / spent,
-        100.0 * all / theirs,
-        100.0 * delivery / theirs,
-    ));
+    let (all, delivery, arrived) = (all - making - ours.0, delivery - ours.1, arrived.len());
+    Streamed { kind, protocol, text_only, count, arrived, in_order, rate, making, all, delivery, theirs }
 }
 
 fn restart(kind: Kind, count: usize) {

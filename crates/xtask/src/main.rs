@@ -82,3 +82,35 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(all(test, feature = "bench"))]
+mod tests {
+    use super::*;
+
+    /// What documents tell people to type, without what stands behind `#`.
+    fn documented() -> Vec<String> {
+        let root = Workspace::find().unwrap().root().to_owned();
+        let folder = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+        let pages = folder
+            .filter(|path| path.is_file())
+            .chain(["README.md", "CONTRIBUTING.md"].map(|page| root.join(page)));
+        let text: String = pages.map(|page| std::fs::read_to_string(page).unwrap()).collect();
+        let lines = text.lines().map(|line| line.trim_start_matches("$ "));
+        let commands = lines.filter(|line| line.starts_with("cargo xtask"));
+        commands.map(|line| line.split('#').next().unwrap().trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn documented_commands_are_understood() {
+        let commands = documented();
+        assert!(commands.len() > 8, "{commands:?}");
+        for line in commands {
+            let words = line.split_whitespace().skip(1);
+            let command =
+                Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}")).command;
+            if let Command::Bench(args) = command {
+                bench::check(&args).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        }
+    }
+}

@@ -111,6 +111,7 @@ fn contests(workspace: &Workspace) -> Vec<Contest> {
         spool::append::every_64(workspace),
         spool::fanout::append(workspace),
         spool::fanout::delivery(workspace),
+        spool::growth::contest(workspace),
         webhook::contest(workspace),
     ]
 }
@@ -124,7 +125,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.list {
         let names = contests.iter().map(|contest| (contest.name, contest.about));
         let all = names.chain(sheets.iter().map(|sheet| (sheet.name, sheet.about)));
-        all.for_each(|(name, about)| terminal::result(&format!("{name:<20}{about}")));
+        all.for_each(|(name, about)| terminal::result(&format!("{name:<24}{about}")));
         return Ok(());
     }
     if release::needed() {
@@ -144,6 +145,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         sheet::run(workspace, sheet, args.quick)?;
     }
     Ok(())
+}
+
+/// Whether there are the contests that these arguments name.
+#[cfg(test)]
+pub(crate) fn check(args: &Args) -> Result<()> {
+    chosen(contests(&Workspace::find()?), &args.only).map(drop)
 }
 
 fn chosen(contests: Vec<Contest>, only: &[String]) -> Result<(Vec<Contest>, Vec<&'static Sheet>)> {

@@ -221,7 +221,8 @@ mod tests {
         let aims: Vec<aims::Aim> = aims::parse(
             "[[aim]]\nwhat = 'laps'\ncontest = 'race'\nours = 'ours'\nbeside = 'theirs'\nfaster = 5.0\n\
              [[aim]]\nwhat = 'calls'\ncontest = 'call'\nfigure = 'us'\nours = 'ours'\nbeside = 'theirs'\nless = 1000.0\n\
-             missed = 'the clock alone takes one'\n",
+             missed = 'the clock alone takes one'\n\
+             [[aim]]\nwhat = 'µs'\ncontest = 'call'\nfigure = 'us'\nours = 'ours'\nat_most = 3.0\n",
         )
         .unwrap();
         let page = page(&[("cores", "2".to_owned())], &aims, &[contest(), sheet()]);
@@ -229,6 +230,7 @@ mod tests {
             "| cores | 2 |",
             "| laps: ours beside theirs | at least 5x | 10.0x | held |",
             "| calls: ours beside theirs | 1,000x less | 250x less | missed: the clock alone takes one |",
+            "| µs: ours | at most 3 | 2.0 | held |",
             "| theirs | 20.0 | 15.0 | 21.0 | 30 % | 0.10x |",
             "| a call, µs | 2.0 | 500 |",
             "![race](charts/race.svg)",

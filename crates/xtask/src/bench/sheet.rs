@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nethical_receivers::wandb::Wandb;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ pub(super) struct Sheet {
 }
 
 /// All of them, in the order of the output.
-pub(super) const SHEETS: [Sheet; 5] = [
+pub(super) const SHEETS: [Sheet; 8] = [
     Sheet {
         name: "wandb-offline",
         about: "a run of W&B in Python that is written to disk, beside the official client",
@@ -65,12 +65,57 @@ pub(super) const SHEETS: [Sheet; 5] = [
             ("cpu_seconds", "processor time, s", 1.0),
         ],
         measure: |workspace, venv, quick| {
-            let example =
-                ["build", "--release", "--package", "nethical-receivers", "--example", "cloudwatch"];
-            process::run(process::cargo(workspace).args(example))?;
+            example(workspace, "nethical-receivers", "cloudwatch")?;
             script(venv.python().arg("python/benches/cloudwatch.py"), quick)
         },
     },
+    Sheet {
+        name: "import",
+        about: "what an import in Python takes, beside the clients that people would import instead",
+        figures: &[
+            ("median_ms", "a process, ms", 1.0),
+            ("added_ms", "beyond the interpreter, ms", 1.0),
+            ("times_log_connectors", "times that of the log connectors", 1.0),
+        ],
+        measure: |workspace, venv, quick| {
+            official(workspace)?;
+            let mut command = venv.python();
+            command.arg("python/benches/import_time.py").arg("--peers").arg(workspace.peers());
+            script(&mut command, quick)
+        },
+    },
+    Sheet {
+        name: "syslog",
+        about: "lines of 300 bytes over TCP and TLS to real receivers that write text or JSON: processor time of both sides",
+        figures: &SYSLOG,
+        measure: |workspace, _, quick| {
+            let lines = if quick { "5000" } else { "1000000" };
+            let program = example(workspace, "nethical-destinations", "syslog_speed")?;
+            process::capture(Command::new(program).args(["json", lines]))
+        },
+    },
+    Sheet {
+        name: "spool-backlog",
+        about: "opening a spool in which events of 300 bytes wait, and reading all of them",
+        figures: &[
+            ("waiting_mib", "waiting, MiB", 1.0),
+            ("opened_ms", "opened after, ms", 1.0),
+            ("read_per_s", "events read and settled / s", 1.0),
+            ("grown_mib", "memory beyond idle, MiB", 1.0),
+        ],
+        measure: |workspace, _, quick| backlog(workspace, quick),
+    },
+];
+
+const SYSLOG: [(&str, &str, f64); 8] = [
+    ("rsyslog_tcp_text", "rsyslog, TCP, text, s", 1.0),
+    ("rsyslog_tls_text", "rsyslog, TLS, text, s", 1.0),
+    ("rsyslog_tcp_json", "rsyslog, TCP, JSON, s", 1.0),
+    ("rsyslog_tls_json", "rsyslog, TLS, JSON, s", 1.0),
+    ("syslog_ng_tcp_text", "syslog-ng, TCP, text, s", 1.0),
+    ("syslog_ng_tls_text", "syslog-ng, TLS, text, s", 1.0),
+    ("syslog_ng_tcp_json", "syslog-ng, TCP, JSON, s", 1.0),
+    ("syslog_ng_tls_json", "syslog-ng, TLS, JSON, s", 1.0),
 ];
 
 const WANDB: [(&str, &str, f64); 6] = [
@@ -107,6 +152,7 @@ const fn once() -> usize {
 pub(super) fn run(workspace: &Workspace, sheet: &Sheet, quick: bool) -> Result<()> {
     let output = (sheet.measure)(workspace, &Venv::at(workspace), quick)?;
     let output: Output = serde_json::from_str(&output).context("the script's output is no result")?;
+    complete(sheet, &output.results)?;
     let header: Vec<&str> = [""].into_iter().chain(output.results.keys().map(String::as_str)).collect();
     terminal::table(&header, table(sheet, &output.results), 1);
     let few = if quick { ", too few to say how fast anything is" } else { "" };
@@ -125,6 +171,16 @@ pub(super) fn run(workspace: &Workspace, sheet: &Sheet, quick: bool) -> Result<(
     let path = workspace.bench().join(format!("{}{}.json", sheet.name, if quick { ".quick" } else { "" }));
     let text = serde_json::to_string_pretty(&document).context("could not encode the results")?;
     fs::write(&path, text + "\n").with_context(|| format!("could not write `{}`", path.display()))
+}
+
+/// Everybody has every figure.
+fn complete(sheet: &Sheet, results: &Map<String, Value>) -> Result<()> {
+    for (name, found) in results {
+        for (key, _, _) in sheet.figures {
+            ensure!(found.get(*key).is_some_and(Value::is_number), "`{key}` of `{name}` was not measured");
+        }
+    }
+    Ok(())
 }
 
 fn scaled(sheet: &Sheet, found: &Value) -> Map<String, Value> {
@@ -157,6 +213,27 @@ fn wandb(workspace: &Workspace, venv: &Venv, mode: &str, quick: bool) -> Result<
     command.arg("python/benches/wandb_runs.py").arg(server.url());
     command.args(["--mode", mode, "--rows", rows, "--rounds", rounds]);
     process::capture(command.env("PYTHONPATH", official(workspace)?))
+}
+
+/// Builds an example, and gives its path.
+fn example(workspace: &Workspace, package: &str, name: &str) -> Result<PathBuf> {
+    let build = ["build", "--release", "--package", package, "--example", name];
+    process::run(process::cargo(workspace).args(build))?;
+    Ok(workspace.release().join("examples").join(name))
+}
+
+/// A spool with a gibibyte in it, beside an empty one; each is opened by a process of its own.
+fn backlog(workspace: &Workspace, quick: bool) -> Result<String> {
+    let program = example(workspace, "nethical-core", "spool_backlog")?;
+    let events = if quick { "36000" } else { "3600000" };
+    let mut results = Map::new();
+    for (name, events) in [("much waits", events), ("nothing waits", "0")] {
+        let folder = super::ours::folder(&workspace.bench())?;
+        let run = |words: &[&str]| process::capture(Command::new(&program).arg(folder.path()).args(words));
+        run(&["fill", events])?;
+        results.insert(name.to_owned(), serde_json::from_str(&run(&["open"])?)?);
+    }
+    Ok(json!({ "results": results }).to_string())
 }
 
 /// Where the packages of the official client are.

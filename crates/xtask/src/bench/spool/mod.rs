@@ -4,6 +4,7 @@ pub(super) mod append;
 pub(super) mod fanout;
 mod fed;
 mod group;
+pub(super) mod growth;
 pub(super) mod log_call;
 mod receiver;
 mod sqlite;
