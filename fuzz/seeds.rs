@@ -34,6 +34,30 @@ fn main() {
     put(&corpus, "options", 0, &[b"\0", toml.as_bytes()].concat());
     put(&corpus, "options", 1, &[b"\x01", json.as_bytes()].concat());
     signature(&corpus);
+    answers(&corpus);
+    let whole = "[logging.jsonl]\nfilepath = 'a'\nlevel = 'error'\n[alerts.ops]\ntype = 'http'\nurl = 'https://example.com/x'\n[[routes]]\nseverity = ['error']\nto = ['ops']\n[[monitors]]\nmetric = 'loss'\ncondition = '>'\nthreshold = 2.0\nhold = 60\n[spool]\ndurability = 'every'\n[redaction]\nalso = ['x']\n";
+    put(&corpus, "config", 0, &[b"\0", whole.as_bytes()].concat());
+    let guide = r#"{"logging": {"enabled": true, "syslog": {"host": "${HOST:-localhost}", "port": 514}}}"#;
+    put(&corpus, "config", 1, &[b"\x01", guide.as_bytes()].concat());
+    put(&corpus, "home", 0, b"\0{}");
+}
+
+/// What services answer, by the number of the destination and that of the status.
+fn answers(corpus: &Path) {
+    let said: [(u8, u8, &str); 9] = [
+        (0, 12, "retry-after: 2\n\n"),
+        (1, 0, "\n\n{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":1}}"),
+        (1, 4, "\n\n{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}"),
+        (2, 12, "x-ratelimit-reset-after: 0.5\nx-ratelimit-scope: shared\n\n{\"retry_after\":0.5,\"global\":true}"),
+        (2, 4, "\n\n{\"code\":50035,\"errors\":{\"embeds\":{\"0\":{\"title\":{\"_errors\":[{\"code\":\"X\"}]}}}}}"),
+        (3, 14, "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\ndate: Wed, 21 Oct 2099 07:27:00 GMT\n\n"),
+        (4, 4, "\n\n{\"error_code\":\"INVALID_PARAMETER_VALUE\",\"message\":\"no\"}"),
+        (5, 0, "\n\n{\"Errors\":[{\"Code\":\"METRIC_LIMIT_EXCEEDED\",\"MetricIndex\":0}]}"),
+        (6, 5, "\n\ninvalid_payload"),
+    ];
+    for (number, (which, status, text)) in said.iter().enumerate() {
+        put(corpus, "answer", number, &[&[*which, *status], text.as_bytes()].concat());
+    }
 }
 
 /// Signed messages: with one secret, and with a list of signatures.

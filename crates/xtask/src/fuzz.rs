@@ -14,7 +14,18 @@ use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::workspace::Workspace;
 
-const TARGETS: [&str; 7] = ["segment", "cursor", "dead_letters", "event", "options", "run_log", "signature"];
+const TARGETS: [&str; 10] = [
+    "segment",
+    "cursor",
+    "dead_letters",
+    "event",
+    "options",
+    "config",
+    "home",
+    "run_log",
+    "signature",
+    "answer",
+];
 
 /// What gives libFuzzer its feedback.
 const FLAGS: [&str; 7] = [
