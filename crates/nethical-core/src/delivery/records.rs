@@ -5,6 +5,7 @@
 //! of several processes do not mix. When the file is large it gets the time as its name, and the oldest files
 //! go. This is a record, not an account: what is lost with a killed process are its last lines, never a delivery.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -45,7 +46,7 @@ pub struct Record {
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     #[serde(flatten)]
-    delivery: Delivery,
+    delivery: Cow<'a, Delivery>,
     event: Option<Kept<'a>>,
 }
 
@@ -54,9 +55,9 @@ struct Line<'a> {
 struct Kept<'a> {
     at: Timestamp,
     level: Level,
-    family: std::borrow::Cow<'a, str>,
+    family: Cow<'a, str>,
     /// As text: the same bytes come back.
-    json: std::borrow::Cow<'a, str>,
+    json: Cow<'a, str>,
 }
 
 impl Kept<'_> {
@@ -139,7 +140,7 @@ impl Writer {
         let json = (event.json().len() <= EVENT_BYTES).then(|| String::from_utf8_lossy(event.json()));
         let family = event.family().as_str().into();
         let kept = json.map(|json| Kept { at: event.at(), level: event.level(), family, json });
-        let line = Line { delivery: delivery.clone(), event: kept };
+        let line = Line { delivery: Cow::Borrowed(delivery), event: kept };
         {
             let mut pending = lock(&self.pending);
             // More than a disk takes in seconds: it does not take any, and a record is not worth the memory.
@@ -250,7 +251,7 @@ pub fn deliveries(home: &Path, filter: &RecordFilter, limit: usize) -> io::Resul
             let is_last = seen.insert((delivery.destination.clone(), delivery.delivery_id.clone()));
             if is_last && filter.matches(&delivery) {
                 let event = event.and_then(|kept| kept.event(&delivery.delivery_id));
-                found.push(Record { delivery, event });
+                found.push(Record { delivery: delivery.into_owned(), event });
             }
             if found.len() >= limit {
                 return Ok(found);

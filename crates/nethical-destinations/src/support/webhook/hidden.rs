@@ -15,43 +15,55 @@ const TOKEN: usize = 16;
 const PLAIN: [&str; 6] =
     ["accept", "content-type", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"];
 
-/// Texts that are not to be shown, longest first.
-pub(super) struct Hidden(Vec<String>);
+/// What is not to be shown of a request.
+pub(super) struct Hidden<'u> {
+    url: &'u Url,
+    keys: Vec<String>,
+}
 
-impl Hidden {
-    /// Those of a request.
-    pub(super) fn of(url: &Url, headers: &[(String, String)]) -> Self {
-        let mut texts = vec![url.path().trim_start_matches('/').to_owned()];
+impl<'u> Hidden<'u> {
+    /// Of a request to this address with these headers.
+    pub(super) fn of(url: &'u Url, headers: &[(String, String)]) -> Self {
+        let is_plain = |name: &str| PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(name));
+        let secret = headers.iter().filter(|(name, _)| !is_plain(name));
+        let keys = secret.flat_map(|(_, value)| [value.as_str(), last_word(value)]).map(str::to_owned);
+        Self { url, keys: keys.collect() }
+    }
+
+    /// Texts that are not to be shown, longest first.
+    fn texts(self) -> Vec<String> {
+        let (url, mut texts) = (self.url, self.keys);
+        texts.push(url.path().trim_start_matches('/').to_owned());
         texts.extend(
             url.path_segments().into_iter().flatten().filter(|part| part.len() >= TOKEN).map(str::to_owned),
         );
         texts.extend(url.query().map(str::to_owned));
         texts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
         texts.extend(url.password().map(str::to_owned));
-        let secret = headers.iter().filter(|(name, _)| !PLAIN.contains(&&*name.to_ascii_lowercase()));
-        texts.extend(secret.flat_map(|(_, value)| [value.as_str(), last_word(value)]).map(str::to_owned));
         texts.retain(|text| text.len() >= SHORTEST);
         texts.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
-        Self(texts)
+        texts
     }
 
-    fn shown(&self, text: &str) -> Option<String> {
-        let found = self.0.iter().any(|hidden| text.contains(hidden.as_str()));
-        found.then(|| self.0.iter().fold(text.to_owned(), |text, hidden| text.replace(hidden.as_str(), "…")))
-    }
-
-    /// The answer as people may see it.
-    pub(super) fn hide(&self, response: &Response) -> Response {
-        let mut shown = response.clone();
-        for (_, value) in &mut shown.headers {
-            if let Some(hidden) = self.shown(value) {
-                *value = hidden;
-            }
+    /// The answer as people may see it, if that is not the answer itself.
+    pub(super) fn hide(self, response: &Response) -> Option<Response> {
+        let lengths = response.headers.iter().map(|(_, value)| value.len()).chain([response.body.len()]);
+        if lengths.max()? < SHORTEST {
+            return None;
         }
-        if let Some(hidden) = self.shown(&String::from_utf8_lossy(&shown.body)) {
-            shown.body = Bytes::from(hidden);
+        let texts = self.texts();
+        let repeats = |text: &str| texts.iter().any(|hidden| text.contains(hidden.as_str()));
+        let body = String::from_utf8_lossy(&response.body);
+        if !repeats(&body) && !response.headers.iter().any(|(_, value)| repeats(value)) {
+            return None;
         }
-        shown
+        let shown = |text: &str| texts.iter().fold(text.to_owned(), |text, hidden| text.replace(hidden, "…"));
+        let headers = response.headers.iter().map(|(name, value)| (name.clone(), shown(value)));
+        Some(Response {
+            status: response.status,
+            headers: headers.collect(),
+            body: Bytes::from(shown(&body)),
+        })
     }
 }
 
@@ -76,7 +88,7 @@ mod tests {
         let location = ("location".to_owned(), url_text(&url));
         let response =
             Response { status: 404, headers: vec![location], body: Bytes::from_static(body.as_bytes()) };
-        let shown = Hidden::of(&url, &headers).hide(&response);
+        let shown = Hidden::of(&url, &headers).hide(&response).unwrap();
         let text = String::from_utf8(shown.body.to_vec()).unwrap();
         assert_eq!(text, "Cannot POST /…?… (…, …, …) for msg_00000001 at /services");
         assert!(!shown.headers[0].1.contains("token"), "{:?}", shown.headers);
@@ -90,7 +102,7 @@ mod tests {
     fn an_answer_that_repeats_nothing_is_the_same() {
         let url = "https://example.com/".parse().unwrap();
         let body = Bytes::from_static(b"\xff no \0 text");
-        let response = Response { status: 200, headers: Vec::new(), body: body.clone() };
-        assert_eq!(Hidden::of(&url, &[]).hide(&response).body, body);
+        let response = Response { status: 200, headers: Vec::new(), body };
+        assert!(Hidden::of(&url, &[]).hide(&response).is_none());
     }
 }

@@ -182,10 +182,10 @@ impl Poster {
             sort_failure(&failure, self.context()).with_answer(answer)
         })?;
         let shown = hidden.hide(&response);
-        let answer = record(&shown, started.elapsed());
+        let answer = record(shown.as_ref().unwrap_or(&response), started.elapsed());
         // What is no success is only read to be shown.
         if !response.is_success() {
-            response = shown;
+            response = shown.unwrap_or(response);
         }
         Ok(Exchange { response, answer })
     }
