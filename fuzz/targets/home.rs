@@ -12,7 +12,7 @@ use nethical::delivery::{RecordFilter, Settings, SpoolSettings, deliveries, surv
 use nethical::tracking::StartRun;
 use nethical::{Config, Nethical};
 
-const CONFIG: &str = "[logging.memory]\n[alerts.ops]\ntype = 'memory'\n[alerts.hook]\ntype = 'http'\nurl = 'http://127.0.0.1:9/'\n[runs.memory]\n";
+const CONFIG: &str = "[logging.memory]\n[alerts.ops]\ntype = 'memory'\n[alerts.hook]\ntype = 'http'\nurl = 'http://127.0.0.1:9/'\n[runs.kept]\ntype = 'memory'\n";
 
 fuzz_target!(|input: &[u8]| {
     let [which, bytes @ ..] = input else { return };
@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
     let _ = deliveries(folder.path(), &RecordFilter::default(), 100);
     let nethical = open(folder.path());
     raise(&nethical);
-    let run = nethical.runs().platform("memory").expect("it is configured");
+    let run = nethical.runs().platform("kept").expect("it is configured");
     run.start_run(&StartRun { experiment: "e", ..StartRun::default() }).expect("a run");
     nethical.close(Duration::from_millis(1));
 });
@@ -56,7 +56,7 @@ fn template() -> &'static [(PathBuf, Vec<u8>)] {
         let folder = tempfile::tempdir().expect("a folder");
         let nethical = open(folder.path());
         raise(&nethical);
-        let run = nethical.runs().platform("memory").expect("it is configured");
+        let run = nethical.runs().platform("kept").expect("it is configured");
         run.start_run(&StartRun { experiment: "e", ..StartRun::default() }).expect("a run");
         std::thread::sleep(Duration::from_millis(1_500));
         let mut files = Vec::new();
