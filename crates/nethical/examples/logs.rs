@@ -5,6 +5,8 @@
 //! $ cat app.jsonl
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example")]
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What became of the entries, for each destination.
     assert!(logs.flush_all(Duration::from_secs(5)));
     for status in logs.statuses() {
-        eprintln!("{}: {} written", status.name, status.ledger.confirmed);
+        println!("{}: {} written", status.name, status.ledger.confirmed);
     }
     nethical.close(Duration::from_secs(5));
     Ok(())

@@ -83,7 +83,8 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(all(test, feature = "bench"))]
+#[cfg(test)]
+#[cfg(feature = "bench")]
 mod tests {
     use super::*;
 
