@@ -220,12 +220,21 @@ fn dead_letters_are_seen_repeated_and_dropped() {
 #[test]
 fn mlflow_opens_the_file() {
     let mut machine = Machine::new("[runs.mlflow]\ntracking_uri = 'sqlite:////data/runs.db'\n");
-    machine.run("nethical run start --experiment spirals --run-file run.id\nnethical run metrics --run-file run.id loss=0.4 --step 1\nnethical run end --run-file run.id");
+    machine.run(
+        "nethical run start --experiment spirals --run-file run.id
+         nethical run metrics --run-file run.id loss=0.4 --step 1
+         nethical run end --run-file run.id",
+    );
     let client = environment().join("bin/mlflow").canonicalize().unwrap();
     machine.program("/usr/local/bin/mlflow", &format!("exec {} \"$@\"", client.display()));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    machine.set(&format!("MLFLOW_PORT={}", free.port()));
-    machine.set(&format!("HOME={}", machine.sandbox.folder.display()));
+    // One worker, and nothing else beside the server: the test is not about those.
+    let port = format!("MLFLOW_PORT={}", free.port());
+    let home = format!("HOME={}", machine.sandbox.folder.display());
+    let server =
+        ["MLFLOW_WORKERS=1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"];
+    server.iter().for_each(|assignment| machine.set(assignment));
+    [port, home].iter().for_each(|assignment| machine.set(assignment));
     let text = block("docs/destinations/mlflow.md", "sh", 0);
     let mut command = machine.shell(&text);
     command.stdout(Stdio::null()).stderr(Stdio::null());
