@@ -41,10 +41,16 @@ impl Schema {
     }
 }
 
-/// A text as JSON.
+/// A text as JSON, in one line also for readers to whom U+2028 and U+2029 end one.
 fn string(out: &mut Vec<u8>, text: &str) {
-    // A vector takes everything.
-    let _ = serde_json::to_writer(out, text);
+    if memchr::memmem::find(text.as_bytes(), b"\xe2\x80").is_none() {
+        // A vector takes everything.
+        let _ = serde_json::to_writer(out, text);
+        return;
+    }
+    let written = serde_json::to_string(text).unwrap_or_default();
+    let written = written.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    out.extend_from_slice(written.as_bytes());
 }
 
 /// `,"key":` and then a text.

@@ -76,7 +76,8 @@ fn a_sync_that_breaks_off_is_taken_up_again() {
             .insert("file_stream".to_owned(), vec![nethical_receivers::wandb::Trouble::DropAnswer; 1].into());
         behaviour.next.insert("RunResumeStatus".to_owned(), [].into());
     });
-    assert!(matches!(sync(&world)[0].outcome, SyncOutcome::Synced));
+    let reports = sync(&world);
+    assert!(matches!(reports[0].outcome, SyncOutcome::Synced), "{reports:?}");
     let run = world.at_server(&id);
     assert_eq!(losses(&run), (0..30).map(f64::from).collect::<Vec<_>>());
     assert_eq!(run.repeated, 30, "one repeat, which changed nothing");
@@ -93,7 +94,8 @@ fn rows_of_somebody_else_are_never_written_over() {
     platform.end_run(&id, RunStatus::Completed, None).unwrap();
     platform.close(PATIENCE);
     drop(platform);
-    assert!(matches!(sync(&world)[0].outcome, SyncOutcome::Synced));
+    let reports = sync(&world);
+    assert!(matches!(reports[0].outcome, SyncOutcome::Synced), "{reports:?}");
     // Another client goes on with the run.
     let other = world.open();
     other.resume_run(&id).unwrap();
