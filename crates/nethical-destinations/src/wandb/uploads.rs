@@ -96,6 +96,11 @@ impl Upload {
         over && (!self.uploads || self.progress.look(|known| known.ended || known.finished))
     }
 
+    /// Whether it lets go of its run by itself, once it is told to stop.
+    fn comes_to_an_end(&self) -> bool {
+        self.uploads || self.recording.as_ref().is_some_and(|recording| recording.has_ended())
+    }
+
     /// Waits until everything that was taken so far has arrived; where nothing is uploaded, until it is on disk.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
         if let Some(recording) = &self.recording {
@@ -265,11 +270,13 @@ async fn go_on_after(earlier: &Progress, job: Job) {
 /// Keeps a run that is not uploaded for this process, until it has ended and is written.
 fn hold(upload: &Upload, locks: Vec<Lock>) -> Result<(), Error> {
     let Some(recording) = upload.recording.clone() else { return Ok(()) };
+    let progress = Arc::clone(&upload.progress);
     runtime::handle()?.spawn(async move {
         while !recording.is_written() {
             recording.run_log().grown().await;
         }
         drop(locks);
+        progress.change(|known| known.ended = true);
     });
     Ok(())
 }
@@ -339,9 +346,9 @@ impl Attended for Uploads {
         *lock(&self.closed) = true;
         let uploads = self.all();
         uploads.iter().for_each(|upload| upload.control.stop());
-        if self.is_online() {
-            let ended = |upload: &&Upload| !upload.progress.wait(deadline + GRACE, |known| known.ended);
-            let _ = uploads.iter().filter(ended).count();
+        // After that others may have the run.
+        for upload in uploads.iter().filter(|upload| upload.comes_to_an_end()) {
+            upload.progress.wait(deadline + GRACE, |known| known.ended);
         }
         let kept = uploads.iter().filter_map(|upload| upload.recording.as_ref());
         // What is not at the server is on disk.
