@@ -51,15 +51,19 @@ impl Tidy {
     pub(super) fn run(&self) -> Result<(), Error> {
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         // What the bytes leave room for is known when all is compressed; the rest need not be compressed at all.
-        delete_all(Keep { bytes: None, ..self.keep }, &path)?;
+        delete_all(Keep { bytes: None, ..self.keep }, &path, Timestamp::MAX)?;
+        let files = list(&path)?.files;
+        let newest = files.last().map_or(Timestamp::MIN, |file| file.at);
         if self.compress != Compress::None {
-            for file in list(&path)?.files.into_iter().filter(|file| !file.compressed) {
-                if !self.is_stopped() {
-                    self.compress(&file)?;
+            for file in files.iter().filter(|file| !file.compressed) {
+                self.compress(file)?;
+                if self.is_stopped() {
+                    return Ok(());
                 }
             }
         }
-        delete_all(self.keep, &path)?;
+        // What was moved away meanwhile is not compressed yet, and has a run of its own.
+        delete_all(self.keep, &path, newest)?;
         self.delete_leftovers(&path)
     }
 
@@ -137,9 +141,10 @@ fn list(path: &Path) -> Result<Listing, Error> {
     Listing::of(path).map_err(|error| classify("list the files beside", path, &error))
 }
 
-/// Delete what is not to be kept.
-fn delete_all(keep: Keep, path: &Path) -> Result<(), Error> {
-    let files = list(path)?.files;
+/// Delete what is not to be kept of the files that were moved away until then.
+fn delete_all(keep: Keep, path: &Path, until: Timestamp) -> Result<(), Error> {
+    let mut files = list(path)?.files;
+    files.retain(|file| file.at <= until);
     keep.victims(&files, Timestamp::now()).iter().try_for_each(|file| delete(&file.path))
 }
 
@@ -153,4 +158,25 @@ fn delete(path: &Path) -> Result<(), Error> {
 /// Make the names in the folder of `path` outlive the loss of power.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_away_meanwhile_takes_no_room_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.jsonl");
+        let (old, new) = ("app-20261125T190000.000000Z.jsonl.zst", "app-20261125T190001.000000Z.jsonl");
+        for (name, bytes) in [(old, 50), (new, 1_000)] {
+            fs::write(folder.path().join(name), vec![b' '; bytes]).unwrap();
+        }
+        let keep = Keep { bytes: Some(100), ..Keep::default() };
+        let left = || list(&path).unwrap().files.len();
+        delete_all(keep, &path, "2026-11-25T19:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(left(), 2);
+        delete_all(keep, &path, Timestamp::MAX).unwrap();
+        assert_eq!(left(), 0);
+    }
 }
