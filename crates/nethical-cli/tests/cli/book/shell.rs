@@ -3,10 +3,11 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nethical_receivers::wandb::Wandb;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use testkit::mlflow::{Mlflow, environment};
 
@@ -36,6 +37,22 @@ fn block(page: &str, language: &str, number: usize) -> String {
 /// The values of `NAME=VALUE` lines of a unit, in order.
 fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
     unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+}
+
+/// A command that does not end by itself, with all that it has started.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.process_group(0).spawn().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
 }
 
 /// One destination that keeps what it cannot deliver.
@@ -172,19 +189,17 @@ fn a_container_keeps_what_waits_where_its_volume_is_and_a_second_one_delivers_it
 
     machine.sandbox.mends("out");
     let pod = block("docs/deployment.md", "yaml", 0);
-    let beside = words(&pod, "command: ");
-    let [shell, option, script] = &beside[..] else { panic!("{beside:?}") };
+    let words = words(&pod, "command: ");
+    let [shell, option, script] = &words[..] else { panic!("{words:?}") };
     let mut command = machine.shell(&format!("exec {shell} {option} '{script}'"));
-    let mut child = command.process_group(0).spawn().unwrap();
+    let beside = Running::start(&mut command);
     let (started, out) = (Instant::now(), machine.sandbox.path("out"));
     while std::fs::read(&out).map_or(0, |bytes| bytes.len()) == 0
         && started.elapsed() < Duration::from_secs(60)
     {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let group = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
-    child.wait().unwrap();
+    drop(beside);
     assert_eq!(machine.messages("out"), ["from the container"]);
 }
 
@@ -238,15 +253,9 @@ fn mlflow_opens_the_file() {
     let text = block("docs/destinations/mlflow.md", "sh", 0);
     let mut command = machine.shell(&text);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.process_group(0).spawn().unwrap();
+    let _running = Running::start(&mut command);
     let server = Mlflow::at(free);
-    let found = std::panic::catch_unwind(|| {
-        server.wait();
-        server.runs("spirals")
-    });
-    let group = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
-    child.wait().unwrap();
-    let runs = found.unwrap();
+    server.wait();
+    let runs = server.runs("spirals");
     assert_eq!((runs.len(), &runs[0]["data"]["metrics"][0]["value"]), (1, &0.4.into()), "{runs:#?}");
 }
