@@ -47,10 +47,6 @@ impl<'u> Hidden<'u> {
 
     /// The answer as people may see it, if that is not the answer itself.
     pub(super) fn hide(self, response: &Response) -> Option<Response> {
-        let lengths = response.headers.iter().map(|(_, value)| value.len()).chain([response.body.len()]);
-        if lengths.max()? < SHORTEST {
-            return None;
-        }
         let texts = self.texts();
         let repeats = |text: &str| texts.iter().any(|hidden| text.contains(hidden.as_str()));
         let body = String::from_utf8_lossy(&response.body);
