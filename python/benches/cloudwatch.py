@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from mlflow_server import ENVIRONMENT
 
-RECEIVER = Path(__file__).parents[2] / "target/release/examples/cloudwatch"
 PACE = 2_000
 
 
@@ -96,8 +95,8 @@ def child(case: str, url: str, count: int, paced: bool) -> None:
         os._exit(0)
 
 
-def one(case: str, count: int, paced: bool) -> dict[str, float]:
-    receiver = subprocess.Popen([RECEIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def one(program: Path, case: str, count: int, paced: bool) -> dict[str, float]:
+    receiver = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert receiver.stdout is not None
     url = receiver.stdout.readline().strip()
     keys = {"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -113,6 +112,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tiny run: shows that it works, not how fast it is")
     parser.add_argument("--paced", action="store_true", help=f"{PACE} entries a second")
+    usual = Path(__file__).parents[2] / "target/release/examples/cloudwatch"
+    parser.add_argument("--receiver", type=Path, default=usual, help="the example `cloudwatch` of nethical-receivers")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -123,7 +124,7 @@ def main() -> None:
     results: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
     for _ in range(rounds):
         for case in CASES:
-            results[case].append(one(case, count, options.paced))
+            results[case].append(one(options.receiver, case, count, options.paced))
     report = {}
     for case, runs in results.items():
         middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}

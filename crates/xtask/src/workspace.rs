@@ -52,6 +52,12 @@ impl Workspace {
         self.target.join("fuzz")
     }
 
+    /// Programs of the workspace, built as tests are.
+    #[cfg(feature = "bench")]
+    pub(crate) fn debug(&self) -> PathBuf {
+        self.target.join("debug")
+    }
+
     /// Programs of the workspace, built for release.
     pub(crate) fn release(&self) -> PathBuf {
         self.target.join("release")

@@ -120,7 +120,7 @@ fn trimmed(times: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::contests;
-    use super::super::sheet::SHEETS;
+    use super::super::sheets::SHEETS;
     use super::*;
 
     #[test]

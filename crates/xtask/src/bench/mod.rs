@@ -20,6 +20,7 @@ mod rounds;
 mod script;
 mod senders;
 mod sheet;
+mod sheets;
 mod spool;
 mod webhook;
 
@@ -28,7 +29,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use self::sheet::{SHEETS, Sheet};
+use self::sheet::Sheet;
+use self::sheets::SHEETS;
 use crate::release;
 use crate::terminal;
 use crate::venv::Venv;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::report::{figure, group};
-use super::sheet::SHEETS;
+use super::sheets::SHEETS;
 use super::{aims, chart, contests};
 use crate::process;
 use crate::terminal;

@@ -1,140 +1,27 @@
 //! Measurements that yield several figures at once: time in the caller, rate, memory, bytes.
 //!
-//! A script under `python/benches` measures, each contestant in processes of its own and in turns, and prints
+//! A script under `python/benches` or an example measures, each contestant in processes of its own, and prints
 //! `{"results": {"CONTESTANT": {"FIGURE": ...}}}` with the medians. The first contestant is ours.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use nethical_receivers::wandb::Wandb;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::process;
-use crate::terminal::{self, Hinted};
+use crate::terminal;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
 
-/// One script and the figures that it measures.
+/// One measurement and its figures. [`SHEETS`](super::sheets::SHEETS) are all of them.
 pub(super) struct Sheet {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
     /// The key in the script's output, what people read, and by what the value is multiplied for it.
-    figures: &'static [(&'static str, &'static str, f64)],
+    pub(super) figures: &'static [(&'static str, &'static str, f64)],
     /// Runs the script, small if told so, and gives what it printed.
-    measure: fn(&Workspace, &Venv, bool) -> Result<String>,
+    pub(super) measure: fn(&Workspace, &Venv, bool) -> Result<String>,
 }
-
-/// All of them, in the order of the output.
-pub(super) const SHEETS: [Sheet; 8] = [
-    Sheet {
-        name: "wandb-offline",
-        about: "a run of W&B in Python that is written to disk, beside the official client",
-        figures: &WANDB,
-        measure: |workspace, venv, quick| wandb(workspace, venv, "offline", quick),
-    },
-    Sheet {
-        name: "wandb-online",
-        about: "a run of W&B in Python, to a server in this process, beside the official client",
-        figures: &WANDB,
-        measure: |workspace, venv, quick| wandb(workspace, venv, "online", quick),
-    },
-    Sheet {
-        name: "mlflow-server",
-        about: "metrics of a run to a real MLflow server, beside its own client",
-        figures: &MLFLOW,
-        measure: |_, venv, quick| script(venv.python().arg("python/benches/mlflow_points.py"), quick),
-    },
-    Sheet {
-        name: "mlflow-file",
-        about: "metrics of a run into a file, without a server, beside MLflow's own client",
-        figures: &MLFLOW,
-        measure: |_, venv, quick| {
-            script(venv.python().args(["python/benches/mlflow_points.py", "--file"]), quick)
-        },
-    },
-    Sheet {
-        name: "cloudwatch",
-        about: "log entries to a strict receiver of CloudWatch Logs, beside watchtower",
-        figures: &[
-            ("entries_per_second", "entries / s", 1.0),
-            ("requests_per_10000", "requests / 10,000 entries", 1.0),
-            ("microseconds_per_call", "a call, µs", 1.0),
-            ("cpu_seconds", "processor time, s", 1.0),
-        ],
-        measure: |workspace, venv, quick| {
-            example(workspace, "nethical-receivers", "cloudwatch")?;
-            script(venv.python().arg("python/benches/cloudwatch.py"), quick)
-        },
-    },
-    Sheet {
-        name: "import",
-        about: "what an import in Python takes, beside the clients that people would import instead",
-        figures: &[
-            ("median_ms", "a process, ms", 1.0),
-            ("added_ms", "beyond the interpreter, ms", 1.0),
-            ("times_log_connectors", "times that of the log connectors", 1.0),
-        ],
-        measure: |workspace, venv, quick| {
-            official(workspace)?;
-            let mut command = venv.python();
-            command.arg("python/benches/import_time.py").arg("--peers").arg(workspace.peers());
-            script(&mut command, quick)
-        },
-    },
-    Sheet {
-        name: "syslog",
-        about: "lines of 300 bytes over TCP and TLS to real receivers that write text or JSON: processor time of both sides",
-        figures: &SYSLOG,
-        measure: |workspace, _, quick| {
-            let lines = if quick { "5000" } else { "1000000" };
-            let program = example(workspace, "nethical-destinations", "syslog_speed")?;
-            process::capture(Command::new(program).args(["json", lines]))
-        },
-    },
-    Sheet {
-        name: "spool-backlog",
-        about: "opening a spool in which events of 300 bytes wait, and reading all of them",
-        figures: &[
-            ("waiting_mib", "waiting, MiB", 1.0),
-            ("opened_ms", "opened after, ms", 1.0),
-            ("read_per_s", "events read and settled / s", 1.0),
-            ("grown_mib", "memory beyond idle, MiB", 1.0),
-        ],
-        measure: |workspace, _, quick| backlog(workspace, quick),
-    },
-];
-
-const SYSLOG: [(&str, &str, f64); 8] = [
-    ("rsyslog_tcp_text", "rsyslog, TCP, text, s", 1.0),
-    ("rsyslog_tls_text", "rsyslog, TLS, text, s", 1.0),
-    ("rsyslog_tcp_json", "rsyslog, TCP, JSON, s", 1.0),
-    ("rsyslog_tls_json", "rsyslog, TLS, JSON, s", 1.0),
-    ("syslog_ng_tcp_text", "syslog-ng, TCP, text, s", 1.0),
-    ("syslog_ng_tls_text", "syslog-ng, TLS, text, s", 1.0),
-    ("syslog_ng_tcp_json", "syslog-ng, TCP, JSON, s", 1.0),
-    ("syslog_ng_tls_json", "syslog-ng, TLS, JSON, s", 1.0),
-];
-
-const WANDB: [(&str, &str, f64); 6] = [
-    ("calls_per_s", "log calls / s", 1.0),
-    ("rows_per_s_through_finish", "rows / s through the end", 1.0),
-    ("start_and_end_s", "start and end, ms", 1e3),
-    ("peak_mib", "memory with helpers, MiB", 1.0),
-    ("added_mib", "of it beyond the interpreter, MiB", 1.0),
-    ("bytes_per_row", "bytes on disk / row", 1.0),
-];
-
-const MLFLOW: [(&str, &str, f64); 6] = [
-    ("microseconds_per_call", "a call, median, µs", 1.0),
-    ("mean_microseconds_per_call", "a call, mean, µs", 1.0),
-    ("points_per_second", "points / s", 1.0),
-    ("peak_mib", "memory, MiB", 1.0),
-    ("grown_mib", "of it while logging, MiB", 1.0),
-    ("cpu_seconds", "processor time, s", 1.0),
-];
 
 #[derive(Deserialize)]
 struct Output {
@@ -201,53 +88,9 @@ fn table(sheet: &Sheet, results: &Map<String, Value>) -> Vec<Vec<String>> {
     sheet.figures.iter().map(row).collect()
 }
 
-fn script(command: &mut Command, quick: bool) -> Result<String> {
-    process::capture(command.args(quick.then_some("--quick")))
-}
-
-/// Both clients send to a receiver in this process, and to its disk.
-fn wandb(workspace: &Workspace, venv: &Venv, mode: &str, quick: bool) -> Result<String> {
-    let server = Wandb::start().context("no receiver")?;
-    let (rows, rounds) = if quick { ("500", "1") } else { ("20000", "5") };
-    let mut command = venv.python();
-    command.arg("python/benches/wandb_runs.py").arg(server.url());
-    command.args(["--mode", mode, "--rows", rows, "--rounds", rounds]);
-    process::capture(command.env("PYTHONPATH", official(workspace)?))
-}
-
-/// Builds an example, and gives its path.
-fn example(workspace: &Workspace, package: &str, name: &str) -> Result<PathBuf> {
-    let build = ["build", "--release", "--package", package, "--example", name];
-    process::run(process::cargo(workspace).args(build))?;
-    Ok(workspace.release().join("examples").join(name))
-}
-
-/// A spool with a gibibyte in it, beside an empty one; each is opened by a process of its own.
-fn backlog(workspace: &Workspace, quick: bool) -> Result<String> {
-    let program = example(workspace, "nethical-core", "spool_backlog")?;
-    let events = if quick { "36000" } else { "3600000" };
-    let mut results = Map::new();
-    for (name, events) in [("much waits", events), ("nothing waits", "0")] {
-        let folder = super::ours::folder(&workspace.bench())?;
-        let run = |words: &[&str]| process::capture(Command::new(&program).arg(folder.path()).args(words));
-        run(&["fill", events])?;
-        results.insert(name.to_owned(), serde_json::from_str(&run(&["open"])?)?);
-    }
-    Ok(json!({ "results": results }).to_string())
-}
-
-/// Where the packages of the official client are.
-fn official(workspace: &Workspace) -> Result<PathBuf> {
-    let lib = workspace.peers().join("wandb/lib");
-    let hint = "`cargo xtask peers` installs it";
-    let missing = || Hinted::new(format!("the official client is not in `{}`", lib.display()), hint);
-    let found = fs::read_dir(&lib).map_err(|error| missing().caused_by(error.into()))?;
-    let packages = found.flatten().map(|entry| entry.path().join("site-packages"));
-    Ok(packages.into_iter().find(|path| path.join("wandb").is_dir()).ok_or_else(missing)?)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::sheets::SHEETS;
     use super::*;
 
     #[test]
@@ -259,12 +102,5 @@ mod tests {
         let table = table(&SHEETS[0], results.as_object().unwrap());
         assert_eq!(table[2], ["start and end, ms", "2.0", "400"]);
         assert_eq!(table[5], ["bytes on disk / row", "150", "3,000"]);
-    }
-
-    #[test]
-    fn a_missing_client_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = official(&Workspace::at(folder.path())).unwrap_err();
-        assert!(error.to_string().starts_with("the official client is not in"), "{error}");
     }
 }
