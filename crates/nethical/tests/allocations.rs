@@ -42,7 +42,6 @@ fn a_further_destination_costs_no_allocation() {
             assert!(nethical.close(Duration::from_secs(30)));
             count
         });
-        println!("spooled: {spooled}: {one} allocations");
         assert_eq!(one, four, "spooled: {spooled}");
         assert!(one <= 6, "{one} allocations, spooled: {spooled}");
     }
