@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 
 import pytest
@@ -322,3 +323,23 @@ assert logs.close_all()
 """)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(lines(tmp_path / "a.jsonl")) == 8_000
+
+
+def test_a_receiver_that_leaves_ends_no_program_that_dies_of_broken_pipes(tmp_path):
+    """Scripts that are to end quietly behind `| head` take the signal back to its default."""
+
+    def write():
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        connector = JSONFileConnector(pipe)
+        logs = LogAggregator()
+        logs.add_connector(connector)
+        logs.log(LogLevel.INFO, "read", "here")
+        assert connector.flush(10) and os.read(reader, 4_096)
+        os.close(reader)
+        logs.log(LogLevel.INFO, "nobody reads", "here")
+        return not connector.flush(1) and connector.status()["last_error"]
+
+    assert wait_for([in_child(lambda: bool(write()))]) == [0]

@@ -24,8 +24,23 @@ pub fn is_ours() -> bool {
     OURS.try_with(Cell::get).unwrap_or(true)
 }
 
-fn mark() {
+/// What every thread of ours begins with.
+fn begin() {
     OURS.set(true);
+    block_broken_pipes();
+}
+
+/// A receiver that closes its connection is to end no program, also none that took `SIGPIPE` back to what it does by
+/// default, as filters written in Python like to: on these threads such a write is only an error.
+fn block_broken_pipes() {
+    let mut signals = std::mem::MaybeUninit::uninit();
+    #[expect(unsafe_code, reason = "the mask of a thread can only be set through libc")]
+    // SAFETY: the set is made before it is read, and lives as long as it is.
+    unsafe {
+        libc::sigemptyset(signals.as_mut_ptr());
+        libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, signals.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// Do work of the delivery on a thread of the program.
@@ -53,14 +68,14 @@ fn start() -> Result<Handle, Error> {
         .enable_all()
         .thread_name("nethical-file")
         .thread_keep_alive(Duration::from_secs(10))
-        .on_thread_start(mark)
+        .on_thread_start(begin)
         .build()
         .map_err(failed)?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new()
         .name("nethical".to_owned())
         .spawn(move || {
-            mark();
+            begin();
             runtime.block_on(std::future::pending::<()>());
         })
         .map_err(failed)?;
