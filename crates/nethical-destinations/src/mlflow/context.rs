@@ -92,6 +92,10 @@ impl Repository {
     fn commit(&self) -> Option<String> {
         let head = self.head()?;
         let Some(name) = head.strip_prefix("ref: ") else { return Some(head) };
+        // Somebody else may have written it: it is not to lead out of the repository.
+        if !name.starts_with("refs/") || name.split('/').any(|part| part == "..") {
+            return None;
+        }
         let loose =
             [&self.own, &self.common].into_iter().find_map(|at| fs::read_to_string(at.join(name)).ok());
         loose.map(|hash| hash.trim().to_owned()).or_else(|| {
@@ -145,6 +149,8 @@ mod tests {
                 (GIT_REPO, "https://example.com/x.git"),
             ]
         );
+        write(git.join("HEAD"), "ref: /dev/zero\n");
+        assert!(super::git(&script).is_empty(), "it leads out of the repository");
         let other = folder.path().join(".git/worktrees/w");
         write(other.join("HEAD"), "def456\n");
         write(other.join("commondir"), "../..\n");

@@ -132,7 +132,7 @@ fn redirect(response: &Response, text: &str) -> String {
 }
 
 /// The start of what a server said, on one line.
-fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.get(..line.floor_char_boundary(SHOWN)) {

@@ -22,6 +22,9 @@ const API: &str = "/api/2.0/mlflow/";
 /// Bytes of an answer that are read: a run with all its parameters and tags.
 const MAX_ANSWER: usize = 16 << 20;
 
+/// Pages of 1,000 experiments that are read: a server that always has one more is no MLflow.
+const MOST_PAGES: usize = 1_000;
+
 /// How long a run is waited for that another process is to create, once the server says that it is not there.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -265,8 +268,8 @@ impl Server {
     }
 
     async fn all_experiments(&self) -> Result<Vec<String>, Error> {
-        let (mut found, mut page) = (Vec::new(), None);
-        loop {
+        let (mut found, mut page, mut last) = (Vec::new(), None, Value::Null);
+        for _ in 0..MOST_PAGES {
             let answer =
                 self.post("experiments/search", json!({ "max_results": 1_000, "page_token": page })).await?;
             let some = answer.get("experiments").and_then(Value::as_array).into_iter().flatten();
@@ -275,7 +278,9 @@ impl Server {
             if page.is_none() {
                 return Ok(found);
             }
+            last = answer;
         }
+        Err(self.nonsense("experiments/search", &last))
     }
 
     /// Where the artifacts of a run go.

@@ -185,7 +185,13 @@ async fn in_parts(
     uploads: &mut Uploads,
     keep: &(dyn Fn(&Uploads) + Sync),
 ) -> Result<(), Error> {
-    loop {
+    if uploads.started.get(key).is_some_and(|upload| upload.part_bytes != part_bytes(size)) {
+        // What was noted is damaged, or of another time.
+        abandon(bucket, key, uploads).await;
+        uploads.started.remove(key);
+    }
+    // Once more, for a rule of the bucket may end uploads that take long.
+    for _ in 0..2 {
         if !uploads.started.contains_key(key) {
             let id = bucket.begin(key).await?;
             let begun = Multipart { id, part_bytes: part_bytes(size), ..Multipart::default() };
@@ -198,10 +204,10 @@ async fn in_parts(
                 return Ok(());
             }
         }
-        // S3 has forgotten it: a rule of the bucket may end uploads that take long.
         uploads.started.remove(key);
         keep(uploads);
     }
+    Err(errors::forgotten(bucket.name, key))
 }
 
 /// Send the parts that are missing. `false`: S3 does not know the upload any more.
@@ -215,7 +221,7 @@ async fn send_parts(
     keep: &(dyn Fn(&Uploads) + Sync),
 ) -> Result<bool, Error> {
     let Some(upload) = uploads.started.get(key).cloned() else { return Ok(false) };
-    let each = upload.part_bytes.max(1);
+    let each = upload.part_bytes;
     let last = u32::try_from(size.div_ceil(each)).unwrap_or(u32::MAX);
     let missing = (1..=last).filter(|number| !upload.parts.contains_key(number));
     let send = |number: u32| {

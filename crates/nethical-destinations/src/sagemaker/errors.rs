@@ -61,6 +61,15 @@ pub(super) fn sort(fault: Fault, context: &Context<'_>) -> Error {
     }
 }
 
+/// S3 does not know an upload that it has just begun.
+pub(super) fn forgotten(bucket: &str, key: &str) -> Error {
+    let text = format!(
+        "s3:PutObject on bucket `{bucket}`: the upload of `{key}` in parts is forgotten as soon as it is begun"
+    );
+    Error::unavailable("sagemaker.upload_forgotten", text)
+        .with_hint("see whether a rule of the bucket ends uploads at once; it is tried again")
+}
+
 /// Whether the same call may go better in a moment.
 pub(super) fn is_passing(fault: &Fault, context: &Context<'_>) -> bool {
     match fault {

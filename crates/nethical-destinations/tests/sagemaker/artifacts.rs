@@ -83,6 +83,23 @@ fn an_upload_that_s3_forgot_begins_anew() {
 }
 
 #[test]
+fn an_s3_that_forgets_every_upload_is_asked_again_after_a_while() {
+    let fake = SageMaker::start().unwrap();
+    fake.behave(|behaviour| behaviour.forgotten_uploads = u32::MAX);
+    let platform = open(with_bucket(&fake));
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("model.bin");
+    fs::write(&file, content(9 * MIB)).unwrap();
+    let run = start(&*platform, "e", None);
+    platform.log_artifact(&run, &file, &ArtifactOptions::default()).unwrap();
+    let code = || platform.statuses().iter().find_map(|status| Some(status.last_error.clone()?.code()));
+    until("the fault is shown", || code() == Some("sagemaker.upload_forgotten"));
+    fake.behave(|behaviour| behaviour.forgotten_uploads = 0);
+    all_delivered(&*platform);
+    assert!(fake.object("models", &format!("nethical/{run}/model.bin")).unwrap() == content(9 * MIB));
+}
+
+#[test]
 fn a_later_process_sends_the_parts_that_are_missing() {
     let fake = SageMaker::start().unwrap();
     let (place, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -17,6 +17,7 @@ use object_store::{
 };
 
 use super::source::Source;
+use crate::mlflow::errors;
 use crate::mlflow::server::Server;
 use crate::support::aws::{Environment, Provider, region};
 
@@ -55,8 +56,9 @@ impl Store {
     }
 
     pub(super) async fn put(&self, path: &str, source: &Source) -> Result<(), Error> {
-        let at = Path::parse(format!("{}/{path}", self.root).trim_start_matches('/'))
-            .map_err(|error| Error::refused("mlflow.artifact_path", error.to_string()))?;
+        let at = Path::parse(format!("{}/{path}", self.root).trim_start_matches('/')).map_err(|error| {
+            Error::refused("mlflow.artifact_path", errors::shown(error.to_string().as_bytes()))
+        })?;
         if source.size() <= PART {
             let whole = source.read_whole().await?;
             let put = self.store.put(&at, whole.into()).await;
@@ -197,7 +199,7 @@ fn azure(bucket: &str) -> object_store::Result<impl ObjectStore + use<>> {
 
 fn sort(error: &object_store::Error, name: &str) -> Error {
     use object_store::Error as Store;
-    let text = format!("artifacts in {name}: {}", innermost(error));
+    let text = format!("artifacts in {name}: {}", errors::shown(innermost(error).as_bytes()));
     match error {
         Store::Unauthenticated { .. } | Store::PermissionDenied { .. } => {
             Error::new(Kind::Unauthorized, "mlflow.store_forbidden", text)
