@@ -31,14 +31,14 @@ pub(super) fn in_child(stand: &str) -> Cell {
     Ok(row.unwrap_or_else(|| panic!("{stand}: {said}\n{}", String::from_utf8_lossy(&output.stderr))))
 }
 
-/// If this is that child, the row is printed and the process ends.
-pub(crate) fn prepare_child() {
-    let Ok(order) = std::env::var(STAND) else { return };
+/// If this is that child, the row is printed, and nothing else is to be done.
+pub(crate) fn is_done_as_child() -> bool {
+    let Ok(order) = std::env::var(STAND) else { return false };
     let (stand, path) = order.split_once(':').unwrap();
     let disk = Disk { path: path.into() };
     let row = here(stand, Fault::DiskFull, Some(&disk)).unwrap();
     serde_json::to_writer(std::io::stdout(), &row).unwrap();
-    std::process::exit(0);
+    true
 }
 
 /// The disk in the child.

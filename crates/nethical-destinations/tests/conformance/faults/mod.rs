@@ -17,7 +17,7 @@ use std::sync::{OnceLock, RwLock};
 use nethical_destinations::Descriptor;
 use nethical_receivers::syslog::tls::Authority;
 
-use self::disk::prepare_child;
+pub(crate) use self::disk::is_done_as_child;
 pub(crate) use self::page::write;
 use crate::peers;
 
@@ -109,16 +109,16 @@ fn authority() -> &'static Authority {
     AUTHORITY.get_or_init(|| Authority::new().unwrap())
 }
 
-/// Before there are threads: trust our own authority, and if this is the child with the full disk, be that.
-pub(crate) fn prepare() {
-    let path = std::env::temp_dir().join(format!("faults-ca-{}.pem", std::process::id()));
-    std::fs::write(&path, authority().certificate()).unwrap();
+/// Before there are threads: trust our own authority. Its file is gone when what is returned is dropped.
+pub(crate) fn trust() -> impl Drop {
+    let file = tempfile::Builder::new().prefix("faults-ca-").suffix(".pem").tempfile().unwrap();
+    std::fs::write(file.path(), authority().certificate()).unwrap();
     #[expect(unsafe_code, reason = "nothing else of this process runs yet")]
     // SAFETY: there is one thread.
     unsafe {
-        std::env::set_var("SSL_CERT_FILE", &path);
+        std::env::set_var("SSL_CERT_FILE", file.path());
     }
-    prepare_child();
+    file.into_temp_path()
 }
 
 /// Every cell of a destination is as the page says.
