@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nethical_core::event::{Level, LogEntry, Metadata, Rules};
 use nethical_core::spool::{DeadLetter, DeadLetterLog, Durability, Fate, Options, Retention, Spool};
 use nethical_destinations::webhook::sign;
-use nethical_fuzz::Memory;
+use nethical_fuzz::{Memory, offline_wandb};
 
 const ALL: u8 = 7;
 
@@ -40,6 +40,121 @@ fn main() {
     let guide = r#"{"logging": {"enabled": true, "syslog": {"host": "${HOST:-localhost}", "port": 514}}}"#;
     put(&corpus, "config", 1, &[b"\x01", guide.as_bytes()].concat());
     put(&corpus, "home", 0, b"\0{}");
+    kept(&corpus);
+    uploads(&corpus);
+}
+
+/// Files that are read where they are, by the number of the file.
+fn kept(corpus: &Path) {
+    let key = "0123456789".repeat(4);
+    let credentials: [(u8, &str); 9] = [
+        (0, &format!("machine 127.0.0.1\n  login user\n  password {key}\n")),
+        (1, "[mlflow]\nmlflow_tracking_username = ann\nmlflow_tracking_password = pw\n"),
+        (2, "[default]\nregion = eu-west-1 # here\ns3 =\n  x = 1\n[profile p]\nrole_arn = r\n"),
+        (3, "[default]\naws_access_key_id = ID\naws_secret_access_key = KEY\naws_session_token = T\n"),
+        (4, "ref: refs/heads/main\n"),
+        (5, "[core]\n[remote \"origin\"]\n\turl = https://ann:pw@example.com/x.git\n"),
+        (6, "# pack-refs\n1234 refs/heads/main\n"),
+        (7, "../src/.git\n"),
+        (8, "gitdir: ../src/.git\n"),
+    ];
+    for (number, (which, text)) in credentials.iter().enumerate() {
+        put(corpus, "credentials", number, &[&[*which], text.as_bytes()].concat());
+    }
+    let names = "log-20261125T190000.123456Z.jsonl\nlog-20261125T190000.123457Z.jsonl.gz\nlog-20261125T190000.1Z.jsonl\nother\nlog-20261125T190000.123456Z.jsonl.zst.tmp";
+    put(corpus, "rotation", 0, &[b"\0", names.as_bytes()].concat());
+    put(corpus, "rotation", 1, &[b"\x07", names.as_bytes()].concat());
+    put(corpus, "store", 0, &[0, 0, 0, 100, 1]);
+    put(corpus, "store", 1, &[1, 0, 16, 0, 13, 0, 32, 8, 255, 1, 0]);
+    let notes: [(u8, &str); 3] = [
+        (0, r#"{"experiment":"e","run_id":"r","artifact_uri":"mlflow-artifacts:/1/r"}"#),
+        (100, r#"{"r":{"stamp":"s","points":3,"done":false}}"#),
+        (
+            200,
+            r#"{"done":[],"started":{"run/a.bin":{"id":"u","part_bytes":8388608,"parts":{"1":{"etag":"e","crc":"AAAAAA=="}}}}}"#,
+        ),
+    ];
+    for (number, (which, text)) in notes.iter().enumerate() {
+        put(corpus, "notes", number, &[&[*which], text.as_bytes()].concat());
+    }
+}
+
+/// What is answered to uploads, by the place and the number of the request and the number of the status; and what is sent to
+/// receivers.
+fn uploads(corpus: &Path) {
+    let error = "<Error><Code>NoSuchUpload</Code><Message>no</Message></Error>";
+    let artifact: [(u8, u8, &str); 8] = [
+        (0, 0, "\n\n{\"run\":{\"info\":{\"artifact_uri\":\"s3://bucket/1\"}}}"),
+        (245, 0, "\n\n<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"),
+        (246, 6, &format!("\n\n{error}")),
+        (7, 0, "etag: e\n\n"),
+        (
+            8,
+            0,
+            "\n\n{\"upload_id\":\"u\",\"credentials\":[{\"url\":\"http://127.0.0.1:9/p\",\"part_number\":1}]}",
+        ),
+        (8, 4, "\n\n{\"error_code\":\"NOT_IMPLEMENTED\",\"message\":\"no\"}"),
+        (9, 7, &format!("\n\n{error}")),
+        (254, 7, &format!("\n\n{error}")),
+    ];
+    for (number, (which, status, text)) in artifact.iter().enumerate() {
+        put(corpus, "artifact", number, &[&[*which, *status], text.as_bytes()].concat());
+    }
+    let wandb: [(u8, u8, &str); 7] = [
+        (0, 0, r#"{"first_line":1,"step_shift":3,"base_url":"","artifacts":[2],"hollow":[0]}"#),
+        (
+            1,
+            0,
+            "\n\n{\"data\":{\"viewer\":{\"entity\":\"team\",\"username\":\"ann\",\"teams\":{\"edges\":[]}}}}",
+        ),
+        (
+            2,
+            0,
+            "\n\n{\"data\":{\"model\":{\"bucket\":{\"historyLineCount\":1,\"historyTail\":\"[]\",\"config\":\"{}\"}}}}",
+        ),
+        (
+            3,
+            0,
+            "\n\n{\"data\":{\"upsertBucket\":{\"bucket\":{\"id\":\"i\",\"name\":\"r\",\"historyLineCount\":2,\"project\":{\"name\":\"p\",\"entity\":{\"name\":\"team\"}}}}}}",
+        ),
+        (4, 0, "\n\n{\"errors\":[{\"message\":\"no\",\"path\":[\"upsertBucket\"]}]}"),
+        (
+            6,
+            0,
+            "ratelimit-remaining: 1\nratelimit-reset: 1\n\n{\"exitcode\":null,\"limits\":{},\"stopped\":true}",
+        ),
+        (8, 8, "\n\nconflict"),
+    ];
+    let receiver: [(u8, &str); 7] = [
+        (
+            0,
+            "<13>1 2026-11-26T07:00:00.000000Z host app 1 - [a@1 b=\"c\"] text\n<13>Nov 26 07:00:00 host app: text\n",
+        ),
+        (0, "12 <13>1 - - - -"),
+        (
+            1,
+            "{\"text\":\"a\",\"blocks\":[{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\",\"text\":\"b\"}}]}",
+        ),
+        (
+            2,
+            "{\"content\":\"a\",\"embeds\":[{\"title\":\"b\",\"fields\":[{\"name\":\"c\",\"value\":\"d\"}]}]}",
+        ),
+        (
+            3,
+            "{\"logGroupName\":\"g\",\"logStreamName\":\"s\",\"logEvents\":[{\"timestamp\":1,\"message\":\"m\"}]}",
+        ),
+        (
+            8,
+            "{\"operationName\":\"UpsertBucket\",\"query\":\"q\",\"variables\":{\"name\":\"r\",\"project\":\"p\"}}",
+        ),
+        (9, "{\"files\":{\"wandb-history.jsonl\":{\"offset\":0,\"content\":[\"{\\\"_step\\\":0}\"]}}}"),
+    ];
+    for (number, (which, text)) in receiver.iter().enumerate() {
+        put(corpus, "receiver", number, &[&[*which], text.as_bytes()].concat());
+    }
+    for (number, (which, status, text)) in wandb.iter().enumerate() {
+        put(corpus, "wandb", number, &[&[*which, *status], text.as_bytes()].concat());
+    }
 }
 
 /// What services answer, by the number of the destination and that of the status.
@@ -48,8 +163,16 @@ fn answers(corpus: &Path) {
         (0, 12, "retry-after: 2\n\n"),
         (1, 0, "\n\n{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":1}}"),
         (1, 4, "\n\n{\"__type\":\"ThrottlingException\",\"message\":\"Rate exceeded\"}"),
-        (2, 12, "x-ratelimit-reset-after: 0.5\nx-ratelimit-scope: shared\n\n{\"retry_after\":0.5,\"global\":true}"),
-        (2, 4, "\n\n{\"code\":50035,\"errors\":{\"embeds\":{\"0\":{\"title\":{\"_errors\":[{\"code\":\"X\"}]}}}}}"),
+        (
+            2,
+            12,
+            "x-ratelimit-reset-after: 0.5\nx-ratelimit-scope: shared\n\n{\"retry_after\":0.5,\"global\":true}",
+        ),
+        (
+            2,
+            4,
+            "\n\n{\"code\":50035,\"errors\":{\"embeds\":{\"0\":{\"title\":{\"_errors\":[{\"code\":\"X\"}]}}}}}",
+        ),
         (3, 14, "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\ndate: Wed, 21 Oct 2099 07:27:00 GMT\n\n"),
         (4, 4, "\n\n{\"error_code\":\"INVALID_PARAMETER_VALUE\",\"message\":\"no\"}"),
         (5, 0, "\n\n{\"Errors\":[{\"Code\":\"METRIC_LIMIT_EXCEEDED\",\"MetricIndex\":0}]}"),
@@ -71,29 +194,10 @@ fn signature(corpus: &Path) {
     }
 }
 
-/// A run of W&B's that was only written: rows of several values, one of two calls, and everything else.
 fn run_log() -> Vec<u8> {
-    use nethical_core::delivery::{Settings, SpoolSettings};
-    use nethical_core::tracking::{Platform, RunStatus, StartRun};
-    use nethical_destinations::wandb::{MetricDefinition, Mode, Row, Wandb, WandbConfig};
     let folder = tempfile::tempdir().expect("a folder");
-    let mut config = WandbConfig::new("p");
-    (config.mode, config.directory) = (Some(Mode::Offline), Some(folder.path().to_owned()));
-    let settings = Settings { spool: SpoolSettings::off(), ..Settings::default() };
-    let runs = Wandb::open(&config, "wandb", settings, &Default::default()).unwrap();
-    let id = runs.start_run(&StartRun { experiment: "e", name: Some("n"), tags: &[("a", "b")] }).unwrap();
-    runs.log_parameters(&id, &Metadata::new().with("lr", 0.1)).unwrap();
-    let definition = MetricDefinition { name: "v/*", step_metric: Some("x"), summary: &["min"], hidden: false };
-    runs.define_metric(&id, &definition).unwrap();
-    for step in [0, 0, 7] {
-        let mut row = Row::default();
-        row.number("loss", f64::NAN);
-        row.integer("x", step);
-        row.json("deep", "{\"y\":[1,-Infinity]}");
-        runs.log(&id, &row, Some(step)).unwrap();
-    }
-    runs.end_run(&id, RunStatus::Failed, Some(std::time::Duration::from_secs(10))).unwrap();
-    std::fs::read(runs.directory(&id).unwrap().unwrap().join(format!("run-{id}.wandb"))).expect("a log")
+    let (id, directory) = offline_wandb(folder.path());
+    fs::read(directory.join(format!("run-{id}.wandb"))).expect("a log")
 }
 
 fn entry(message: &str) -> LogEntry {

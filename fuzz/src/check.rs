@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use nethical_core::delivery::{Error, MAX_RETRY_AFTER};
 use nethical_core::spool::{DestinationStats, Options, Seq, Spool, inspect};
 
 use crate::Memory;
@@ -49,4 +50,14 @@ fn balance(stats: &DestinationStats) {
     let gone = [&stats.settled, &stats.dropped_oldest, &stats.damaged, &stats.rejected, &stats.waiting];
     let sum: u128 = gone.iter().map(|tally| u128::from(tally.events)).sum();
     assert_eq!(u128::from(stats.accepted.events), sum, "{stats:?}");
+}
+
+/// In every address and key; never in what is said of an answer.
+pub const SECRET: &str = "pL4nt3d";
+
+/// An error is one line, waits no longer than is sensible, and shows nothing that is to be hidden.
+pub fn is_sound(error: &Error) {
+    assert!(!error.message().is_empty() && !error.message().contains('\n'), "{error:?}");
+    assert!(error.retry_after().is_none_or(|pause| pause <= MAX_RETRY_AFTER), "{error:?}");
+    assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
 }

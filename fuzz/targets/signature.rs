@@ -24,8 +24,12 @@ fuzz_target!(|input: &[u8]| {
             let late = verify(&keys, &headers, body, NOW + 301, TOLERANCE);
             assert!(late.is_err(), "and not for ever");
             if trusted {
-                let exact = sign(&keys, &id, timestamp.parse().expect("a number"), body).expect("the same id");
-                assert!(signature.split(' ').any(|one| one == exact), "what is trusted is what we would sign");
+                let exact =
+                    sign(&keys, &id, timestamp.parse().expect("a number"), body).expect("the same id");
+                assert!(
+                    signature.split(' ').any(|one| one == exact),
+                    "what is trusted is what we would sign"
+                );
             }
         }
         Err(_) => assert!(!trusted, "nothing is trusted that cannot be signed"),

@@ -14,7 +14,7 @@ use crate::process;
 use crate::terminal::{self, Hinted};
 use crate::workspace::Workspace;
 
-const TARGETS: [&str; 10] = [
+const TARGETS: [&str; 17] = [
     "segment",
     "cursor",
     "dead_letters",
@@ -22,9 +22,16 @@ const TARGETS: [&str; 10] = [
     "options",
     "config",
     "home",
+    "credentials",
     "run_log",
+    "store",
+    "notes",
+    "rotation",
     "signature",
     "answer",
+    "artifact",
+    "receiver",
+    "wandb",
 ];
 
 /// What gives libFuzzer its feedback.
