@@ -51,11 +51,6 @@ impl Service {
     pub fn once(&self, after: usize, answer: Vec<u8>) {
         *self.plan.lock().unwrap() = Plan { after, answer: Some(answer), ..Plan::default() };
     }
-
-    /// How many requests came since an answer was laid out.
-    pub fn asked(&self) -> usize {
-        self.plan.lock().unwrap().asked
-    }
 }
 
 /// Headers up to an empty line, and a body. Its length is told, or every wrong one would cost half a minute.

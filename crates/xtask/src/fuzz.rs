@@ -110,7 +110,12 @@ fn fuzz(workspace: &Workspace, host: &str, target: &str, seconds: u64) -> Result
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}", artifacts.display()));
     command.args(["-timeout=10", "-max_len=8192", "-print_final_stats=1", "-verbosity=0"]);
-    process::run(&mut command).map_err(|error| {
+    // libFuzzer ends a process without a last word, so what targets put there is removed by us.
+    let temporary = workspace.fuzz().join("tmp");
+    fs::create_dir_all(&temporary).with_context(|| format!("could not make `{}`", temporary.display()))?;
+    let ran = process::run(command.env("TMPDIR", &temporary));
+    fs::remove_dir_all(&temporary).with_context(|| format!("could not remove `{}`", temporary.display()))?;
+    ran.map_err(|error| {
         let hint = "the input is in the file named above; run the target with it as its only argument to see \
                     it again, and keep it in `fuzz/corpus/` with the fix";
         Hinted::new(format!("`{target}` came upon something"), hint).caused_by(error)
