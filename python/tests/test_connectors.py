@@ -162,9 +162,7 @@ def test_a_forgotten_connector_still_delivers(tmp_path, lines):
     path = tmp_path / "a.jsonl"
     connector = JSONFileConnector(path)
     connector.send(entry())
-    start = time.monotonic()
     del connector
-    assert time.monotonic() - start < 0.5
     deadline = time.monotonic() + 10
     while not lines(path) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nethical_core::delivery::{Connector, Delivery, DeliveryStatus, Policy, Settings};
+use nethical_core::delivery::{BreakerSettings, Connector, Delivery, DeliveryStatus, Policy, Settings};
 use nethical_core::event::Timestamp;
 use nethical_destinations::connect;
 use nethical_receivers::http::Answer;
@@ -177,13 +177,15 @@ fn what_fails_while_somebody_waits_is_a_dead_letter(peer: &dyn Peer) {
 }
 
 fn who_waits_does_not_wait_for_an_endpoint_that_keeps_failing(peer: &dyn Peer) {
-    let connector = open(peer);
+    // It has no second turn while this goes on.
+    let breaker = BreakerSettings { first_pause: Duration::from_secs(600), ..BreakerSettings::default() };
+    let connector = connect(peer.config(), "conformance", Settings { breaker, ..settings() }).unwrap();
     web(peer).always(Answer::new(500));
     let attempts: Vec<_> = (0..4).map(|_| deliver(&connector, peer).0.attempt_count).collect();
     let requests = web(peer).requests();
     assert_eq!((attempts[0], attempts[3]), (3, 0), "{attempts:?}");
     let (delivery, took) = deliver(&connector, peer);
     assert_eq!((delivery.attempt_count, delivery.error_code.as_deref()), (0, Some("delivery.no_turn")));
-    assert!(delivery.error_message.unwrap().contains("500") && took < Duration::from_secs(1));
+    assert!(delivery.error_message.unwrap().contains("500") && took < Duration::from_secs(60));
     assert_eq!((web(peer).requests(), ledger(&connector).dead_lettered), (requests, 5));
 }

@@ -115,9 +115,12 @@ fn in_between(server: receiver::Wandb, fault: Fault, disk: Option<&Disk>) -> Row
     let seconds = if matches!(fault, Fault::Silence | Fault::SlowDrip) { 2.0 } else { 30.0 };
     let world = World::open(server, format!("http://{}", front.address()), seconds, disk);
     assert!(world.platform.flush(PATIENCE));
-    let directory = world.platform.directory(&world.run).unwrap().unwrap();
+    let notes = world.platform.directory(&world.run).unwrap().unwrap().join("nethical.json");
     // The last that is written before a row can be sent.
-    until("the run has its place at the server", || directory.join("nethical.json").exists());
+    until("the run has its place at the server", || {
+        let notes: serde_json::Value = serde_json::from_slice(&std::fs::read(&notes).unwrap()).unwrap();
+        notes["first_line"].is_u64()
+    });
     disk.iter().for_each(|disk| disk.fill());
     let (front, again) =
         if fault == Fault::Refused { (None, Some(front.stop())) } else { (Some(front), None) };
