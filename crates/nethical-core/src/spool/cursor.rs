@@ -115,7 +115,9 @@ impl Position {
         let note = fields.bytes(note_length.into())?.to_vec();
         let count = fields.u32()?;
         let window = (0..count).map(|_| Some(Seq(low.0.saturating_add(fields.u32()?.into()))));
-        let window = window.collect::<Option<Vec<_>>>()?;
+        let mut window = window.collect::<Option<Vec<_>>>()?;
+        // Earlier versions did not always write it in order.
+        window.sort_unstable();
         let taken_in = fields.u128().unwrap_or_default();
         Some((generation, Self { id, key, low, window, note, taken_in }))
     }

@@ -265,8 +265,11 @@ impl State {
 
     fn position(&self, id: DestinationId, key: &str) -> Position {
         let met = self.flights.iter().filter(|flight| flight.settled).map(|flight| flight.seq);
-        let window = met.chain(self.ahead.iter().copied().filter(|seq| *seq > self.low));
-        let window = window.take(WINDOW).collect();
+        let ahead = self.ahead.iter().copied().filter(|seq| *seq > self.low);
+        let mut window: Vec<_> = met.chain(ahead).collect();
+        // A segment that was stepped over may lie between: what is ahead in it is older than what was met since.
+        window.sort_unstable();
+        window.truncate(WINDOW);
         let (note, taken_in) = (self.note.clone(), self.taken_in);
         Position { id, key: key.to_owned(), low: self.low, window, note, taken_in }
     }

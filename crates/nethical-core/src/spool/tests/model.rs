@@ -431,3 +431,30 @@ fn survives_a_crash_at_every_single_step() {
         }
     }
 }
+
+/// Found by the model: what is settled ahead of a segment that is stepped over stands before what was met behind it.
+#[test]
+fn what_was_settled_on_both_sides_of_a_segment_is_off_the_books() {
+    use Act::{Ack, Append, Close, Read, Turn};
+    let acts = [
+        Append { size: 0, to: 3 },
+        Append { size: 249, to: 2 },
+        Append { size: 221, to: 2 },
+        Append { size: 138, to: 1 },
+        Append { size: 73, to: 1 },
+        Append { size: 118, to: 7 },
+        Append { size: 145, to: 1 },
+        Append { size: 144, to: 2 },
+        Append { size: 79, to: 6 },
+        Turn,
+        Read { by: 0, count: 4 },
+        Read { by: 0, count: 1 },
+        Append { size: 82, to: 3 },
+        Ack { by: 0, step: 2, back: false },
+        Ack { by: 0, step: 2, back: true },
+        Close,
+        Read { by: 0, count: 2 },
+        Ack { by: 0, step: 2, back: true },
+    ];
+    run(0, Durability::None, false, &acts, Crash::Kill);
+}
