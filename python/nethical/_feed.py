@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core, _events, _spool
+
+if TYPE_CHECKING:
+    from . import _shapes
 
 # By address, with what feeds them. The object is kept, so the address stays its own.
 _handles: dict[int, tuple[Any, _core.Connector]] = {}
 
-_QUEUE: _core._Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
+_QUEUE: _shapes.Queue = {"max_queue": 65_536, "when_full": "drop_newest", "block_timeout": 0.0}
 
 
 class Stand:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core, _times
 
 if TYPE_CHECKING:
+    from . import _shapes
     from .integrations.logging_connectors import LogConnector
 
 
@@ -66,7 +67,7 @@ def dead_letters(
     """
     if limit is not None and limit < 0:
         raise ValueError(f"limit is {limit}: use 0 or more")
-    wanted: _core._Wanted = {
+    wanted: _shapes.Wanted = {
         "destination": destination,
         "id": id,
         "reason": reason,

@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
+
+if TYPE_CHECKING:
+    from . import _shapes
 
 Spool = bool | str | os.PathLike[str] | None
 """Whether entries wait on disk, or the directory in which they do."""
@@ -29,7 +32,7 @@ def absolute(spool: Spool) -> bool | str | None:
     return os.path.abspath(home)
 
 
-def options(spool: bool | str | None, durability: Durability, identity: str | None) -> _core._Spool:
+def options(spool: bool | str | None, durability: Durability, identity: str | None) -> _shapes.Spool:
     """The same for the engine, for a destination that waits in memory unless told otherwise."""
     if durability is not None and not spool:
         raise ValueError(f"durability={durability!r} is for entries that wait on disk: use it with spool=True")

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypedDict
 
 from . import _core, _spool
 from ._background import With, in_background
@@ -28,6 +28,9 @@ from .integrations._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from .integrations._entries import LogLevel
 from .integrations._payload import WebhookDelivery, delivery_of
 from .integrations._webhook_manager import WebhookManager
+
+if TYPE_CHECKING:
+    from . import _shapes
 
 _Self = TypeVar("_Self", bound="AlertManager")
 
@@ -236,7 +239,7 @@ class AlertManager(With):
         """
         self._look()
         more = {"fields": dict(fields or {}), "data": dict(data or {}), "labels": dict(labels or {})}
-        parts: _core._Alert = {
+        parts: _shapes.Alert = {
             "severity": severity.value if isinstance(severity, Severity) else severity,
             "title": title,
             "message": message,

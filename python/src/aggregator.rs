@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nethical::event::{Encoded, EventId, Timestamp};
 use nethical::{LogAggregator, Routes};
+#[cfg(feature = "stub")]
+use pyo3::exceptions::PyNotImplementedError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyTuple};
@@ -13,6 +15,7 @@ use crate::config::Config;
 use crate::connector::Connector;
 use crate::entry::{self, Parts};
 use crate::fastcall::{Arguments, Required};
+use crate::shapes::Dict;
 use crate::{levels, notices, process, values, wait};
 
 /// The base of `LogAggregator`: takes entries and hands them to connectors.
@@ -27,12 +30,28 @@ pub(crate) struct Aggregator {
 impl Aggregator {
     /// With the rules of a configuration, if one is the first argument; the others are a subclass's.
     #[new]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[pyo3(signature = (*args: "Any", **_kwargs: "Any"))]
     fn new(args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         let first = args.get_item(0).ok();
         let config = first.as_ref().and_then(|first| first.cast::<Config>().ok());
         let rules = config.map(|config| config.get().rules().clone()).unwrap_or_default();
         Self { logs: Arc::new(LogAggregator::with_rules(rules)), to_be_told: AtomicBool::new(false) }
+    }
+
+    /// Log an entry of now with this metadata. True if every connector took it.
+    // For the stub alone: `fastcall` puts the method on the class.
+    #[cfg(feature = "stub")]
+    #[pyo3(name = "log", signature = (level, message, source, **metadata: "Any"))]
+    #[expect(clippy::unused_self, reason = "a method in the stub")]
+    fn described_log(
+        &self,
+        level: &Bound<'_, PyAny>,
+        message: &Bound<'_, PyAny>,
+        source: &Bound<'_, PyAny>,
+        metadata: Option<Dict<'_>>,
+    ) -> PyResult<bool> {
+        let _ = (level, message, source, metadata);
+        Err(PyNotImplementedError::new_err("described for the stub alone"))
     }
 
     /// Log an entry that was made before. True if every connector took it.
@@ -43,14 +62,15 @@ impl Aggregator {
     }
 
     /// Log a record of `logging`: what of its `fields` is none of its `own` is metadata, as is `more`.
+    #[pyo3(signature = (fields, own: "frozenset[str]", level, message, more))]
     fn _log_record(
         &self,
         py: Python<'_>,
-        fields: &Bound<'_, PyDict>,
+        fields: Dict<'_>,
         own: &Bound<'_, PyFrozenSet>,
         level: &Bound<'_, PyAny>,
         message: &Bound<'_, PyAny>,
-        more: Option<&Bound<'_, PyDict>>,
+        more: Option<Dict<'_>>,
     ) -> PyResult<bool> {
         process::arm(py);
         let level = levels::level_of(level)?;
@@ -68,7 +88,7 @@ impl Aggregator {
                 return;
             }
             let extra = fields.iter().filter(|(name, _)| !own.contains(name).unwrap_or(false));
-            for (name, value) in extra.chain(more.into_iter().flatten()) {
+            for (name, value) in extra.chain(more.iter().flat_map(|more| more.iter())) {
                 values::field(json, &name, &value, walk);
             }
             json.end_object();

@@ -9,11 +9,11 @@ use nethical::monitors::{Condition, Monitor, Standing, UnknownCondition};
 use nethical::{MonitoringSystem, Webhook, WebhookManager};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::aggregator::Aggregator;
 use crate::config::{self, Config};
 use crate::connector::Connector;
+use crate::shapes::{Dict, shape};
 use crate::spool::SpoolOptions;
 use crate::{errors, process, report, wait};
 
@@ -31,19 +31,19 @@ struct Held {
     monitors: Vec<Monitor>,
 }
 
-/// What an alert is made of, as Python says it. The other parts come as JSON.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct Parts {
-    severity: String,
-    title: String,
-    message: String,
-    source: String,
-    event_type: String,
-    key: Option<String>,
-    /// `{"fields": {}, "data": {}, "labels": {}}`
-    more: String,
-    to: Vec<String>,
+shape! {
+    /// What an alert is made of, as Python says it. The other parts come as JSON.
+    struct Parts as "Alert" {
+        severity: String,
+        title: String,
+        message: String,
+        source: String,
+        event_type: String,
+        key: Option<String>,
+        /// `{"fields": {}, "data": {}, "labels": {}}`
+        more: String,
+        to: Vec<String>,
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -113,7 +113,7 @@ impl Alerts {
     }
 
     /// Raise an alert.
-    fn send<'py>(&self, py: Python<'py>, parts: Parts) -> PyResult<Bound<'py, PyDict>> {
+    fn send<'py>(&self, py: Python<'py>, parts: Parts) -> PyResult<Dict<'py>> {
         process::arm(py);
         let (alert, to) = parts.alert()?;
         let alerts = &self.held(py)?.alerts;
@@ -122,7 +122,7 @@ impl Alerts {
     }
 
     /// What this key is about is over.
-    fn resolve<'py>(&self, py: Python<'py>, key: &str, message: &str) -> PyResult<Bound<'py, PyDict>> {
+    fn resolve<'py>(&self, py: Python<'py>, key: &str, message: &str) -> PyResult<Dict<'py>> {
         process::arm(py);
         let over = Alert {
             key: Some(key.to_owned()),
@@ -173,8 +173,8 @@ impl Drop for Alerts {
     }
 }
 
-fn shown<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
+fn shown<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Dict<'py>> {
+    let dict = Dict::new(py);
     match outcome {
         Outcome::Sent { id, deliveries } => {
             dict.set_item("outcome", "sent")?;

@@ -8,8 +8,9 @@ use nethical::event::{JsonWriter, verbatim};
 use nethical::fork::PerProcess;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyBytes;
 
+use crate::shapes::Dict;
 use crate::values::{self, Walk};
 use crate::{errors, kinds, report, wait};
 
@@ -25,8 +26,8 @@ pub(crate) struct Api {
 impl Api {
     /// A client with the options that the destination `api` would have.
     #[new]
-    fn new(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let config = kinds::table(options)?.read().map_err(|error| kinds::wrong(py, &error))?;
+    fn new(py: Python<'_>, options: Dict<'_>) -> PyResult<Self> {
+        let config = kinds::table(&options)?.read().map_err(|error| kinds::wrong(py, &error))?;
         let api = Self { config, client: PerProcess::new() };
         api.client(py)?;
         Ok(api)

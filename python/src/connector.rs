@@ -14,9 +14,10 @@ use nethical::fork::PerProcess;
 use nethical::{Connector as Core, Error};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyBytes;
 
 use crate::feed::FeedSource;
+use crate::shapes::{Dict, shape};
 use crate::spool::SpoolOptions;
 use crate::{entry, errors, kinds, notices, process, report, wait};
 
@@ -58,13 +59,13 @@ impl Handle {
     }
 }
 
-/// How much may wait in memory, as Python says it.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct QueueOptions {
-    max_queue: usize,
-    when_full: String,
-    block_timeout: f64,
+shape! {
+    /// How much may wait in memory, as Python says it.
+    pub(crate) struct QueueOptions as "Queue" {
+        max_queue: usize,
+        when_full: String,
+        block_timeout: f64,
+    }
 }
 
 impl QueueOptions {
@@ -94,12 +95,12 @@ impl Connector {
         py: Python<'_>,
         name: String,
         filepath: PathBuf,
-        options: &Bound<'_, PyDict>,
+        options: Dict<'_>,
         queue: QueueOptions,
         spool: SpoolOptions,
     ) -> PyResult<Self> {
         options.set_item("filepath", "")?;
-        let config = JsonlConfig { filepath: JsonlConfig::new(filepath).filepath, ..kinds::read(options)? };
+        let config = JsonlConfig { filepath: JsonlConfig::new(filepath).filepath, ..kinds::read(&options)? };
         let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
         Self::open(py, name, Arc::new(config), settings)
     }
@@ -180,7 +181,7 @@ impl Connector {
     }
 
     /// Its accounts.
-    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Dict<'py>> {
         let handle = self.handle(py)?;
         // To know the oldest may take reading a file.
         let status = py.detach(|| handle.core.status()).map_err(|error| errors::exception(py, &error))?;
@@ -190,12 +191,12 @@ impl Connector {
     }
 
     /// Its dead letters, oldest first.
-    fn dead_letters<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    fn dead_letters<'py>(&self, py: Python<'py>) -> PyResult<Vec<Dict<'py>>> {
         self.handle(py)?.core.dead_letters().iter().map(|letter| report::dead_letter(py, letter)).collect()
     }
 
     /// The latest deliveries that came to their end, oldest first.
-    fn recent_deliveries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    fn recent_deliveries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Dict<'py>>> {
         let recent = self.handle(py)?.core.recent_deliveries();
         recent.iter().map(|delivery| report::delivery(py, delivery)).collect()
     }

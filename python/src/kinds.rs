@@ -12,15 +12,16 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::de::DeserializeOwned;
 
 use crate::connector::{Connector, QueueOptions};
+use crate::shapes::{Dict, shape};
 use crate::spool::SpoolOptions;
 use crate::{errors, notices};
 
-/// What only webhooks have.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct WebhookOptions {
-    on_delivery: Option<Py<PyAny>>,
-    rate_limit_per_sec: Option<f64>,
+shape! {
+    /// What only webhooks have.
+    pub(crate) struct WebhookOptions as "Webhook" {
+        on_delivery: Option<Py<PyAny>>,
+        rate_limit_per_sec: Option<f64>,
+    }
 }
 
 /// Open a destination of this kind.
@@ -30,12 +31,12 @@ pub(crate) fn connect(
     py: Python<'_>,
     kind: &str,
     name: String,
-    options: &Bound<'_, PyDict>,
+    options: Dict<'_>,
     queue: QueueOptions,
     spool: SpoolOptions,
     webhook: Option<WebhookOptions>,
 ) -> PyResult<Connector> {
-    let config = checked(py, kind, options)?;
+    let config = checked(py, kind, &options)?;
     let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
     if let Some(webhook) = webhook {
         settings.on_delivery = webhook.on_delivery.map(notices::delivery_observer);

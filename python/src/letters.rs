@@ -8,21 +8,22 @@ use nethical::delivery::Rejected;
 use nethical::event::{Event, Timestamp};
 use nethical_core::spool::{DeadLetter, DeadLetterLog, Disk, Fate, Filter, Home, Retention};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyBytes;
 
 use crate::connector::{Connector, Handle, offer};
 use crate::report::{at_micros, dict_of};
+use crate::shapes::{Dict, shape};
 use crate::{errors, process, spool, wait};
 
-/// Which letters, as Python says it.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct Wanted {
-    destination: Option<String>,
-    id: Option<String>,
-    reason: Option<String>,
-    since: Option<i64>,
-    until: Option<i64>,
+shape! {
+    /// Which letters, as Python says it.
+    pub(crate) struct Wanted as "Wanted" {
+        destination: Option<String>,
+        id: Option<String>,
+        reason: Option<String>,
+        since: Option<i64>,
+        until: Option<i64>,
+    }
 }
 
 impl From<Wanted> for Filter {
@@ -51,7 +52,7 @@ pub(crate) fn dead_letters(
     home: Option<PathBuf>,
     wanted: Wanted,
     limit: Option<usize>,
-) -> PyResult<(PathBuf, Vec<Bound<'_, PyDict>>)> {
+) -> PyResult<(PathBuf, Vec<Dict<'_>>)> {
     let Some(home) = spool::home(home) else { return Ok((PathBuf::new(), Vec::new())) };
     let (filter, most) = (Filter::from(wanted), limit.unwrap_or(usize::MAX));
     let found = py.detach(|| {
@@ -66,10 +67,10 @@ pub(crate) fn dead_letters(
     Ok((home.path().to_owned(), letters))
 }
 
-fn shown<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult<Bound<'py, PyDict>> {
+fn shown<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult<Dict<'py>> {
     let event = Event::from_stored(&letter.payload);
     let micros = |time: u64| at_micros(py, i64::try_from(time).unwrap_or_default());
-    let dict = PyDict::new(py);
+    let dict = Dict::new(py);
     dict.set_item("destination", &letter.destination)?;
     dict.set_item("id", &letter.id)?;
     dict.set_item("reason", &letter.reason)?;

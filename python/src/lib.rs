@@ -15,6 +15,7 @@
 //! | `letters.rs` | dead letters on disk |
 //! | `notices.rs` | changes of state, on their way to `logging` and callbacks |
 //! | `process.rs` | forks, the end of the process |
+//! | `shapes.rs` | types of arguments and results, for the stub |
 //! | `syslog.rs` | syslog receivers |
 //! | `wandb.rs` | runs of W&B |
 //! | `webhook.rs` | messages to webhooks |
@@ -23,6 +24,8 @@
 //! | `wait.rs` | waiting without the GIL |
 //! | `errors.rs` | failures as exceptions |
 //! | `report.rs` | accounts and dead letters as dicts |
+
+#![allow(clippy::needless_pass_by_value, reason = "what Python gives arrives by value")]
 
 mod aggregator;
 mod alerts;
@@ -42,6 +45,7 @@ mod notices;
 mod process;
 mod receivers;
 mod report;
+mod shapes;
 mod spool;
 mod syslog;
 mod tracking;
@@ -52,7 +56,7 @@ mod webhook;
 
 use pyo3::prelude::*;
 
-/// The module.
+/// What the Python package stands on. Its names are no one else's to use.
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
@@ -96,12 +100,16 @@ mod _core {
     #[pymodule_export]
     use super::webhook::{deliver, payload_reaches, payload_to_json, sign, verify};
 
-    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use super::{PyResult, Python};
+
+    /// The version of the package.
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "its name in Python")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::values::prepare(module.py())?;
-        super::fastcall::install(&module.py().get_type::<Aggregator>())?;
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    fn init(py: Python<'_>) -> PyResult<()> {
+        super::values::prepare(py)?;
+        super::fastcall::install(&py.get_type::<Aggregator>())
     }
 }

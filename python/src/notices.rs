@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nethical::delivery::{Change, Delivery, DeliveryObserver, Notice, Observer};
 use nethical::fork::PerProcess;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::report;
+use crate::shapes::Dict;
 
 /// What there is to tell.
 pub(crate) struct Told {
@@ -117,7 +117,7 @@ fn start_telling() -> bool {
 #[derive(IntoPyObject)]
 pub(crate) enum Next<'py> {
     /// A function, and the delivery that it is to know of.
-    Delivery(Py<PyAny>, Bound<'py, PyDict>),
+    Delivery(Py<PyAny>, Dict<'py>),
     /// Destination, kind, message and hint of a change.
     Change(String, &'static str, String, Option<String>),
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use nethical::{delivery, fork};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
+use crate::shapes::Dict;
 use crate::{report, wait};
 
 /// The generation of processes in which the end is prepared for.
@@ -37,13 +37,13 @@ pub(crate) fn generation() -> u32 {
 
 /// The accounts of every connector of this process.
 #[pyfunction]
-pub(crate) fn status(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+pub(crate) fn status(py: Python<'_>) -> PyResult<Vec<Dict<'_>>> {
     py.detach(delivery::statuses).iter().map(|status| report::status(py, status)).collect()
 }
 
 /// Close every connector of this process. Returns the accounts of those that had something left.
 #[pyfunction]
-pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> PyResult<Vec<Bound<'_, PyDict>>> {
+pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> PyResult<Vec<Dict<'_>>> {
     let deadline = Instant::now() + wait::patience(timeout)?;
     let left = wait::interruptibly(py, move || delivery::close_all(wait::left(deadline)))?;
     left.iter().map(|status| report::status(py, status)).collect()

@@ -9,11 +9,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors;
+use crate::shapes::Dict;
 
 /// The accounts of one connector.
-pub(crate) fn status<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn status<'py>(py: Python<'py>, status: &Status) -> PyResult<Dict<'py>> {
     let report = DestinationReport::from(status);
-    let dict = PyDict::new(py);
+    let dict = Dict::new(py);
     dict.set_item("name", &*status.name)?;
     counts(&dict, &status.ledger)?;
     dict.set_item("down_for", status.down_for.map(|time| time.as_secs_f64()))?;
@@ -31,13 +32,13 @@ pub(crate) fn reported<'py>(
     py: Python<'py>,
     process: &ProcessReport,
     report: &DestinationReport,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Dict<'py>> {
     let down_for = report.down_since.map(|since| process.written.duration_since(since).as_secs_f64());
     let last_error = report
         .last_error
         .as_ref()
         .map(|last| described(py, None, &last.code, &last.message, last.hint.as_deref()));
-    let dict = PyDict::new(py);
+    let dict = Dict::new(py);
     dict.set_item("name", &report.key)?;
     counts(&dict, &report.ledger)?;
     dict.set_item("down_for", down_for)?;
@@ -82,10 +83,10 @@ pub(crate) fn dict_of<'py>(py: Python<'py>, line: &[u8]) -> PyResult<Bound<'py, 
 }
 
 /// One delivery, by the names of `WebhookDelivery`.
-pub(crate) fn delivery<'py>(py: Python<'py>, delivery: &Delivery) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
+pub(crate) fn delivery<'py>(py: Python<'py>, delivery: &Delivery) -> PyResult<Dict<'py>> {
+    let dict = Dict::new(py);
     let last = delivery.last_attempt.map(|at| at_micros(py, at.as_microsecond())).transpose()?;
-    let headers = PyDict::new(py);
+    let headers = Dict::new(py);
     for (name, value) in &delivery.response_headers {
         headers.set_item(name, value)?;
     }
@@ -107,8 +108,8 @@ pub(crate) fn delivery<'py>(py: Python<'py>, delivery: &Delivery) -> PyResult<Bo
 }
 
 /// One dead letter.
-pub(crate) fn dead_letter<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
+pub(crate) fn dead_letter<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult<Dict<'py>> {
+    let dict = Dict::new(py);
     dict.set_item("line", PyBytes::new(py, letter.event.json()))?;
     dict.set_item("error", error(py, &letter.error)?)?;
     dict.set_item("attempts", letter.attempts)?;
@@ -116,7 +117,7 @@ pub(crate) fn dead_letter<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult
     Ok(dict)
 }
 
-fn error<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict>> {
+fn error<'py>(py: Python<'py>, error: &Error) -> PyResult<Dict<'py>> {
     described(py, Some(errors::kind_name(error.kind())), error.code(), error.message(), error.hint())
 }
 
@@ -126,8 +127,8 @@ fn described<'py>(
     code: &str,
     message: &str,
     hint: Option<&str>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
+) -> PyResult<Dict<'py>> {
+    let dict = Dict::new(py);
     dict.set_item("kind", kind)?;
     dict.set_item("code", code)?;
     dict.set_item("message", message)?;

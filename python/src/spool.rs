@@ -8,18 +8,18 @@ use nethical::delivery::{self, ProcessReport, SpoolSettings, Status};
 use nethical_core::spool::{Disk, Durability, Home, Options};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
+use crate::shapes::{Dict, shape};
 use crate::{errors, report, wait};
 
-/// Whether and where events wait on disk, as Python says it.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct SpoolOptions {
-    enabled: Option<bool>,
-    home: Option<PathBuf>,
-    durability: Option<String>,
-    identity: Option<String>,
+shape! {
+    /// Whether and where events wait on disk, as Python says it.
+    pub(crate) struct SpoolOptions as "Spool" {
+        enabled: Option<bool>,
+        home: Option<PathBuf>,
+        durability: Option<String>,
+        identity: Option<String>,
+    }
 }
 
 impl SpoolOptions {
@@ -57,7 +57,7 @@ pub(crate) fn home(path: Option<PathBuf>) -> Option<Home> {
 /// What the other processes with this home are doing, what ended ones have left, and of that also what
 /// this process has in its hands without a use for it.
 #[pyfunction]
-pub(crate) fn survey(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+pub(crate) fn survey(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Vec<Dict<'_>>> {
     let Some(home) = home(path) else { return Ok(Vec::new()) };
     let (orphans, reports) = py.detach(|| (orphans(&home), others(&home)));
     let mut all = orphans.iter().map(|status| report::status(py, status)).collect::<PyResult<Vec<_>>>()?;
@@ -69,11 +69,7 @@ pub(crate) fn survey(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Vec<Boun
 /// Deliver what waits for the destinations of this process, also what ended processes left for them. Returns
 /// whether all of it came to its end, what is left of it, and what waits for destinations that are not open.
 #[pyfunction]
-#[expect(clippy::type_complexity, reason = "a result for one caller, who gives it names")]
-pub(crate) fn sync(
-    py: Python<'_>,
-    timeout: f64,
-) -> PyResult<(bool, Vec<Bound<'_, PyDict>>, Vec<Bound<'_, PyDict>>)> {
+pub(crate) fn sync(py: Python<'_>, timeout: f64) -> PyResult<(bool, Vec<Dict<'_>>, Vec<Dict<'_>>)> {
     let deadline = Instant::now() + wait::patience(timeout)?;
     let (left, closed, reports) = wait::interruptibly(py, move || {
         let left = deliver_all(deadline);
@@ -124,7 +120,7 @@ fn others(home: &Home) -> std::io::Result<Vec<ProcessReport>> {
     Ok(reports)
 }
 
-fn report_all<'py>(py: Python<'py>, reports: &[ProcessReport]) -> PyResult<Vec<Bound<'py, PyDict>>> {
+fn report_all<'py>(py: Python<'py>, reports: &[ProcessReport]) -> PyResult<Vec<Dict<'py>>> {
     let each = reports.iter().flat_map(|process| {
         process.destinations.iter().map(move |destination| report::reported(py, process, destination))
     });

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::connector::QueueOptions;
+use crate::shapes::Dict;
 use crate::spool::SpoolOptions;
 use crate::values::{self, Walk};
 use crate::{errors, kinds, notices, process, report, wait};
@@ -27,19 +28,18 @@ pub(crate) struct Tracker {
 }
 
 #[pymethods]
-#[expect(clippy::needless_pass_by_value, reason = "what Python gives arrives by value")]
 impl Tracker {
     /// Runs on an MLflow server. `source` is what the program calls itself.
     #[staticmethod]
     fn mlflow(
         py: Python<'_>,
         name: &str,
-        options: &Bound<'_, PyDict>,
+        options: Dict<'_>,
         source: Option<String>,
         queue: QueueOptions,
         spool: SpoolOptions,
     ) -> PyResult<Self> {
-        let mut config: MlflowConfig = kinds::read(options)?;
+        let mut config: MlflowConfig = kinds::read(&options)?;
         config.source_name = source;
         let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
         let settings = config.settings(settings);
@@ -51,11 +51,11 @@ impl Tracker {
     fn sagemaker(
         py: Python<'_>,
         name: &str,
-        options: &Bound<'_, PyDict>,
+        options: Dict<'_>,
         queue: QueueOptions,
         spool: SpoolOptions,
     ) -> PyResult<Self> {
-        let config = kinds::checked(py, "sagemaker", options)?;
+        let config = kinds::checked(py, "sagemaker", &options)?;
         let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
         let settings = config.settings(settings);
         Self::open(py, config, name, settings, None)
@@ -91,21 +91,15 @@ impl Tracker {
     }
 
     /// Set parameters.
-    fn log_parameters(&self, py: Python<'_>, run: &str, parameters: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn log_parameters(&self, py: Python<'_>, run: &str, parameters: Dict<'_>) -> PyResult<()> {
         process::arm(py);
-        let parameters = metadata(parameters)?;
+        let parameters = metadata(&parameters)?;
         self.call(py, |platform| platform.log_parameters(run, &parameters))
     }
 
     /// Add a point to each of some metrics.
     #[pyo3(signature = (run, metrics, step=None))]
-    fn log_metrics(
-        &self,
-        py: Python<'_>,
-        run: &str,
-        metrics: &Bound<'_, PyDict>,
-        step: Option<i64>,
-    ) -> PyResult<()> {
+    fn log_metrics(&self, py: Python<'_>, run: &str, metrics: Dict<'_>, step: Option<i64>) -> PyResult<()> {
         process::arm(py);
         let names: Vec<_> =
             metrics.keys().into_iter().map(|name| metric_name(&name)).collect::<PyResult<_>>()?;
@@ -190,7 +184,7 @@ impl Tracker {
     }
 
     /// Its accounts; those of its artifacts, where they have a queue of their own, under `artifacts`.
-    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Dict<'py>> {
         let platform = self.platform(py)?;
         let statuses = py.detach(|| platform.statuses());
         let status = statuses.first().ok_or_else(|| errors::closed(py, platform.name()))?;

@@ -13,8 +13,9 @@ use nethical::tracking::{Platform, RunStatus, StartRun};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
+use crate::shapes::{Dict, shape};
 use crate::spool::SpoolOptions;
 use crate::{errors, notices, process, report, values, wait};
 
@@ -30,36 +31,35 @@ thread_local! {
     static ROW: Cell<Row> = Cell::default();
 }
 
-/// How a run is to begin.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct Begin {
-    experiment: String,
-    name: Option<String>,
-    id: Option<String>,
-    resume: Option<String>,
-    job_type: Option<String>,
-    notes: Option<String>,
-    tags: Vec<String>,
+shape! {
+    /// How a run is to begin.
+    pub(crate) struct Begin as "Begin" {
+        experiment: String,
+        name: Option<String>,
+        id: Option<String>,
+        resume: Option<String>,
+        job_type: Option<String>,
+        notes: Option<String>,
+        tags: Vec<String>,
+    }
 }
 
-/// What is to be kept of an artifact.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct Keep {
-    name: Option<String>,
-    kind: Option<String>,
-    folder: Option<String>,
-    description: Option<String>,
-    aliases: Vec<String>,
-    copy: bool,
+shape! {
+    /// What is to be kept of an artifact.
+    pub(crate) struct Keep as "Keep" {
+        name: Option<String>,
+        kind: Option<String>,
+        folder: Option<String>,
+        description: Option<String>,
+        aliases: Vec<String>,
+        copy: bool,
+    }
 }
 
 #[pymethods]
-#[expect(clippy::needless_pass_by_value, reason = "what Python gives arrives by value")]
 impl Wandb {
     #[new]
-    fn new(py: Python<'_>, name: &str, options: &Bound<'_, PyDict>, spool: SpoolOptions) -> PyResult<Self> {
+    fn new(py: Python<'_>, name: &str, options: Dict<'_>, spool: SpoolOptions) -> PyResult<Self> {
         process::arm(py);
         let json = py.import("json")?.call_method1("dumps", (options,))?.extract::<String>()?;
         let config: WandbConfig =
@@ -95,7 +95,7 @@ impl Wandb {
 
     /// Log a row.
     #[pyo3(signature = (run, metrics, step=None))]
-    fn log(&self, py: Python<'_>, run: &str, metrics: &Bound<'_, PyDict>, step: Option<i64>) -> PyResult<()> {
+    fn log(&self, py: Python<'_>, run: &str, metrics: Dict<'_>, step: Option<i64>) -> PyResult<()> {
         process::arm(py);
         // Taken and not borrowed: writing a value may run code that logs a row itself.
         let mut row = ROW.take();
@@ -230,7 +230,7 @@ impl Wandb {
     }
 
     /// Its accounts.
-    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Dict<'py>> {
         let core = self.core(py)?;
         let statuses = py.detach(|| core.statuses());
         let status = statuses.first().ok_or_else(|| errors::closed(py, "wandb"))?;

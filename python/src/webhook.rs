@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::connector::{Connector, Handle};
+use crate::shapes::Dict;
 use crate::values::{self, Walk};
 use crate::{convert, errors, levels, process, report, wait};
 
@@ -80,6 +81,7 @@ fn object(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Walk) 
 
 /// The envelope of this payload, as one line of JSON.
 #[pyfunction]
+#[pyo3(signature = (payload: "Any"))]
 pub(crate) fn payload_to_json(payload: Payload<'_>) -> PyResult<String> {
     let event = Payload { native: None, ..payload }.encode()?;
     Ok(String::from_utf8_lossy(event.json()).into_owned())
@@ -87,6 +89,7 @@ pub(crate) fn payload_to_json(payload: Payload<'_>) -> PyResult<String> {
 
 /// Whether a message is of this level or above.
 #[pyfunction]
+#[pyo3(signature = (payload: "Any", level))]
 pub(crate) fn payload_reaches(payload: Payload<'_>, level: &Bound<'_, PyAny>) -> PyResult<bool> {
     let Payload { metadata, data, .. } = payload;
     Ok(level_in(&metadata, &data) >= levels::level_of(level)?)
@@ -121,12 +124,13 @@ fn keys(secrets: Vec<String>) -> PyResult<Vec<Key>> {
 
 /// Deliver a message to all of these at once, and wait for what becomes of it; or queue it.
 #[pyfunction]
+#[pyo3(signature = (connectors, payload: "Any", wait))]
 pub(crate) fn deliver<'py>(
     py: Python<'py>,
     connectors: Vec<Py<Connector>>,
     payload: Payload<'py>,
     wait: bool,
-) -> PyResult<Vec<Bound<'py, PyDict>>> {
+) -> PyResult<Vec<Dict<'py>>> {
     process::arm(py);
     let event = payload.encode()?;
     let handles = wait::handles(py, connectors)?;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::peers;
-use crate::process;
+use crate::process::{self, FEATURES};
 use crate::terminal;
 use crate::workspace::Workspace;
 
@@ -11,8 +11,7 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     peers::run(workspace)?;
     let mut test = process::cargo(workspace);
-    // The features of `cargo xtask test`, so that nothing is built anew.
-    test.args(["test", "--workspace", "--features", "xtask/bench", "--test", "conformance", "--"]);
+    test.args(["test", "--workspace"]).args(FEATURES).args(["--test", "conformance", "--"]);
     test.args(["faults_end_as_the_table_says", "--test-threads=1"]).env("FAULTS_WRITE", "1");
     process::run(&mut test)?;
     terminal::note("docs/faults.md is written: see what has changed with `git diff docs/faults.md`");

@@ -35,14 +35,13 @@ const TARGETS: [&str; 17] = [
 ];
 
 /// What gives libFuzzer its feedback.
-const FLAGS: [&str; 7] = [
+const FLAGS: [&str; 6] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
     "-Cllvm-args=-sanitizer-coverage-stack-depth=0",
-    "-Clink-dead-code",
 ];
 
 /// Options of `cargo xtask fuzz`.

@@ -1,5 +1,5 @@
 //! The repository's own commands: `cargo xtask test`, `peers`, `bench`, `soak`, `faults`, `sbom`,
-//! `fuzz` and `wheel`.
+//! `fuzz`, `stub` and `wheel`.
 //!
 //! They need nothing but a Rust toolchain and Python to start; whatever else they use is put under `target/`.
 //! This crate does not depend on the product unless the feature `bench` is on, so a product that does not
@@ -15,6 +15,7 @@ mod process;
 mod release;
 mod sbom;
 mod soak;
+mod stub;
 mod terminal;
 mod test;
 mod tools;
@@ -56,6 +57,8 @@ enum Command {
     Sbom(sbom::Args),
     /// Fuzz whatever is read from disk or typed by people.
     Fuzz(fuzz::Args),
+    /// Write the Python stub, out of the extension module.
+    Stub,
     /// Build the Python wheel, install it in an empty environment and check it there.
     Wheel,
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Sbom(args) => sbom::run(&workspace, &args),
         Command::Soak(args) => soak::run(&workspace, &args),
+        Command::Stub => stub::run(&workspace),
         Command::Wheel => wheel::run(&workspace),
     });
     match outcome {

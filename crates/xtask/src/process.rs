@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 use crate::terminal;
 use crate::workspace::Workspace;
 
+/// The features of every build of the whole workspace. The contests of `cargo xtask bench` and what describes the
+/// Python module are compiled and linted with everything else, so that no command builds anew what another has built.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "xtask/bench,nethical-python/stub"];
+
 /// The cargo that started this program, so that every stage uses one toolchain.
 pub(crate) fn cargo(workspace: &Workspace) -> Command {
     let mut command = Command::new(cargo_path());

@@ -53,7 +53,6 @@ impl Workspace {
     }
 
     /// Programs of the workspace, built as tests are.
-    #[cfg(feature = "bench")]
     pub(crate) fn debug(&self) -> PathBuf {
         self.target.join("debug")
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar, overload
 
 from .. import _core, _feed
 from .._background import With, in_background
@@ -49,6 +49,19 @@ class LogAggregator(With, _core.Aggregator):
     """Hands every log entry to all of its connectors. One that fails or is slow concerns no other."""
 
     _config: _core.Config | None = None
+
+    if TYPE_CHECKING:
+        # A name whose value is given by position is free for metadata.
+        def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self: ...
+        @overload
+        def log(self, level: Any, message: Any, source: Any, /, **metadata: Any) -> bool: ...
+        @overload
+        def log(self, level: Any, message: Any, /, *, source: Any, **metadata: Any) -> bool: ...
+        @overload
+        def log(self, level: Any, /, *, message: Any, source: Any, **metadata: Any) -> bool: ...
+        @overload
+        def log(self, /, level: Any, message: Any, source: Any, **metadata: Any) -> bool: ...
+        def log(self, /, *args: Any, **kwargs: Any) -> bool: ...
 
     def __init__(self) -> None:
         self._members: list[tuple[LogConnector, _core.Connector, LogLevel]] = []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _core, _spool
 from .._spool import Durability, Spool
 from ._connectors import EngineConnector, WhenFull, _queue
+
+if TYPE_CHECKING:
+    from .. import _shapes
 
 
 class CloudWatchConnector(EngineConnector):
@@ -66,7 +69,7 @@ class CloudWatchConnector(EngineConnector):
             raise ValueError(f"durability={durability!r} is for entries that wait on disk: leave out spool=False")
         # What waits on disk is known by the name that was given, else by where it is to go.
         place = (log_group, log_stream, region, profile, endpoint_url)
-        on_disk: _core._Spool = {
+        on_disk: _shapes.Spool = {
             "enabled": True if isinstance(spool, str) else spool,
             "home": spool if isinstance(spool, str) else None,
             "durability": durability,

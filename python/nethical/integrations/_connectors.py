@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import abc
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _core, _spool
 from .._background import With, in_background
 from .._spool import Durability, Spool
 from ._entries import LogEntry
+
+if TYPE_CHECKING:
+    from .. import _shapes
 
 FLUSH_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 30.0
@@ -132,7 +135,7 @@ class ConfiguredConnector(EngineConnector):
         return f"{type(self).__name__}(name={self.name!r}, kind={self.kind!r})"
 
 
-def _queue(max_queue: int, when_full: str, block_timeout: float) -> _core._Queue:
+def _queue(max_queue: int, when_full: str, block_timeout: float) -> _shapes.Queue:
     return {"max_queue": max_queue, "when_full": when_full, "block_timeout": block_timeout}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from .. import _core, _events, _spool
@@ -14,6 +14,9 @@ from .._spool import Durability, Spool
 from ..errors import ClosedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
 from ._payload import WebhookDelivery, WebhookPayload, WebhookStatus, delivery_of
+
+if TYPE_CHECKING:
+    from .. import _shapes
 
 Callback = Callable[[WebhookDelivery], object]
 
@@ -105,7 +108,7 @@ class EngineDispatcher(WebhookDispatcher):
         on_disk = _spool.options(True if spool is None and durability else spool, durability, None)
         queue = _queue(given["max_queue"], given["when_full"], given["block_timeout"])
         name = self.kind if given["name"] is None else given["name"]
-        webhook: _core._Webhook = {"on_delivery": told, "rate_limit_per_sec": given["rate_limit_per_sec"]}
+        webhook: _shapes.Webhook = {"on_delivery": told, "rate_limit_per_sec": given["rate_limit_per_sec"]}
         self._connector = _core.connect(self.kind, name, dict(options), queue, on_disk, webhook)
 
     @property

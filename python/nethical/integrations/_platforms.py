@@ -11,12 +11,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _core, _spool
 from .._background import With, in_background
 from .._spool import Durability, Spool
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
+
+if TYPE_CHECKING:
+    from .. import _shapes
 
 _logger = logging.getLogger("nethical")
 
@@ -371,7 +374,7 @@ class MLflowIntegration(EnginePlatform):
         spool = _spool.absolute(spool)
         if durability is not None and spool is False:
             raise ValueError(f"durability={durability!r} is for what waits on disk: leave out spool=False")
-        on_disk: _core._Spool = {
+        on_disk: _shapes.Spool = {
             "enabled": True if isinstance(spool, str) else spool,
             "home": spool if isinstance(spool, str) else None,
             "durability": durability,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _core, _spool
 from .._spool import Durability, Spool
 from ._connectors import WhenFull, _queue
 from ._platforms import EnginePlatform
+
+if TYPE_CHECKING:
+    from .. import _shapes
 
 _logger = logging.getLogger("nethical")
 
@@ -77,7 +80,7 @@ class SageMakerIntegration(EnginePlatform):
             raise ValueError(f"durability={durability!r} is for what waits on disk: leave out spool=False")
         # What waits on disk is known by the name that was given, else by where it is to go.
         place = (region, profile, endpoint_url, bucket, prefix, namespace)
-        on_disk: _core._Spool = {
+        on_disk: _shapes.Spool = {
             "enabled": True if isinstance(spool, str) else spool,
             "home": spool if isinstance(spool, str) else None,
             "durability": durability,

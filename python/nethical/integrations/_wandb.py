@@ -9,7 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import _core, _spool
 from .._background import in_background
@@ -17,6 +17,9 @@ from .._spool import Durability
 from ..errors import DeadlineError, RefusedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ExperimentRun, MLPlatformInterface, RunStatus
+
+if TYPE_CHECKING:
+    from .. import _shapes
 
 Summary = Literal["min", "max", "mean", "best", "last", "none", "copy", "first"]
 """What the summary of a run has of a metric."""
@@ -96,7 +99,7 @@ class WandBIntegration(MLPlatformInterface):
             "durability": durability,
         }
         absolute = _spool.absolute(home)
-        on_disk: _core._Spool = {
+        on_disk: _shapes.Spool = {
             "enabled": None,
             "home": absolute if isinstance(absolute, str) else None,
             "durability": durability,

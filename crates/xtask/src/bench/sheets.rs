@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use super::ours;
 use super::sheet::Sheet;
-use crate::process;
+use crate::process::{self, FEATURES};
 use crate::terminal::Hinted;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
@@ -142,11 +142,8 @@ fn wandb(workspace: &Workspace, venv: &Venv, mode: &str, quick: bool) -> Result<
 
 /// Builds an example, and gives its path. A quick run is content with the one that the tests have built.
 fn example(workspace: &Workspace, package: &str, name: &str, quick: bool) -> Result<PathBuf> {
-    let how: &[_] = if quick {
-        &["--workspace", "--features", "xtask/bench"]
-    } else {
-        &["--release", "--package", package]
-    };
+    let how: &[_] =
+        if quick { &["--workspace", FEATURES[0], FEATURES[1]] } else { &["--release", "--package", package] };
     process::run(process::cargo(workspace).arg("build").args(how).args(["--example", name]))?;
     let folder = if quick { workspace.debug() } else { workspace.release() };
     Ok(folder.join("examples").join(name))

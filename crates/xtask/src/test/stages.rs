@@ -5,15 +5,12 @@ use anyhow::{Result, bail};
 use super::{Stage, hygiene};
 use crate::npm;
 use crate::peers;
-use crate::process;
+use crate::process::{self, FEATURES};
+use crate::stub;
 use crate::terminal::Hinted;
 use crate::tools;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
-
-/// The contests of `cargo xtask bench` are compiled and linted with everything else, so that no stage builds
-/// the workspace with a set of features that the stage before did not use.
-const FEATURES: [&str; 2] = ["--features", "xtask/bench"];
 
 /// Cheap stages first: a formatting slip should not cost a build.
 pub(super) const ALL: &[Stage] = &[
@@ -25,6 +22,7 @@ pub(super) const ALL: &[Stage] = &[
     },
     Stage { name: "clippy", about: "no warning in any target", run: clippy },
     Stage { name: "nextest", about: "unit and integration tests", run: nextest },
+    Stage { name: "stub", about: "the Python stub is that of the extension module", run: stub::check },
     Stage { name: "doc", about: "examples in the documentation run, and its links resolve", run: doc },
     Stage { name: "deny", about: "dependencies: bans, licenses, sources", run: deny },
     Stage {
