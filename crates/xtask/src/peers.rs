@@ -1,5 +1,5 @@
-//! `cargo xtask peers`: the real receivers that tests send to and the programs that benches run beside ours, without
-//! installing anything.
+//! `cargo xtask peers`: the real receivers that tests send to and the programs that tests and benches run beside ours,
+//! without installing anything.
 //!
 //! The packages of rsyslog and syslog-ng conflict with each other, so Debian's packages are unpacked under
 //! `target/peers` and run from there. What is Python is installed into virtual environments there, and an emulator of
@@ -24,9 +24,14 @@ struct Program {
     libraries: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program { path: "usr/sbin/rsyslogd", packages: &["rsyslog", "rsyslog-gnutls"], libraries: &LIBRARIES },
     Program { path: "usr/sbin/syslog-ng", packages: &["syslog-ng-core"], libraries: &LIBRARIES },
+    Program {
+        path: "usr/bin/systemd-analyze",
+        packages: &["systemd", "libsystemd-shared"],
+        libraries: &OF_SYSTEMD,
+    },
     Program { path: ALERTMANAGER, packages: &["prometheus-alertmanager"], libraries: &[] },
 ];
 
@@ -48,6 +53,30 @@ const LIBRARIES: [&str; 13] = [
     "libcap2",
     "libsystemd0",
     "libcurl3-gnutls",
+];
+
+/// What `systemd-analyze` needs beside the C library.
+const OF_SYSTEMD: [&str; 20] = [
+    "libacl1",
+    "libapparmor1",
+    "libaudit1",
+    "libblkid1",
+    "libcap-ng0",
+    "libcap2",
+    "libcrypt1",
+    "libgcrypt20",
+    "libgpg-error0",
+    "libip4tc2",
+    "libkmod2",
+    "liblz4-1",
+    "liblzma5",
+    "libmount1",
+    "libpam0g",
+    "libpcre2-8-0",
+    "libseccomp2",
+    "libselinux1",
+    "libssl3",
+    "libzstd1",
 ];
 
 /// What the official client of W&B is installed from.

@@ -11,8 +11,9 @@ use crate::process;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
 
-/// Looks over the wheel that it is given, in the environment that it is run in.
-const CHECK: &str = "python/tests/wheel.py";
+/// Look over the wheel that they are given, in the environment that they are run in: what it holds, and whether the
+/// Dockerfile of the book makes something of it.
+const CHECKS: [&str; 2] = ["python/tests/wheel.py", "python/tests/container.py"];
 
 /// Builds the wheel, installs it in an empty environment and checks it there.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -29,8 +30,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     // Without an index it would fail if it needed anything.
     let pip = ["-m", "pip", "install", "--quiet", "--no-index"];
     process::run(clean.python().args(pip).arg(&wheel)).context("could not install the wheel")?;
-    let check = workspace.root().join(CHECK);
-    process::run(clean.python().current_dir(env::temp_dir()).arg("-I").arg(check).arg(&wheel))
+    CHECKS.iter().try_for_each(|check| {
+        let check = workspace.root().join(check);
+        process::run(clean.python().current_dir(env::temp_dir()).arg("-I").arg(check).arg(&wheel))
+    })
 }
 
 /// The one wheel that was built.

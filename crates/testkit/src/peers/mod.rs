@@ -1,4 +1,5 @@
-//! The real syslog receivers, run from `target/peers` on free ports of the loopback interface.
+//! The real syslog receivers, run from `target/peers` on free ports of the loopback interface, and what systemd says of
+//! units.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -77,7 +78,25 @@ pub struct Server {
     child: Child,
 }
 
-/// The folder under which the receivers were unpacked.
+/// `systemd-analyze`, which reads units without a systemd that runs.
+///
+/// # Panics
+/// If it was not unpacked.
+pub fn systemd_analyze() -> Command {
+    program(&unpacked(), "usr/bin/systemd-analyze")
+}
+
+/// A program of a Debian package that was unpacked, with the libraries beside it.
+fn program(root: &Path, path: &str) -> Command {
+    let usual = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
+    let folders = ["usr/lib/syslog-ng", &format!("usr/{usual}/systemd"), &format!("usr/{usual}"), &usual];
+    let folders: Vec<_> = folders.iter().map(|folder| root.join(folder).display().to_string()).collect();
+    let mut command = Command::new(root.join(path));
+    command.env("LD_LIBRARY_PATH", folders.join(":"));
+    command
+}
+
+/// The folder under which the programs were unpacked.
 ///
 /// # Panics
 /// If they were not.
@@ -85,11 +104,10 @@ fn unpacked() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(target, PathBuf::from);
     let peers = target.join("peers");
-    assert!(
-        peers.join("usr/sbin/rsyslogd").is_file() && peers.join("usr/sbin/syslog-ng").is_file(),
-        "rsyslog and syslog-ng are not in {}; `cargo xtask peers` unpacks them there",
-        peers.display()
-    );
+    for path in ["usr/sbin/rsyslogd", "usr/sbin/syslog-ng", "usr/bin/systemd-analyze"] {
+        let path = peers.join(path);
+        assert!(path.is_file(), "{} is missing; `cargo xtask peers` unpacks it", path.display());
+    }
     peers.canonicalize().unwrap_or(peers)
 }
 
@@ -281,28 +299,21 @@ fn configuration(kind: Kind, folder: &Path, setup: &Setup, ports: &Ports) -> Str
 fn spawn(kind: Kind, folder: &Path) -> io::Result<Child> {
     let root = unpacked();
     let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let libraries = [
-        root.join("usr/lib/syslog-ng"),
-        root.join("usr/lib").join(&machine),
-        root.join("lib").join(&machine),
-    ];
-    let libraries: Vec<_> = libraries.iter().map(|path| path.display().to_string()).collect();
     let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
     let mut command = match kind {
         Kind::Rsyslog => {
-            let mut command = Command::new(root.join("usr/sbin/rsyslogd"));
+            let mut command = program(&root, "usr/sbin/rsyslogd");
             command.args(["-n", "-i", "NONE", "-f"]).arg(folder.join("conf"));
             command.env("RSYSLOG_MODDIR", root.join("usr/lib").join(&machine).join("rsyslog"));
             command
         }
         Kind::SyslogNg => {
-            let mut command = Command::new(root.join("usr/sbin/syslog-ng"));
+            let mut command = program(&root, "usr/sbin/syslog-ng");
             command.args(["-F", "--no-caps", "--module-path"]).arg(root.join("usr/lib/syslog-ng/3.38"));
             command.arg("-f").arg(folder.join("conf")).arg("-R").arg(folder.join("persist"));
             command.arg("-c").arg(folder.join("ctl")).arg("-p").arg(folder.join("pid"));
             command
         }
     };
-    command.env("LD_LIBRARY_PATH", libraries.join(":")).stdin(Stdio::null());
-    command.stdout(log.try_clone()?).stderr(log).spawn()
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }

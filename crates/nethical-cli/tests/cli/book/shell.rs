@@ -10,6 +10,7 @@ use nethical_receivers::wandb::Wandb;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use testkit::mlflow::{Mlflow, environment};
+use testkit::peers::systemd_analyze;
 
 use super::blocks::in_language;
 use super::machine::Machine;
@@ -110,6 +111,26 @@ fn runs_are_synced_by_the_official_client_and_by_ours() {
     let ended = machine.run(&block("docs/coming-from.md", "sh", 0));
     assert!(ended.stdout.contains(&format!("run {id} of proj: was uploaded before")), "{ended:?}");
     assert_eq!(server.run(&id).unwrap().history.len(), 12);
+}
+
+/// What systemd has to say of a unit whose programs are there.
+fn said_of(unit: &str) -> String {
+    let machine = Machine::new("");
+    machine.program("/opt/trainer/bin/train", "");
+    machine.sandbox.write("of-the-book.service", machine.here(unit));
+    let mut verify = systemd_analyze();
+    verify.args(["verify", "--man=no"]).arg(machine.sandbox.path("of-the-book.service"));
+    let output = verify.env("SYSTEMD_LOG_LEVEL", "warning").output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    for number in 0..2 {
+        assert_eq!(said_of(&block("docs/deployment.md", "ini", number)), "");
+    }
+    let mistaken = block("docs/deployment.md", "ini", 0).replace("KillSignal=", "KilSignal=");
+    assert!(said_of(&mistaken).contains("Unknown key"), "{}", said_of(&mistaken));
 }
 
 #[test]
