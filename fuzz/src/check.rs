@@ -55,6 +55,11 @@ fn balance(stats: &DestinationStats) {
 /// In every address and key; never in what is said of an answer.
 pub const SECRET: &str = "pL4nt3d";
 
+/// Whether a service knows the secret already: then it may be in what is said of the answer.
+pub fn knows_secret(said: &[u8]) -> bool {
+    said.windows(SECRET.len()).any(|part| part == SECRET.as_bytes())
+}
+
 /// An error is one line, waits no longer than is sensible, and shows nothing that is to be hidden.
 pub fn is_sound(error: &Error) {
     assert!(!error.message().is_empty() && !error.message().contains('\n'), "{error:?}");

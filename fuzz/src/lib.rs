@@ -9,11 +9,17 @@ mod service;
 
 use nethical_receivers::syslog::tls::Authority;
 
-pub use check::{SECRET, drain, is_sound, open};
+pub use check::{SECRET, drain, is_sound, knows_secret, open};
 pub use memory::Memory;
 pub use mend::{cursor, run_log, segment};
 pub use runs::{in_mlflow_file, mlflow, offline_wandb, quiet};
 pub use service::{Service, answer, pass_on};
+
+/// Write a file, with the folders that it is in.
+pub fn put(path: &std::path::Path, text: &[u8]) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(path, text).expect("room");
+}
 
 /// Nobody but this machine is spoken to, whatever an answer names, and the user's own files are those in `home`. To be
 /// called before anything else, with more variables of the environment. The only authority that is trusted is a new one:

@@ -16,12 +16,11 @@ use nethical_destinations::http::HttpConfig;
 use nethical_destinations::mlflow::MlflowConfig;
 use nethical_destinations::sagemaker::SageMakerConfig;
 use nethical_destinations::slack::SlackConfig;
-use nethical_fuzz::{SECRET, Service, alone, answer, is_sound};
+use nethical_fuzz::{SECRET, Service, alone, answer, is_sound, knows_secret};
 
 fuzz_target!(init: alone(Path::new("/nonexistent"), &[]), |input: &[u8]| {
     let [which, status, rest @ ..] = input else { return };
-    // A text that knows the secret may say it.
-    if rest.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+    if knows_secret(rest) {
         return;
     }
     let (service, destinations) = spoken_to();

@@ -12,7 +12,7 @@ use nethical_core::tracking::{ArtifactOptions, artifact};
 use nethical_destinations::Validated;
 use nethical_destinations::mlflow::MlflowConfig;
 use nethical_destinations::sagemaker::SageMakerConfig;
-use nethical_fuzz::{SECRET, Service, alone, answer, is_sound, pass_on};
+use nethical_fuzz::{SECRET, Service, alone, answer, is_sound, knows_secret, pass_on};
 use nethical_receivers::sagemaker::SageMaker;
 
 /// Where an MLflow server says that artifacts go. The number is the id of the run.
@@ -40,8 +40,7 @@ fuzz_target!(
     },
     |input: &[u8]| {
         let [which, status, rest @ ..] = input else { return };
-        // A text that knows the secret may say it.
-        if rest.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+        if knows_secret(rest) {
             return;
         }
         let (place, after) = (usize::from(*which) % 5, usize::from(*which / 5) % 8);

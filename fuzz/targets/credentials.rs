@@ -1,7 +1,6 @@
 //! Any text in place of a file in which programs keep credentials, or in which MLflow's tags are found.
 #![no_main]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use nethical_destinations::Validated;
 use nethical_destinations::cloudwatch::CloudWatchConfig;
 use nethical_destinations::mlflow::{MlflowConfig, StartTimeout};
 use nethical_destinations::wandb::WandbConfig;
-use nethical_fuzz::{alone, is_sound};
+use nethical_fuzz::{alone, is_sound, put};
 
 /// Nobody is there.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -34,18 +33,18 @@ const FILES: [(&str, &str); 9] = [
 
 fuzz_target!(
     init: {
-        FILES.iter().for_each(|(path, usual)| put(path, usual.as_bytes()));
-        ["src/train.py", "linked/train.py"].iter().for_each(|path| put(path, b""));
+        FILES.iter().for_each(|(path, usual)| write(path, usual.as_bytes()));
+        ["src/train.py", "linked/train.py"].iter().for_each(|path| write(path, b""));
         alone(home(), &[("WANDB_BASE_URL", NOWHERE)]);
     },
     |input: &[u8]| {
         let [which, text @ ..] = input else { return };
         let (path, usual) = FILES[usize::from(*which) % FILES.len()];
-        put(path, text);
+        write(path, text);
         netrc();
         aws();
         ["src/train.py", "linked/train.py"].iter().for_each(|program| mlflow(&home().join(program)));
-        put(path, usual.as_bytes());
+        write(path, usual.as_bytes());
     }
 );
 
@@ -92,8 +91,6 @@ fn home() -> &'static Path {
     HOME.get_or_init(|| tempfile::tempdir().expect("a folder").keep())
 }
 
-fn put(path: &str, text: &[u8]) {
-    let path = home().join(path);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-    fs::write(path, text).expect("room");
+fn write(path: &str, text: &[u8]) {
+    put(&home().join(path), text);
 }

@@ -14,7 +14,7 @@ use nethical_core::tracking::LOCAL_PREFIX;
 use nethical_destinations::Validated;
 use nethical_destinations::mlflow::{MlflowConfig, Replay};
 use nethical_destinations::sagemaker::SageMakerConfig;
-use nethical_fuzz::{Service, alone, answer, in_mlflow_file, is_sound, mlflow, quiet};
+use nethical_fuzz::{Service, alone, answer, in_mlflow_file, is_sound, mlflow, put, quiet};
 use nethical_receivers::sagemaker::SageMaker;
 
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -106,9 +106,4 @@ fn parts(home: &Path, notes: &[u8]) {
     let receipt = runtime::wait(async move { destination.deliver(&batch).await }).expect("a runtime");
     let receipt = receipt.expect("nothing noted keeps an upload from its end");
     receipt.refused.iter().for_each(|refusal| is_sound(&refusal.error));
-}
-
-fn put(path: &Path, text: &[u8]) {
-    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-    fs::write(path, text).expect("room");
 }

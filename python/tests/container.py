@@ -23,9 +23,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "deployment.md"
 FOLDERS = ("/var/lib/nethical", "/etc/nethical", "/tmp/dist")
 
 TRAINER = """
-import os, sys
+import os, signal, sys
 from nethical.integrations.logging_connectors import LogAggregator
 
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
 logs = LogAggregator.from_config(os.environ["NETHICAL_CONFIG"])
 logs.log("info", sys.argv[-1] if len(sys.argv) > 1 else "from the first", "trainer")
 print("logged", flush=True)
@@ -94,7 +95,7 @@ class Image:
         program = shutil.which(self.command[0], path=self.environment["PATH"])
         return subprocess.Popen(
             [str(program), *self.command[1:], *arguments], cwd=folder, env=self.environment | environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
 
 
@@ -124,19 +125,21 @@ def main() -> None:
 
         # The receiver is down, and the container is stopped.
         os.symlink("/dev/full", out)
-        first = image.start(folder, STAY="1")
+        first = image.start(folder, STAY="1", NETHICAL_EXIT_TIMEOUT="1")
         assert first.stdout is not None
         check(first.stdout.readline() == "logged\n", "the program of the container did not start")
         first.send_signal(image.stop)
-        first.communicate(timeout=60)
+        _, said = first.communicate(timeout=60)
+        check(first.returncode == 0, f"the first container ended with {first.returncode}: {said}")
+        check("1 entry for out not delivered" in said, f"the first container left nothing: {said}")
         (volume,) = image.volumes
         check(any(volume.rglob("*.seg")), f"nothing is in {volume}")
 
         # Another one delivers what it left, and its own.
         out.unlink()
         second = image.start(folder, "from the second")
-        second.communicate(timeout=120)
-        check(second.returncode == 0, f"the second container ended with {second.returncode}")
+        _, said = second.communicate(timeout=120)
+        check(second.returncode == 0, f"the second container ended with {second.returncode}: {said}")
         found = sorted(json.loads(line)["message"] for line in out.read_text(encoding="utf-8").splitlines())
         check(found == ["from the first", "from the second"], f"{found} arrived")
     print("the Dockerfile of docs/deployment.md: what a container that was stopped left, the next one delivered")
