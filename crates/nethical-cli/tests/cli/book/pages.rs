@@ -54,11 +54,15 @@ fn every_destination_has_a_page_with_its_guide() {
 #[test]
 fn every_link_leads_somewhere() {
     let mut seen = 0;
+    let book = root().join("docs").canonicalize().unwrap();
     for Page { path, text } in documents() {
         for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.exists(), "{} links to {link}", path.display());
+            // Nothing else is in the book that is made of the pages.
+            let leads_out = path.starts_with(&book) && !target.canonicalize().unwrap().starts_with(&book);
+            assert!(!leads_out, "{} links to {link}, outside of the book", path.display());
             if !anchor.is_empty() {
                 assert!(anchors(&read(&target)).contains(anchor), "{} links to {link}", path.display());
             }
