@@ -29,7 +29,7 @@ class Webhook(TypedDict):
 
 
 class Alert(TypedDict):
-    """An alert. ``more`` is JSON: ``{"fields": {}, "data": {}, "labels": {}}``."""
+    """What an alert is made of."""
 
     severity: str
     title: str
@@ -37,7 +37,9 @@ class Alert(TypedDict):
     source: str
     event_type: str
     key: str | None
-    more: str
+    fields: dict[str, Any]
+    data: dict[str, Any]
+    labels: dict[str, str]
     to: list[str]
 
 

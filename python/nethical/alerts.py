@@ -95,11 +95,12 @@ class Monitor(TypedDict, total=False):
 class AlertOutcome:
     """What became of an alert."""
 
-    outcome: Literal["sent", "suppressed", "not_active"]
-    """``sent`` to its destinations, ``suppressed`` because one of its key was sent not long ago, or, of a resolution,
-    ``not_active``: there was nothing to resolve."""
+    outcome: Literal["sent", "not_taken", "suppressed", "not_active"]
+    """``sent`` to its destinations, ``not_taken`` by any of them (there is none, or all are closed or full; the next of its
+    key is sent), ``suppressed`` because one of its key was sent not long ago, or, of a resolution, ``not_active``: there was
+    nothing to resolve."""
     id: str | None = None
-    """Its id, if it was sent."""
+    """Its id, if it was to be sent."""
     key: str | None = None
     """Its key, if it has one."""
     suppressed: int = 0
@@ -238,15 +239,16 @@ class AlertManager(With):
         the routes say.
         """
         self._look()
-        more = {"fields": dict(fields or {}), "data": dict(data or {}), "labels": dict(labels or {})}
         parts: _shapes.Alert = {
             "severity": severity.value if isinstance(severity, Severity) else severity,
-            "title": title,
-            "message": message,
-            "source": source,
-            "event_type": event_type,
-            "key": key,
-            "more": json.dumps(_plain(more), default=str),
+            "title": _text(title),
+            "message": _text(message),
+            "source": _text(source),
+            "event_type": _text(event_type),
+            "key": None if key is None else _text(key),
+            "fields": dict(fields or {}),
+            "data": dict(data or {}),
+            "labels": {_text(name): _text(value) for name, value in (labels or {}).items()},
             "to": [to] if isinstance(to, str) else list(to),
         }
         return _outcome(self._core.send(parts), key)
@@ -282,10 +284,12 @@ class AlertManager(With):
 
     def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Deliver what waits. True if all of it came to its end in ``timeout`` seconds."""
+        self._look()
         return self._core.flush(timeout)
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> bool:
         """Deliver what waits and close every destination, within ``timeout`` seconds. True if nothing was left."""
+        self._look()
         return self._core.close(timeout)
 
     async def aflush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
@@ -303,17 +307,13 @@ class AlertManager(With):
         return f"{type(self).__name__}({self.destinations!r})"
 
 
-def _plain(value: Any) -> Any:
-    """The same without what JSON has no word for."""
-    if isinstance(value, float) and value != value:
-        return "NaN"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value
+def _text(value: object) -> str:
+    """Any value as text that every receiver can read."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception:
+        text = f"<unprintable {type(value).__name__}>"
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _outcome(found: dict[str, Any], key: str | None) -> AlertOutcome:

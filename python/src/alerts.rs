@@ -1,5 +1,6 @@
 //! Alerts and monitors.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nethical::Config as CoreConfig;
@@ -9,13 +10,14 @@ use nethical::monitors::{Condition, Monitor, Standing, UnknownCondition};
 use nethical::{MonitoringSystem, Webhook, WebhookManager};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::aggregator::Aggregator;
 use crate::config::{self, Config};
 use crate::connector::Connector;
 use crate::shapes::{Dict, shape};
 use crate::spool::SpoolOptions;
-use crate::{errors, process, report, wait};
+use crate::{errors, process, report, values, wait};
 
 /// Routes alerts, and holds back what was sent: what `AlertManager` is made of.
 #[pyclass(frozen, module = "nethical._core")]
@@ -32,7 +34,7 @@ struct Held {
 }
 
 shape! {
-    /// What an alert is made of, as Python says it. The other parts come as JSON.
+    /// What an alert is made of, as Python says it.
     struct Parts as "Alert" {
         severity: String,
         title: String,
@@ -40,29 +42,21 @@ shape! {
         source: String,
         event_type: String,
         key: Option<String>,
-        /// `{"fields": {}, "data": {}, "labels": {}}`
-        more: String,
+        fields: Py<PyDict>,
+        data: Py<PyDict>,
+        labels: BTreeMap<String, String>,
         to: Vec<String>,
     }
 }
 
-#[derive(serde::Deserialize)]
-struct More {
-    fields: serde_json::Map<String, serde_json::Value>,
-    data: serde_json::Map<String, serde_json::Value>,
-    labels: std::collections::BTreeMap<String, String>,
-}
-
 impl Parts {
-    fn alert(self) -> PyResult<(Alert, Vec<String>)> {
+    fn alert(self, py: Python<'_>) -> PyResult<(Alert, Vec<String>)> {
         let wrong = |error: &dyn std::fmt::Display| PyValueError::new_err(error.to_string());
         let severity: Severity = self.severity.parse().map_err(|error| wrong(&error))?;
-        let More { fields, data, labels } =
-            serde_json::from_str(&self.more).map_err(|error| wrong(&error))?;
         let alert = Alert {
-            fields,
-            data,
-            labels,
+            fields: values::map(self.fields.bind(py))?,
+            data: values::map(self.data.bind(py))?,
+            labels: self.labels,
             source: self.source,
             event_type: self.event_type,
             key: self.key,
@@ -115,7 +109,7 @@ impl Alerts {
     /// Raise an alert.
     fn send<'py>(&self, py: Python<'py>, parts: Parts) -> PyResult<Dict<'py>> {
         process::arm(py);
-        let (alert, to) = parts.alert()?;
+        let (alert, to) = parts.alert(py)?;
         let alerts = &self.held(py)?.alerts;
         let outcome = py.detach(|| alerts.send_to(&alert, &to));
         shown(py, &outcome)
@@ -176,8 +170,8 @@ impl Drop for Alerts {
 fn shown<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Dict<'py>> {
     let dict = Dict::new(py);
     match outcome {
-        Outcome::Sent { id, deliveries } => {
-            dict.set_item("outcome", "sent")?;
+        Outcome::Sent { id, deliveries } | Outcome::NotTaken { id, deliveries } => {
+            dict.set_item("outcome", if outcome.is_sent() { "sent" } else { "not_taken" })?;
             dict.set_item("id", id.to_string())?;
             let deliveries: PyResult<Vec<_>> =
                 deliveries.iter().map(|delivery| report::delivery(py, delivery)).collect();

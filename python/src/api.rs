@@ -40,7 +40,7 @@ impl Api {
 
     /// Send data as JSON; the answer's status, headers and body.
     fn send<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Answer<'py>> {
-        let (rules, mut walk, mut out) = (verbatim(), Walk::default(), Vec::new());
+        let (rules, mut walk, mut out) = (verbatim(), Walk::narrow(), Vec::new());
         values::write(&mut JsonWriter::new(&mut out, &rules), data, &mut walk);
         walk.finish()?;
         let data = serde_json::from_slice(&out).map_err(|error| PyValueError::new_err(error.to_string()))?;

@@ -37,7 +37,7 @@ pub(crate) fn connect(
     webhook: Option<WebhookOptions>,
 ) -> PyResult<Connector> {
     let config = checked(py, kind, &options)?;
-    let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+    let mut settings = Settings { spool: spool.of(&*config).settings()?, ..queue.settings()? };
     if let Some(webhook) = webhook {
         settings.on_delivery = webhook.on_delivery.map(notices::delivery_observer);
         settings.rate_limit_per_sec = webhook.rate_limit_per_sec.or(settings.rate_limit_per_sec);

@@ -1,10 +1,12 @@
 //! What waits on disk, as Python says it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nethical::delivery::{self, ProcessReport, SpoolSettings, Status};
+use nethical::destinations::Validated;
 use nethical_core::spool::{Disk, Durability, Home, Options};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -18,18 +20,24 @@ shape! {
         enabled: Option<bool>,
         home: Option<PathBuf>,
         durability: Option<String>,
-        identity: Option<String>,
+        identity: Option<OsString>,
     }
 }
 
 impl SpoolOptions {
+    /// The same. Of a destination without a name the options know best what identifies it.
+    pub(crate) fn of(mut self, config: &dyn Validated) -> Self {
+        self.identity = self.identity.and_then(|usual| config.identity().map(OsString::from).or(Some(usual)));
+        self
+    }
+
     /// The same for the engine.
     pub(crate) fn settings(self) -> PyResult<SpoolSettings> {
         let durability = self.durability.as_deref().map(durability).transpose()?.unwrap_or_default();
         Ok(SpoolSettings {
             enabled: self.enabled,
             home: self.home,
-            identity: self.identity,
+            identity: self.identity.map(|identity| identity.to_string_lossy().into_owned()),
             options: Options { durability, ..Options::default() },
             ..SpoolSettings::default()
         })

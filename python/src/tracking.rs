@@ -7,7 +7,7 @@ use nethical::delivery::Settings;
 use nethical::destinations::Validated;
 use nethical::destinations::memory::{Memory, MemoryConfig};
 use nethical::destinations::mlflow::MlflowConfig;
-use nethical::event::{JsonWriter, Limits, Metadata, Redaction, Rules, RunChange};
+use nethical::event::{Metadata, Redaction, RunChange};
 use nethical::tracking::{self, ArtifactOptions, Platform, RunStatus, StartRun, UnknownStatus};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::connector::QueueOptions;
 use crate::shapes::Dict;
 use crate::spool::SpoolOptions;
-use crate::values::{self, Walk};
+use crate::values;
 use crate::{errors, kinds, notices, process, report, wait};
 
 /// A platform: what `MLflowIntegration` and the others stand on.
@@ -41,7 +41,7 @@ impl Tracker {
     ) -> PyResult<Self> {
         let mut config: MlflowConfig = kinds::read(&options)?;
         config.source_name = source;
-        let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+        let settings = Settings { spool: spool.of(&config).settings()?, ..queue.settings()? };
         let settings = config.settings(settings);
         Self::open(py, Arc::new(config), name, settings, None)
     }
@@ -56,7 +56,7 @@ impl Tracker {
         spool: SpoolOptions,
     ) -> PyResult<Self> {
         let config = kinds::checked(py, "sagemaker", &options)?;
-        let settings = Settings { spool: spool.settings()?, ..queue.settings()? };
+        let settings = Settings { spool: spool.of(&*config).settings()?, ..queue.settings()? };
         let settings = config.settings(settings);
         Self::open(py, config, name, settings, None)
     }
@@ -286,15 +286,7 @@ fn number(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     })
 }
 
-/// Any values by their names.
+/// Any values by their names. Secrets are hidden when the parameters are flat: their whole names count.
 fn metadata(values: &Bound<'_, PyDict>) -> PyResult<Metadata> {
-    let limits = Limits { max_value_bytes: 1 << 20, max_entry_bytes: 16 << 20, ..Limits::default() };
-    // Secrets are hidden when the parameters are flat: their whole names count.
-    let rules = Rules { redaction: Redaction::off(), limits };
-    let (mut json, mut walk) = (Vec::new(), Walk::narrow());
-    values::shared_object(&mut JsonWriter::new(&mut json, &rules), values, &mut walk);
-    walk.finish()?;
-    let map: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&json).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    Ok(map.into())
+    values::map(values).map(Metadata::from)
 }

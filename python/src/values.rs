@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use nethical::event::{Field, JsonWriter};
-use pyo3::exceptions::PyException;
+use nethical::event::{Field, JsonWriter, Limits, Redaction, Rules};
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
@@ -193,4 +193,14 @@ pub(crate) fn string(json: &mut JsonWriter<'_>, value: &Bound<'_, PyString>) {
 /// The text of a string; owned if lone surrogates in it had to be replaced.
 pub(crate) fn text<'a>(value: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     value.to_str().map_or_else(|_| Cow::Owned(convert::without_surrogates(value)), Cow::Borrowed)
+}
+
+/// Any values by their names, as JSON knows them. No value is hidden, and only one beyond a mebibyte is cut.
+pub(crate) fn map(dict: &Bound<'_, PyDict>) -> PyResult<serde_json::Map<String, serde_json::Value>> {
+    let limits = Limits { max_value_bytes: 1 << 20, max_entry_bytes: 16 << 20, ..Limits::default() };
+    let rules = Rules { redaction: Redaction::off(), limits };
+    let (mut json, mut walk) = (Vec::new(), Walk::narrow());
+    shared_object(&mut JsonWriter::new(&mut json, &rules), dict, &mut walk);
+    walk.finish()?;
+    serde_json::from_slice(&json).map_err(|error| PyValueError::new_err(error.to_string()))
 }

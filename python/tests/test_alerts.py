@@ -107,6 +107,50 @@ def test_dispatchers_of_ones_own_get_alerts(webhooks):
     assert Mine.seen == [("odd", "a", "error")]
 
 
+def test_no_value_keeps_an_alert_back(hooks, webhooks):
+    class Mute:
+        def __str__(self):
+            raise RuntimeError("no")
+
+        __repr__ = __str__
+
+    loop: dict[str, object] = {}
+    loop["self"] = loop
+    alerts = AlertManager(webhooks)
+    data = {"mute": Mute(), "loop": loop, "bytes": b"abc", "set": {1}, "large": 2**70, "nan": float("nan")}
+    sent = alerts.critical("caf\udce9", "\udce9.txt", fields={"file": "caf\udce9.txt"}, data=data, labels={"shard": 3})
+    assert sent and alerts.flush()
+    body = hooks.requests[0].json
+    assert body["data"]["title"] == "caf\N{REPLACEMENT CHARACTER}"
+    assert body["data"]["fields"] == {"file": "caf\N{REPLACEMENT CHARACTER}.txt"}
+    assert body["data"]["mute"] == "<unprintable Mute>" and body["data"]["bytes"] == "abc" and body["data"]["set"] == [1]
+    assert body["data"]["large"] == str(2**70) and body["data"]["nan"] == "NaN"
+    assert body["metadata"]["labels"] == {"shard": "3"}
+
+
+def test_one_that_nobody_took_holds_nothing_back(hooks, webhooks):
+    with AlertManager(WebhookManager()) as early:
+        nobody = early.critical("disk", key="disk")
+        assert (nobody.outcome, bool(nobody), nobody.deliveries) == ("not_taken", False, ())
+    alerts = AlertManager(webhooks)
+    assert alerts.critical("disk", key="disk", to="opz").destinations == ("ops", "opz")
+    assert alerts.flush() and sent(hooks) == [("/ops", "firing", "disk")]
+    closed = AlertManager(webhooks)
+    assert closed.close()
+    assert closed.critical("net", key="net").outcome == "not_taken"
+
+
+def test_flush_and_close_know_destinations_that_came_later(hooks):
+    hooks.go.clear()
+    webhooks = WebhookManager()
+    alerts = AlertManager(webhooks)
+    webhooks.add_webhook("ops", HTTPWebhookDispatcher(hooks.url, name="ops"))
+    webhooks.broadcast("event", {}, wait=False)
+    assert not alerts.flush(0.05)
+    hooks.go.set()
+    assert alerts.close() and len(hooks.requests) == 1
+
+
 def test_what_is_wrong_is_said(webhooks):
     alerts = AlertManager(webhooks)
     with pytest.raises(ValueError, match="use info, warning, error or critical"):

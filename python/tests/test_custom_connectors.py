@@ -176,6 +176,15 @@ def test_one_thread_in_two_aggregators():
     assert recorder.calls.count("<close>") == 1
 
 
+def test_a_coroutine_is_refused_since_nobody_would_run_it(logs):
+    class Mine:
+        async def send(self, entry):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match="no coroutine"):
+        logs.add_connector(Mine())
+
+
 def test_any_object_with_send():
     class Duck:
         def __init__(self):

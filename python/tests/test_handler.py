@@ -34,6 +34,20 @@ def test_records_become_entries(logger, memory):
     assert second.metadata["exception"]["type"] == "ZeroDivisionError"
 
 
+def test_what_cannot_be_printed_is_no_reason_to_lose_a_record(logs, memory):
+    class Mute:
+        def __str__(self):
+            raise RuntimeError("no")
+
+        __repr__ = __str__
+
+    handler = AggregatorHandler(logs)
+    for message, arguments in [(Mute(), ()), ("%s", (Mute(),)), ("%s and %s", (1,))]:
+        handler.emit(logging.makeLogRecord({"name": "app", "msg": message, "args": arguments, "levelno": 20}))
+    messages = [entry.message for entry in memory.entries]
+    assert messages == ["<unprintable Mute> ()", "%s (<unprintable Mute>,)", "%s and %s (1,)"]
+
+
 def test_own_records_never_enter(logs, memory):
     handler = AggregatorHandler(logs)
     for name in ("nethical", "nethical.delivery"):

@@ -120,6 +120,15 @@ def test_one_of_ones_own_has_one_thread_and_is_called_in_order(manager):
     assert not manager.send_to("mine", "t", {}).ok
 
 
+def test_a_coroutine_is_refused_since_nobody_would_run_it(manager):
+    class Mine(WebhookDispatcher):
+        async def dispatch(self, payload):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match="no coroutine"):
+        manager.add_webhook("mine", Mine())
+
+
 def test_an_overriding_dispatch_counts_in_a_manager_too(hooks, manager):
     class Stamped(HTTPWebhookDispatcher):
         def dispatch(self, payload):

@@ -48,6 +48,12 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
         usual
     }
 
+    /// What tells this destination from others of its type, where a program may open it without a name; no secret is
+    /// in it. `None`: its name alone does.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Where runs are on this machine, for [`Stored::open`](crate::stored::Stored::open); `None` if they are elsewhere.
     fn stored(&self) -> Option<PathBuf> {
         None

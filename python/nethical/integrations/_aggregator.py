@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Mapping
@@ -96,6 +97,9 @@ class LogAggregator(With, _core.Aggregator):
         """
         if isinstance(connector, type) or not callable(getattr(connector, "send", None)):
             raise TypeError(f"add_connector() takes a LogConnector, not {_what(connector)}")
+        if inspect.iscoroutinefunction(connector.send):
+            shown = type(connector).__name__
+            raise TypeError(f"add_connector() takes no coroutine: {shown}.send() runs on a thread of its own, and may wait")
         if any(member[0] is connector for member in self._members):
             raise ValueError(f"{connector!r} was added before, and would get every entry twice")
         known = LogLevel.DEBUG if level is None else LogLevel[_core.level_name(level)]

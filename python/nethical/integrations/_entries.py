@@ -104,8 +104,17 @@ OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskN
 def message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # Arguments that do not fit the format: show both.
-        return f"{record.msg} {record.args!r}"
+    except Exception:  # Arguments that do not fit the format, or have no text: show all of them.
+        return f"{_shown(record.msg)} {_shown(record.args)}"
+
+
+def _shown(part: object) -> str:
+    try:
+        return part if isinstance(part, str) else repr(part)
+    except Exception:
+        if isinstance(part, tuple):
+            return f"({', '.join(map(_shown, part))},)"
+        return f"<unprintable {type(part).__name__}>"
 
 
 def failure_of(record: logging.LogRecord) -> dict[str, Any] | None:

@@ -270,7 +270,8 @@ class EnginePlatform(MLPlatformInterface):
     def end_run(self, run_id: str, status: str | RunStatus = "completed", *, wait: float | None = None) -> bool:
         """End a run: ``completed``, ``failed`` or ``killed``.
 
-        With ``wait``, whether everything has been delivered within so many seconds. Without it returns at once.
+        With ``wait``, whether nothing waits any more within so many seconds; what was refused is counted, in :meth:`status`.
+        Without it returns at once.
         """
         text = status.value if isinstance(status, RunStatus) else status
         done = self._core.end_run(run_id, text, wait)

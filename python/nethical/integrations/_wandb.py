@@ -234,7 +234,8 @@ class WandBIntegration(MLPlatformInterface):
     def end_run(self, run_id: str, status: str | RunStatus = "completed", *, wait: float | None = None) -> bool:
         """End a run: ``completed``, ``failed`` or ``killed``, which are the exit codes 0, 1 and 255.
 
-        With ``wait``, whether everything of it has been delivered within so many seconds. Without it returns at once.
+        With ``wait``, whether nothing of it waits any more within so many seconds; what was refused is counted, in
+        :meth:`status`. Without it returns at once.
         """
         text = status.value if isinstance(status, RunStatus) else status
         done = self._core.end(run_id, text, wait)

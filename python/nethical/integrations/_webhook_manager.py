@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -99,6 +100,9 @@ class WebhookManager(With):
         if isinstance(dispatcher, type) or not callable(getattr(dispatcher, "dispatch", None)):
             shown = dispatcher.__name__ if isinstance(dispatcher, type) else type(dispatcher).__name__
             raise TypeError(f"add_webhook() takes a WebhookDispatcher, not {shown}")
+        if inspect.iscoroutinefunction(dispatcher.dispatch):
+            shown = type(dispatcher).__name__
+            raise TypeError(f"add_webhook() takes no coroutine: {shown}.dispatch() runs on a thread of its own, and may wait")
         known = None if level is None else LogLevel[_core.level_name(level)]
         self._members[name] = _Member(dispatcher, name, known)
 

@@ -55,7 +55,8 @@ impl Place {
 }
 
 /// The destination of a configuration that is known by this key. A second one of a name that was in use is
-/// kept under `name#2`, and the artifacts of a platform have a queue of their own.
+/// kept under `name#2`, and the artifacts of a platform have a queue of their own. What a program left without giving the
+/// destination a name belongs to the one that leads to the same place.
 pub(crate) fn destination_of<'c>(config: &'c Config, key: &str) -> Option<&'c Configured> {
     let key = key.strip_suffix(ARTIFACTS).unwrap_or(key);
     let named = |name: &str| config.destinations().iter().find(|destination| destination.name() == name);
@@ -63,7 +64,12 @@ pub(crate) fn destination_of<'c>(config: &'c Config, key: &str) -> Option<&'c Co
         let (name, number) = key.rsplit_once('#')?;
         number.parse::<u32>().ok().and_then(|_| named(name))
     };
-    named(key).or_else(numbered)
+    let same_place = || {
+        let home = home_of(config)?;
+        let mut all = config.destinations().iter();
+        all.find(|destination| destination.key_without_name(&home).is_some_and(|known| known == key))
+    };
+    named(key).or_else(numbered).or_else(same_place)
 }
 
 /// Where a configuration keeps what waits.

@@ -108,6 +108,23 @@ fn sync_delivers_updates_and_artifacts_of_a_program_that_is_gone() {
     assert_eq!(copies(&sandbox.path("home")), 0);
 }
 
+/// What a command without a configuration leaves belongs to the destination that leads to the same server.
+#[test]
+fn sync_delivers_what_was_left_without_a_name() {
+    let (server, sandbox, experiment) = (Mlflow::shared(), Sandbox::new(), name("nameless"));
+    let proxy = Proxy::to(server.address());
+    proxy.take_down();
+    let uri = proxy.url();
+    let start = ["run", "start", "--experiment", &experiment, "--tracking-uri", &uri, "--run-file", "id"];
+    sandbox.run(&[&start[..], &["--wait", "0"]].concat()).code(75);
+    sandbox.run(&["run", "end", "--tracking-uri", &uri, "--run-file", "id", "--wait", "0"]).code(75);
+    proxy.bring_up();
+    sandbox.write("nethical.toml", format!("[runs.ours]\ntype = 'mlflow'\ntracking_uri = '{uri}'\n"));
+    let synced = sandbox.run(&["sync"]).code(0).stdout;
+    assert!(synced.contains("nothing of ended processes is left"), "{synced}");
+    assert_eq!(server.runs(&experiment)[0]["info"]["status"], "FINISHED");
+}
+
 /// Have a run end among the dead letters: its experiment is deleted.
 fn bury(server: &Mlflow, sandbox: &Sandbox, experiment: &str) -> Value {
     let (_, made) = server.ask("experiments/create", Some(&json!({ "name": experiment })));

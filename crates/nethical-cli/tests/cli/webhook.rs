@@ -168,7 +168,7 @@ fn what_was_signed_is_verified() {
     let verify = [&["webhook", "verify", "body"], &headers[..]].concat();
     with_secret(&sandbox, &format!("other {SECRET}"), &verify).code(0);
     with_secret(&sandbox, "other", &verify).code(1).says("not to be trusted");
-    sandbox.write("secret", format!("{SECRET}\n"));
+    sandbox.write("secret", format!("a sentence, which is one\n{SECRET}\n"));
     let from_file =
         sandbox.run(&[&verify[..], &["--secret-file", "secret", "--json"]].concat()).code(0).json();
     assert_eq!(from_file, json!({ "verified": true, "reason": null }));
@@ -176,6 +176,24 @@ fn what_was_signed_is_verified() {
     with_secret(&sandbox, SECRET, &verify).code(1);
     sandbox.run(&verify).code(2).says("$NETHICAL_WEBHOOK_SECRET").says("--secret-file");
     with_secret(&sandbox, SECRET, &["webhook", "verify", "body", "-H", "a: b"]).code(2).says("webhook-id");
+}
+
+#[test]
+fn a_secret_in_a_file_may_be_a_sentence() {
+    let sandbox = Sandbox::new();
+    sandbox.write("body", "{}");
+    sandbox.write("secret", "correct horse battery\n");
+    let file = ["--secret-file", "secret"];
+    let headers =
+        |signed: &str| signed.lines().flat_map(|line| ["-H".into(), line.into()]).collect::<Vec<String>>();
+    let verify = |headers: &[String]| {
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        sandbox.run(&[&["webhook", "verify", "body"], &file[..], &headers[..]].concat())
+    };
+    let signed = sandbox.run(&[&["webhook", "sign", "body"], &file[..]].concat()).code(0).stdout;
+    verify(&headers(&signed)).code(0);
+    let by_a_word = with_secret(&sandbox, "horse", &["webhook", "sign", "body"]).code(0).stdout;
+    verify(&headers(&by_a_word)).code(1);
 }
 
 /// The example of the Standard Webhooks specification.

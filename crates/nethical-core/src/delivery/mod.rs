@@ -73,5 +73,5 @@ pub use self::records::{Record, RecordFilter, deliveries};
 pub use self::schedule::{MAX_RETRY_AFTER, Schedule};
 pub use self::settings::{DeliveryObserver, Settings, SpoolSettings};
 pub use self::status::{DestinationReport, ErrorReport, ProcessReport, Status, survey};
-pub use self::store::{adopt, homes, orphans, sync};
+pub use self::store::{adopt, homes, key_of, orphans, sync};
 pub use self::turns::{Condition, Turns};

@@ -111,7 +111,7 @@ impl SpoolSettings {
         let Some(home) = self.home().filter(|_| self.enabled.unwrap_or(!local)) else { return Ok(None) };
         let open = || {
             let store = Store::at(&home, &self.options)?;
-            let hashed = || self.identity.as_ref().map(|identity| store.key_of(name, identity));
+            let hashed = || self.identity.as_ref().map(|identity| store::key_of(&home, name, identity));
             let key = self.key.clone().or_else(hashed).unwrap_or_else(|| name.to_owned());
             let backlog = store.backlog(&key)?;
             Ok((store, backlog))

@@ -41,6 +41,10 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 };
 
 impl Validated for CloudWatchConfig {
+    fn identity(&self) -> Option<String> {
+        Some(Self::identity(self))
+    }
+
     /// Reads the profile files for the region, and what TLS trusts; reaches nothing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         if let Some(wrong) = self.fault() {

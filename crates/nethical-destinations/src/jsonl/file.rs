@@ -7,8 +7,8 @@
 //! the half line is lost.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -218,7 +218,12 @@ impl LogFile {
     fn mend(&mut self) -> io::Result<()> {
         let alone = self.lock_alone()?;
         let size = self.file.metadata()?.len();
-        let tail = last_line(&self.path, size)?;
+        let file = File::open(&self.path)?;
+        if identity(&file.metadata()?) != self.identity {
+            // It was moved away meanwhile; the one that is there now is followed before anything is written.
+            return Ok(());
+        }
+        let tail = last_line(&file, size)?;
         if tail.is_empty() || !alone && self.grows_past(size)? {
             return Ok(());
         }
@@ -240,16 +245,18 @@ fn identity(metadata: &fs::Metadata) -> (u64, u64) {
 }
 
 /// What stands after the last line feed.
-fn last_line(path: &Path, size: u64) -> io::Result<Vec<u8>> {
+fn last_line(file: &File, size: u64) -> io::Result<Vec<u8>> {
     const STEP: u64 = 64 * 1024;
-    let mut file = File::open(path)?;
     let mut tail = Vec::new();
     let mut start = size;
     while start > 0 {
         let from = start.saturating_sub(STEP);
         let mut piece = vec![0; usize::try_from(start - from).unwrap_or_default()];
-        file.seek(SeekFrom::Start(from))?;
-        file.read_exact(&mut piece)?;
+        match file.read_exact_at(&mut piece, from) {
+            // Somebody has emptied it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Vec::new()),
+            read => read?,
+        }
         let line_end = piece.iter().rposition(|&byte| byte == b'\n');
         let mut found = piece.split_off(line_end.map_or(0, |at| at + 1));
         found.append(&mut tail);
@@ -284,6 +291,21 @@ mod tests {
         assert_eq!(written(b"{\"a\":1}", b"{}\n"), "{\"a\":1}\n{}\n");
         assert_eq!(written("x".repeat(200_000).as_bytes(), b"{}\n"), "{}\n");
         assert_eq!(written(&[0; 5_000], b"{}\n"), "{}\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_not_mended_by_the_end_of_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join("app.jsonl"), folder.path().join("app-1.jsonl"));
+        let mut file = LogFile::open(&path).unwrap();
+        file.append(b"{\"whole\":1}\n{\"whole\":2}\n").unwrap();
+        for next in ["", "{\"half\": \"and longer than what was moved away"] {
+            fs::rename(&path, &old).unwrap();
+            fs::write(&path, next).unwrap();
+            file.mend().unwrap();
+            assert_eq!(fs::read_to_string(&old).unwrap(), "{\"whole\":1}\n{\"whole\":2}\n");
+            fs::rename(&old, &path).unwrap();
+        }
     }
 
     #[test]

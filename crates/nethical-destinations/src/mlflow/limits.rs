@@ -64,12 +64,12 @@ pub(super) fn check_experiment(name: &str) -> Result<(), Error> {
 /// If MLflow would refuse it.
 pub(super) fn check_path(path: &str) -> Result<(), Error> {
     let bad = |part: &str| part.is_empty() || part == "." || part == "..";
-    if !path.contains(['#', '\0']) && !path.split('/').any(bad) {
+    if !path.contains(['#', '\0', '\n']) && !path.split('/').any(bad) {
         return Ok(());
     }
-    let text = format!("MLflow keeps no artifact at `{path}`");
+    let text = format!("MLflow keeps no artifact at `{}`", path.escape_debug());
     Err(Error::refused("mlflow.artifact_path", text)
-        .with_hint("use no `#` in names, and no empty ones, `.` or `..`"))
+        .with_hint("use no `#` and no line breaks in names, and no empty ones, `.` or `..`"))
 }
 
 /// The value of a parameter as MLflow's own client writes it: Python's text of it.
@@ -151,7 +151,7 @@ mod tests {
         check_experiment(&"e".repeat(EXPERIMENT)).unwrap();
         assert!(check_experiment(&"e".repeat(EXPERIMENT + 1)).is_err());
         check_path("a b/c%?:é.txt").unwrap();
-        for bad in ["a#b", "../a", "a//b", "/a", ""] {
+        for bad in ["a#b", "../a", "a//b", "/a", "", "a\nb"] {
             assert!(check_path(bad).is_err(), "{bad}");
         }
     }

@@ -86,6 +86,10 @@ impl MlflowConfig {
 }
 
 impl Validated for MlflowConfig {
+    fn identity(&self) -> Option<String> {
+        Some(Self::identity(self))
+    }
+
     /// For a server: reads certificates and credentials, reaches nothing. A file is opened, and made if it is missing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         #[cfg(feature = "mlflow-embedded")]

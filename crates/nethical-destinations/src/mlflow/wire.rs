@@ -279,7 +279,9 @@ fn number(raw: &RawValue) -> Cow<'_, str> {
 /// The body of `runs/create`.
 pub(super) fn create_run(experiment: &str, key: &str, start: &RunStart, time: i64) -> Value {
     let mut tags: Vec<(&str, Cow<'_, str>)> = vec![(RUN_KEY, key.into())];
-    tags.extend(start.tags.0.iter().map(|(name, value)| (name.as_str(), within(value, limits::TAG))));
+    // One that was tracked by us before, and is sent again from where it was, has the key of then.
+    let others = start.tags.0.iter().filter(|(name, _)| name != RUN_KEY);
+    tags.extend(others.map(|(name, value)| (name.as_str(), within(value, limits::TAG))));
     let user =
         start.tags.0.iter().find_map(|(name, value)| (name == USER).then(|| within(value, limits::USER)));
     let name = start.name.as_deref().map(|name| within(name, limits::RUN_NAME));

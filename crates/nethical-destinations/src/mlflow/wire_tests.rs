@@ -123,7 +123,8 @@ fn events_id() -> nethical_core::event::EventId {
 
 #[test]
 fn a_run_is_created_with_its_key_and_name() {
-    let tags = Pairs(vec![(USER.to_owned(), "ann".to_owned()), (RUN_NAME.to_owned(), "other".to_owned())]);
+    let tags = [(USER, "ann"), (RUN_NAME, "other"), (RUN_KEY, "that of the run it is a copy of")];
+    let tags = Pairs(tags.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
     let start = RunStart { experiment: "e".into(), name: Some("n".repeat(300)), tags };
     let body = create_run("7", "local-1", &start, 5);
     assert_eq!(body["user_id"], "ann");
@@ -131,6 +132,7 @@ fn a_run_is_created_with_its_key_and_name() {
     assert_eq!(name.chars().count(), limits::RUN_NAME);
     let tags = body["tags"].as_array().unwrap();
     assert_eq!(tags[0], json!({ "key": RUN_KEY, "value": "local-1" }));
+    assert_eq!(tags.iter().filter(|tag| tag["key"] == RUN_KEY).count(), 1);
     assert_eq!(
         tags.iter().filter(|tag| tag["key"] == RUN_NAME).map(|tag| &tag["value"]).collect::<Vec<_>>(),
         [name]

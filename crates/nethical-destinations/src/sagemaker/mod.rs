@@ -56,6 +56,10 @@ const BATCH: usize = limits::DATA;
 const MOST: usize = 5_000;
 
 impl Validated for SageMakerConfig {
+    fn identity(&self) -> Option<String> {
+        Some(Self::identity(self))
+    }
+
     /// Reads the profile files for the region, and what TLS trusts; reaches nothing.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         if let Some(wrong) = self.fault() {

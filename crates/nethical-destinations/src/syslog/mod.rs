@@ -47,6 +47,10 @@ fn parse(options: &Options) -> Result<Arc<dyn Validated>, OptionsError> {
 }
 
 impl Validated for SyslogConfig {
+    fn identity(&self) -> Option<String> {
+        Some(Self::identity(self))
+    }
+
     /// Reads the files of certificates; nothing is sent, and no name is resolved.
     fn open(&self) -> Result<Arc<dyn Destination>, Error> {
         if let Some(fault) = self.fault() {

@@ -1,5 +1,6 @@
 //! Runs as their logs have them, for whoever looks at them.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
@@ -60,7 +61,7 @@ impl Log {
     }
 
     fn rows(&self) -> impl Iterator<Item = Map<String, Value>> {
-        self.assembly.lines.iter().filter_map(|line| serde_json::from_str(&line.text).ok())
+        self.assembly.lines.iter().filter_map(|line| serde_json::from_str(&quoted(&line.text)).ok())
     }
 
     fn run(&self) -> ExperimentRun {
@@ -101,6 +102,41 @@ fn point(row: &Map<String, Value>, metric: &str) -> Option<Point> {
     Some(Point { step, time: time.unwrap_or(Timestamp::UNIX_EPOCH), value: number(row.get(metric)?)? })
 }
 
+/// A row in which what JSON does not have stands in quotes: W&B writes NaN and infinities as Python does.
+fn quoted(row: &str) -> Cow<'_, str> {
+    if !row.contains("NaN") && !row.contains("Infinity") {
+        return row.into();
+    }
+    let (mut out, mut rest) = (String::with_capacity(row.len() + 16), row);
+    while let Some(letter) = rest.chars().next() {
+        let word = match letter {
+            '"' => string_of(rest),
+            _ => {
+                ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| rest.starts_with(word)).unwrap_or("")
+            }
+        };
+        let (taken, after) = rest.split_at(word.len().max(letter.len_utf8()).min(rest.len()));
+        match letter {
+            '"' => out.push_str(taken),
+            _ if word.is_empty() => out.push_str(taken),
+            _ => out.extend(["\"", word, "\""]),
+        }
+        rest = after;
+    }
+    out.into()
+}
+
+/// The string that begins here, with its quotes.
+fn string_of(text: &str) -> &str {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, letter)| {
+        let ends = *letter == '"' && !escaped;
+        escaped = *letter == '\\' && !escaped;
+        ends
+    });
+    end.and_then(|(at, _)| text.get(..=at)).unwrap_or(text)
+}
+
 /// A number, also one that JSON does not have.
 fn number(value: &Value) -> Option<f64> {
     match value {
@@ -117,4 +153,17 @@ fn value(json: &str) -> Value {
 /// From seconds since 1970.
 fn time(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_millisecond((seconds * 1_000.0).round() as i64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_does_not_have_are_read() {
+        let row = r#"{"a":NaN,"b":[-Infinity,Infinity],"NaN \" Infinity":"NaN \\","c":1}"#;
+        let wanted = r#"{"a":"NaN","b":["-Infinity","Infinity"],"NaN \" Infinity":"NaN \\","c":1}"#;
+        assert_eq!(quoted(row), wanted);
+        assert_eq!(quoted(r#"{"a":1}"#), r#"{"a":1}"#);
+    }
 }

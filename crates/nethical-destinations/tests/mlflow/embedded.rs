@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nethical_core::event::Metadata;
 use nethical_core::tracking::{ArtifactOptions, Platform, RunStatus, StartRun};
-use nethical_destinations::mlflow::{MlflowConfig, Replay, ReplayOutcome, uri_of};
+use nethical_destinations::mlflow::{MlflowConfig, Replay, ReplayOutcome, ReplayReport, uri_of};
 use nethical_destinations::stored::Stored;
 use serde_json::Value;
 use testkit::mlflow::Mlflow;
@@ -109,10 +109,14 @@ fn a_run_that_was_left_open_by_its_platform_goes_on() {
 }
 
 fn replay(path: &Path, url: &str, home: &Path, patience: Duration) -> ReplayOutcome {
+    replayed(path, url, home, patience).outcome
+}
+
+fn replayed(path: &Path, url: &str, home: &Path, patience: Duration) -> ReplayReport {
     let mut replay = Replay::open(path, &config(url), home, Arc::new(|_| {})).unwrap();
     let mut reports = replay.run(Instant::now() + patience, &|done, all| assert!(done <= all)).unwrap();
     assert_eq!(reports.len(), 1);
-    reports.remove(0).outcome
+    reports.remove(0)
 }
 
 #[test]
@@ -161,6 +165,42 @@ fn a_file_is_sent_to_a_server_once_whatever_gets_lost_on_the_way() {
     assert_eq!((&read["params"]["rate"], &read["tags"]["team"]), (&"2e-05".into(), &"x".into()));
     assert_eq!(read["metrics"]["odd"][0][1], "nan");
     assert!(read["artifacts"]["models/model.bin"].is_string());
+}
+
+/// A file that a server of MLflow's kept, to which we logged, with artifacts that the server served.
+#[test]
+fn the_file_of_a_server_is_sent_with_what_it_served() {
+    let (server, home, experiment) = (Mlflow::shared(), home(), name("served"));
+    let path = home.path().join("mlflow.db");
+    let platform = at(&path, home.path());
+    let tags = [("nethical.run_key", "local-of-another")];
+    let run = platform.start_run(&StartRun { experiment: &experiment, name: None, tags: &tags }).unwrap();
+    assert!(platform.end_run(&run, RunStatus::Completed, Some(PATIENCE)).unwrap());
+    assert!(platform.close(PATIENCE));
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute("UPDATE runs SET artifact_uri = 'mlflow-artifacts:/1/r/artifacts'", []).unwrap();
+    drop(file);
+
+    let report = replayed(&path, &server.url(), home.path(), PATIENCE);
+    assert!(matches!(report.outcome, ReplayOutcome::Sent), "{report:?}");
+    assert_eq!(report.artifacts_elsewhere.as_deref(), Some("mlflow-artifacts:/1/r/artifacts"));
+
+    std::fs::remove_dir_all(home.path().join("runs/sent")).unwrap();
+    let folder = home.path().join("mlartifacts/1/r/artifacts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("model.txt"), "precious").unwrap();
+    std::os::unix::fs::symlink("/nowhere", folder.join("gone")).unwrap();
+    let report = replayed(&path, &server.url(), home.path(), PATIENCE);
+    assert!(matches!(report.outcome, ReplayOutcome::Refused(_)), "one cannot be read: {report:?}");
+    std::fs::remove_file(folder.join("gone")).unwrap();
+    let report = replayed(&path, &server.url(), home.path(), PATIENCE);
+    assert!(matches!(report.outcome, ReplayOutcome::Sent), "{report:?}");
+    assert_eq!(report.artifacts_elsewhere, None);
+
+    let runs = server.runs(&experiment);
+    assert_eq!((runs.len(), &runs[0]["info"]["status"]), (1, &"FINISHED".into()));
+    let read = read_back(&server.url(), runs[0]["info"]["run_id"].as_str().unwrap(), home.path());
+    assert!(read["artifacts"]["model.txt"].is_string(), "{read}");
 }
 
 #[test]

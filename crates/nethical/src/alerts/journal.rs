@@ -40,6 +40,8 @@ struct Live {
 /// What was decided, and what is to be sent.
 pub(super) struct Decided {
     pub(super) state: AlertState,
+    /// What was known before.
+    before: Option<AlertState>,
     pub(super) event: Option<Event>,
     /// Where it is noted that it is to be sent.
     pub(super) note: Option<PathBuf>,
@@ -76,7 +78,7 @@ impl Journal {
         let _alone = self.store.as_ref().and_then(|store| live.written(store.lock()));
         let known = live.states.get(key).cloned();
         let known = known.or_else(|| self.store.as_ref().and_then(|store| store.state(key)));
-        let (Next { state, alert }, to) = next(known)?;
+        let (Next { state, alert }, to) = next(known.clone())?;
         let event = alert.map(|alert| alert.encode().event);
         let note = match (&event, &self.store) {
             (Some(event), Some(store)) => live.written(store.begin(&Outgoing::new(event, &to, &state))),
@@ -87,7 +89,29 @@ impl Journal {
             Some(()) => drop(live.states.remove(key)),
             None => live.remember(state.clone()),
         }
-        Some(Decided { state, event, note })
+        Some(Decided { state, before: known, event, note })
+    }
+
+    /// Nothing was sent after all: what was known before is known again, unless somebody has decided since.
+    pub(super) fn undo(&self, decided: Decided) {
+        let Decided { state, before, note, .. } = decided;
+        let mut live = lock(self.live());
+        if let Some(note) = note {
+            let _ = std::fs::remove_file(note);
+        }
+        if live.states.get(&state.key) == Some(&state) {
+            live.states.remove(&state.key);
+            live.states.extend(before.clone().map(|before| (before.key.clone(), before)));
+        }
+        let Some(store) = &self.store else { return };
+        let _alone = live.written(store.lock());
+        if store.state(&state.key).as_ref() == Some(&state) {
+            let undone = match &before {
+                Some(before) => store.save(before),
+                None => store.forget(&state.key),
+            };
+            live.written(undone);
+        }
     }
 
     /// The queues have what was noted here.

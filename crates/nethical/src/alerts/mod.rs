@@ -87,6 +87,14 @@ pub enum Outcome {
         /// What is known of its delivery to each.
         deliveries: Vec<Delivery>,
     },
+    /// No destination took it: none is there, those that were named are not, or all are closed or full. It is as if it had
+    /// not been raised, so the next of its key is sent.
+    NotTaken {
+        /// Its id.
+        id: EventId,
+        /// Why each destination did not take it.
+        deliveries: Vec<Delivery>,
+    },
     /// It was held back, because one of its key was sent not long ago; so many were since.
     Suppressed {
         /// The key.
@@ -184,8 +192,8 @@ impl Alerts {
             (Some(key), AlertStatus::Resolved) => self.0.resolve(key, alert),
             (Some(key), AlertStatus::Firing) => self.0.raise(key, alert, only, Manner::Called),
             (None, _) => {
-                let Ways { to, fallback } = self.0.ways(alert, only);
-                self.0.dispatch(None, &alert.encode().event, &to, fallback)
+                let ways = self.0.ways(alert, only);
+                self.0.dispatch(None, &alert.encode().event, ways)
             }
         }
     }
@@ -282,24 +290,29 @@ impl Inner {
             Some((next, to.clone()))
         });
         match decided {
-            Some(decided) => self.carry_out(decided, Ways { to, fallback: Vec::new() }),
+            Some(decided) => self.carry_out(decided, Ways { to, ..Ways::default() }),
             None => Outcome::NotActive { key: key.to_owned() },
         }
     }
 
     fn carry_out(self: &Arc<Self>, decided: journal::Decided, ways: Ways) -> Outcome {
-        let Some(event) = decided.event else { return Outcome::NotActive { key: decided.state.key } };
-        let outcome = self.dispatch(Some(&decided.state.key), &event, &ways.to, ways.fallback);
-        self.journal.queued(decided.note);
+        let Some(event) = decided.event.clone() else { return Outcome::NotActive { key: decided.state.key } };
+        let outcome = self.dispatch(Some(&decided.state.key), &event, ways);
+        match outcome {
+            Outcome::NotTaken { .. } => self.journal.undo(decided),
+            _ => self.journal.queued(decided.note),
+        }
         outcome
     }
 
-    /// Where an alert goes.
+    /// Where an alert goes: to those that were asked for, or if none of these is there, to those that the routes say.
     fn ways(&self, alert: &Alert, only: &[String]) -> Ways {
-        if !only.is_empty() {
-            return Ways { to: only.to_vec(), fallback: Vec::new() };
-        }
         let webhooks = self.webhooks.webhooks();
+        let (to, unknown): (Vec<_>, Vec<_>) =
+            only.iter().cloned().partition(|name| webhooks.contains_key(name));
+        if !to.is_empty() {
+            return Ways { to, unknown, ..Ways::default() };
+        }
         let target = |(name, webhook): (&'_ String, &'_ Webhook)| {
             (name.clone(), webhook.clone(), watch::is_up(webhook))
         };
@@ -313,17 +326,12 @@ impl Inner {
                 is_up: *is_up,
             })
             .collect();
-        routing::route(alert, &self.routes, &targets)
+        Ways { unknown, ..routing::route(alert, &self.routes, &targets) }
     }
 
     /// Hand an event to the queues of these destinations.
-    fn dispatch(
-        self: &Arc<Self>,
-        key: Option<&str>,
-        event: &Event,
-        to: &[String],
-        fallback: Vec<String>,
-    ) -> Outcome {
+    fn dispatch(self: &Arc<Self>, key: Option<&str>, event: &Event, ways: Ways) -> Outcome {
+        let Ways { to, fallback, unknown } = ways;
         if to.is_empty() {
             tracing::warn!(
                 target: "nethical",
@@ -332,10 +340,15 @@ impl Inner {
             );
         }
         let mut deliveries: Vec<_> = to.iter().map(|name| self.queue(event, name)).collect();
-        if deliveries.iter().any(|delivery| delivery.error_code.is_some()) {
+        let is_rejected = |delivery: &Delivery| delivery.error_code.is_some();
+        if deliveries.iter().any(is_rejected) {
             deliveries.extend(fallback.iter().map(|name| self.queue(event, name)));
         } else if !fallback.is_empty() {
-            self.watch(Watched::new(key, event, to, fallback));
+            self.watch(Watched::new(key, event, &to, fallback));
+        }
+        deliveries.extend(unknown.iter().map(|name| self.queue(event, name)));
+        if deliveries.iter().all(is_rejected) {
+            return Outcome::NotTaken { id: event.id(), deliveries };
         }
         self.tick();
         Outcome::Sent { id: event.id(), deliveries }

@@ -10,6 +10,7 @@ use nethical_core::spool::{Disk, Home, contains};
 use super::Inner;
 use super::dedup::elapsed;
 use super::journal::REMEMBERED;
+use super::routing::Ways;
 use super::store::{Outgoing, Store};
 
 impl Inner {
@@ -31,7 +32,7 @@ impl Inner {
         let missing = outgoing.to.iter().filter(|name| !is_on_its_way(home, name, &event)).cloned();
         let (there, absent): (Vec<_>, Vec<_>) = missing.partition(|name| self.webhooks.webhook(name).is_ok());
         if !there.is_empty() {
-            self.dispatch(Some(&outgoing.state.key), &event, &there, Vec::new());
+            self.dispatch(Some(&outgoing.state.key), &event, Ways { to: there, ..Ways::default() });
             // Before the note about it goes.
             if !nethical_core::delivery::sync(super::PAUSE) {
                 return false;

@@ -74,11 +74,13 @@ pub(super) struct Ways {
     pub(super) to: Vec<String>,
     /// And to these, if one of the former fails.
     pub(super) fallback: Vec<String>,
+    /// These were asked for, and are not there.
+    pub(super) unknown: Vec<String>,
 }
 
 /// Where an alert goes. Never nowhere, as long as there is a destination.
 pub(super) fn route(alert: &Alert, routes: &[Route], targets: &[Target<'_>]) -> Ways {
-    let Ways { to: named, fallback } = match by_routes(alert, routes) {
+    let Ways { to: named, fallback, .. } = match by_routes(alert, routes) {
         Some(ways) => ways,
         None => by_default(alert.severity, targets),
     };
@@ -100,7 +102,7 @@ pub(super) fn route(alert: &Alert, routes: &[Route], targets: &[Target<'_>]) -> 
     }
     unique(&mut to);
     fallback.retain(|name| !to.contains(name));
-    Ways { to, fallback }
+    Ways { to, fallback, ..Ways::default() }
 }
 
 /// What the routes say; `None` if none of them takes the alert.
@@ -125,7 +127,7 @@ fn by_default(severity: Severity, targets: &[Target<'_>]) -> Ways {
         Severity::Warning => everybody(targets, |target| target.kind == "slack"),
         Severity::Info => everybody(targets, |target| target.kind == "discord"),
     };
-    Ways { to, fallback: everybody(targets, |_| true) }
+    Ways { to, fallback: everybody(targets, |_| true), ..Ways::default() }
 }
 
 fn everybody(targets: &[Target<'_>], wanted: impl Fn(&Target<'_>) -> bool) -> Vec<String> {

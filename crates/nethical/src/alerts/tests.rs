@@ -77,15 +77,46 @@ fn a_disk_that_takes_nothing_leaves_the_memory() {
 }
 
 #[test]
-fn one_that_names_nobody_there_says_so() {
-    let (alerts, _) = alerts(None);
+fn one_that_names_nobody_there_says_so_and_goes_where_it_would_without() {
+    let (alerts, memory) = alerts(None);
     let Outcome::Sent { deliveries, .. } =
         alerts.alert(Alert::new(Severity::Info, "a", "")).to("opps").send()
     else {
         panic!("it was not sent")
     };
-    assert_eq!(deliveries[0].error_code.as_deref(), Some("alerts.unknown"));
-    assert_eq!(deliveries[0].hint.as_deref(), Some("did you mean `ops`?"));
+    assert_eq!((&*deliveries[0].destination, &deliveries[0].error_code), ("ops", &None));
+    assert_eq!(deliveries[1].error_code.as_deref(), Some("alerts.unknown"));
+    assert_eq!(deliveries[1].hint.as_deref(), Some("did you mean `ops`?"));
+    assert_eq!(titles(&alerts, &memory), ["firing a"]);
+}
+
+#[test]
+fn one_that_nobody_took_was_not_sent_and_holds_nothing_back() {
+    let home = tempfile::tempdir().unwrap();
+    for home in [None, Some(home.path())] {
+        let (alerts, memory) = alerts(home);
+        let away = || {
+            let ops = alerts.0.webhooks.webhook("ops").unwrap();
+            alerts.0.webhooks.remove_webhook("ops");
+            ops
+        };
+        let ops = away();
+        let nobody = alerts.error("disk", "").key("d").send();
+        assert!(
+            matches!(&nobody, Outcome::NotTaken { deliveries, .. } if deliveries.is_empty()),
+            "{nobody:?}"
+        );
+        assert!(alerts.states().is_empty());
+        alerts.0.webhooks.add_webhook("ops", ops);
+        assert!(alerts.error("disk", "").key("d").send().is_sent());
+        // Its end is still to be told when nobody took that.
+        let ops = away();
+        assert!(matches!(alerts.resolve("d"), Outcome::NotTaken { .. }));
+        assert_eq!(alerts.states()[0].status, AlertStatus::Firing);
+        alerts.0.webhooks.add_webhook("ops", ops);
+        assert!(alerts.resolve("d").is_sent());
+        assert_eq!(titles(&alerts, &memory), ["firing disk", "resolved disk"]);
+    }
 }
 
 #[test]

@@ -20,6 +20,9 @@ fn masked_line(line: &str, rules: &Redaction) -> String {
         line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
     let secret = keys.iter().any(|key| rules.hides(key) || nearest(key, MEANT).is_some());
     let address = keys.iter().any(|key| key.contains("url") || key.contains("hook"));
+    if !line.contains(['"', '\'']) && (secret || address) {
+        return masked_bare(line, secret);
+    }
     let (mut out, mut rest) = (String::with_capacity(line.len()), line);
     while let Some((before, quote, after)) = split_quote(rest) {
         let (content, behind) = match after.split_once(quote) {
@@ -30,9 +33,10 @@ fn masked_line(line: &str, rules: &Redaction) -> String {
         let shown = match () {
             () if is_key => content.to_owned(),
             () if secret && !content.contains("${") => stars(content),
+            () if (secret || address) && content.contains("${") => without_default(content),
             () => without_path(content, address),
         };
-        out.push_str(before);
+        out.push_str(&between(before, secret));
         out.push(quote);
         out.push_str(&shown);
         let Some(behind) = behind else {
@@ -42,7 +46,41 @@ fn masked_line(line: &str, rules: &Redaction) -> String {
         out.push(quote);
         rest = behind;
     }
-    out + rest
+    out + &between(rest, secret)
+}
+
+/// What stands between quotes, with stars for values that have none.
+fn between(text: &str, secret: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for part in text.split_inclusive(['=', ':']) {
+        let (blank, value) = part.split_at(part.len() - part.trim_start().len());
+        let end = value.find(|letter: char| letter.is_whitespace() || ",{}[]#=:".contains(letter));
+        let (value, rest) = value.split_at(end.unwrap_or(value.len()));
+        // The first one stands behind no key.
+        let hidden = secret && !out.is_empty() && !["true", "false", "null"].contains(&value);
+        out.push_str(blank);
+        out.push_str(&if hidden { stars(value) } else { value.to_owned() });
+        out.push_str(rest);
+    }
+    out
+}
+
+/// A value whose quotes are missing.
+fn masked_bare(line: &str, secret: bool) -> String {
+    let Some((_, value)) = line.split_once(['=', ':']) else { return line.to_owned() };
+    let is_value = |letter: char| !letter.is_whitespace() && !matches!(letter, '[' | '{');
+    let begin = line.len() - value.len() + value.find(is_value).unwrap_or(value.len());
+    let content = line.get(begin..).unwrap_or_default().trim_end();
+    let shown = if secret { stars(content) } else { without_path(content, true) };
+    let (before, after) = (line.get(..begin), line.get(begin + content.len()..));
+    format!("{}{shown}{}", before.unwrap_or_default(), after.unwrap_or_default())
+}
+
+/// A reference to the environment, without what is taken where there is no such variable.
+fn without_default(content: &str) -> String {
+    let Some((name, default)) = content.split_once(":-") else { return content.to_owned() };
+    let (default, rest) = default.split_at(default.find('}').unwrap_or(default.len()));
+    format!("{name}:-{}{rest}", stars(default))
 }
 
 fn split_quote(text: &str) -> Option<(&str, char, &str)> {
@@ -61,9 +99,10 @@ fn key_before(text: &str) -> Option<&str> {
 
 /// An address with its path hidden, which is the secret of many a webhook.
 fn without_path(content: &str, address: bool) -> String {
-    let scheme = ["https://", "http://"]
-        .into_iter()
-        .find_map(|scheme| content.find(scheme).map(|at| at + scheme.len()));
+    // Misspelled ones too; a file is at no host.
+    let scheme =
+        content.find("://").filter(|_| !content.starts_with("sqlite:") && !content.starts_with("file:"));
+    let scheme = scheme.map(|at| at + "://".len());
     let Some(host) = scheme.or_else(|| (address && !content.contains("${")).then_some(0)) else {
         return content.to_owned();
     };
@@ -101,6 +140,13 @@ mod tests {
         shows("headers = { X-Thing = 'abc' }\nport = 5", "headers = { X-Thing = '***' }\nport = 5");
         shows("url = 'https://x.test/T0/B0'", "url = 'https://x.test/*****'");
         shows("url = 'http://u:pw@h/x'", "url = 'http://********'");
+        shows("tracking_uri = 'htps://u:pw@h'", "tracking_uri = 'htps://******'");
+        shows("{\"url\":\"a\",\"api_key\":s3cret}}", "{\"url\":\"*\",\"api_key\":******}}");
+        shows("api_key = s3cret\n", "api_key = ******\n");
+        shows("\tapi_key: s3cret", "\tapi_key: ******");
+        shows("webhook_url = https://x.test/T0/B0", "webhook_url = https://x.test/*****");
+        shows("api_key = \"${KEY:-s3cret}\"", "api_key = \"${KEY:-******}\"");
+        shows("webhook_url = \"${V:-s3cret", "webhook_url = \"${V:-******");
         shows("webhok_url = \"x.test/T0/B0\"", "webhok_url = \"x.test/*****\"");
     }
 

@@ -1,10 +1,10 @@
 //! The tables that hold destinations, such as `[logging]`, and what stands in them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nethical_core::delivery::{Connector, Error, Observer, Settings, SpoolSettings};
+use nethical_core::delivery::{Connector, Error, Observer, Settings, SpoolSettings, key_of};
 use nethical_core::event::{Family, Level, Redaction};
 use nethical_core::tracking::Platform;
 use nethical_destinations::support::options::{
@@ -110,6 +110,12 @@ impl Configured {
     /// The options whose secret stands in the configuration itself, not in the environment.
     pub fn inline_secrets(&self) -> &[String] {
         &self.inline_secrets
+    }
+
+    /// By what a home knows what a program left for the same place without giving it a name; `None` where the name
+    /// alone tells destinations of this type apart.
+    pub fn key_without_name(&self, home: &Path) -> Option<String> {
+        self.validated.identity().map(|identity| key_of(home, self.kind.name, &identity))
     }
 
     /// Where it stands in the configuration.

@@ -160,7 +160,7 @@ fn report(
         return Ok(());
     }
     match outcome {
-        Outcome::Sent { .. } => show(&mut out, deliveries, config)?,
+        Outcome::Sent { .. } | Outcome::NotTaken { .. } => show(&mut out, deliveries, config)?,
         Outcome::Suppressed { key, count: held_back } => {
             let held_back = count(*held_back, "alert");
             writeln!(
@@ -182,6 +182,10 @@ fn json_of(outcome: &Outcome, deliveries: &[Delivery]) -> Value {
                 "deliveries": deliveries.iter().map(as_json).collect::<Value>(),
             })
         }
+        Outcome::NotTaken { id, .. } => json!({
+            "outcome": "not_taken", "id": id.to_string(), "waits": false,
+            "deliveries": deliveries.iter().map(as_json).collect::<Value>(),
+        }),
         Outcome::Suppressed { key, count } => {
             json!({ "outcome": "suppressed", "key": key, "suppressed": count })
         }

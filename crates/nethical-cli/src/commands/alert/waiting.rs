@@ -32,7 +32,11 @@ pub(super) fn finish(
     alerts.keep(SYNCING);
     alerts.close(Duration::ZERO);
     sync(SYNCING);
-    let Outcome::Sent { id, deliveries } = outcome else { return Vec::new() };
+    let (id, deliveries) = match outcome {
+        Outcome::Sent { id, deliveries } => (id, deliveries),
+        Outcome::NotTaken { deliveries, .. } => return deliveries.clone(),
+        _ => return Vec::new(),
+    };
     let id = id.to_string();
     let of = |(name, webhook): (&String, &Webhook)| {
         let queued = deliveries.iter().find(|delivery| delivery.destination == *name);

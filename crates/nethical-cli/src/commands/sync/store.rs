@@ -48,6 +48,16 @@ pub(super) fn send(to: &str, files: &[PathBuf], deadline: Instant, json: bool) -
     if reports.is_empty() {
         writeln!(out, "there are no runs to send")?;
     }
+    let elsewhere: Vec<_> =
+        reports.iter().filter_map(|report| report.artifacts_elsewhere.as_deref()).collect();
+    if let Some(first) = elsewhere.first() {
+        let runs = count(elsewhere.len() as u64, "run");
+        let hint = "what a server serves is read if its folder `mlartifacts` is beside the file";
+        render::warning(
+            &format!("the artifacts of {runs} are not here and were not sent: {first}"),
+            Some(hint),
+        );
+    }
     Ok(exit)
 }
 
@@ -86,6 +96,7 @@ fn as_json(report: &ReplayReport) -> Value {
         "run_id": report.run,
         "name": report.name,
         "points": report.points,
+        "artifacts_elsewhere": report.artifacts_elsewhere,
         "outcome": word(report),
         "error": error.map(ToString::to_string),
         "code": error.map(Error::code),

@@ -14,7 +14,7 @@ pub(super) struct Secrets {
     /// The variable of the environment that holds the secret; several are separated by white space.
     #[arg(long, value_name = "NAME", default_value = "NETHICAL_WEBHOOK_SECRET")]
     secret_env: String,
-    /// A file that holds the secret, instead.
+    /// A file that holds the secret, instead; several stand on a line each.
     #[arg(long, value_name = "PATH", conflicts_with = "secret_env")]
     secret_file: Option<PathBuf>,
 }
@@ -24,7 +24,12 @@ impl Secrets {
     pub(super) fn keys(&self) -> Result<Vec<Key>, Failure> {
         let text = self.text()?;
         let key = |secret: &str| secret.parse().map_err(|why| wrong(&self.place(), why));
-        let keys = text.split_whitespace().map(key).collect::<Result<Vec<_>, _>>()?;
+        // Those of a file may be sentences; of a variable, which is one line, only words can be told apart.
+        let keys: Vec<_> = match &self.secret_file {
+            Some(_) => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(key).collect(),
+            None => text.split_whitespace().map(key).collect(),
+        };
+        let keys = keys.into_iter().collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() { Err(wrong(&self.place(), "it is empty")) } else { Ok(keys) }
     }
 

@@ -167,15 +167,6 @@ impl Store {
         }
     }
 
-    /// The key of a destination that has no name: its type and a hash of what identifies it. The hash is
-    /// salted, so that a web address that is a secret cannot be guessed from it.
-    pub(crate) fn key_of(&self, kind: &str, identity: &str) -> String {
-        let salt = salt(self.home.path());
-        let digest = Sha256::new_with_prefix(salt).chain_update(identity.as_bytes()).finalize();
-        let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{kind}-{short}")
-    }
-
     /// Where its spool is.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
@@ -270,6 +261,14 @@ impl Store {
 fn is_drained(directory: &Path) -> bool {
     let looked = inspect(Arc::new(Disk), directory);
     looked.is_ok_and(|(backlogs, _)| backlogs.iter().all(|backlog| backlog.waiting.events == 0))
+}
+
+/// The key by which a home knows a destination that has no name: its type and a hash of what identifies it. The hash is
+/// salted, so that a web address that is a secret cannot be guessed from it.
+pub fn key_of(home: &Path, kind: &str, identity: &str) -> String {
+    let digest = Sha256::new_with_prefix(salt(home)).chain_update(identity.as_bytes()).finalize();
+    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{kind}-{short}")
 }
 
 /// Random bytes that stay with a home; others every time where the disk does not keep them.

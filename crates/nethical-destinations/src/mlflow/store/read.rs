@@ -116,13 +116,34 @@ impl Reader {
     /// # Errors
     /// If the file cannot be read.
     pub fn artifact_folder(&self, run: &str) -> Result<Option<PathBuf>, Error> {
+        let uri = self.artifact_uri(run)?;
+        if uri.starts_with('/') {
+            return Ok(Some(uri.into()));
+        }
+        let Ok(url) = url::Url::parse(&uri) else { return Ok(None) };
+        match url.scheme() {
+            "file" => Ok(url.to_file_path().ok()),
+            "mlflow-artifacts" => {
+                Ok(self.served_from().map(|root| root.join(url.path().trim_start_matches('/'))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Where MLflow has the artifacts of a run.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn artifact_uri(&self, run: &str) -> Result<String, Error> {
         let query = "SELECT artifact_uri FROM runs WHERE run_uuid = ?1";
         let found = self.all(query, [run], |row| row.get::<_, Option<String>>(0))?;
-        let uri = found.into_iter().flatten().next().unwrap_or_default();
-        let folder = url::Url::parse(&uri).ok().filter(|url| url.scheme() == "file");
-        Ok(folder
-            .and_then(|url| url.to_file_path().ok())
-            .or_else(|| uri.starts_with('/').then(|| uri.into())))
+        Ok(found.into_iter().flatten().next().unwrap_or_default())
+    }
+
+    /// Where a server that was started beside this file keeps what it serves, if it was and is told nothing else.
+    fn served_from(&self) -> Option<PathBuf> {
+        let beside = self.path.canonicalize().ok()?.with_file_name("mlartifacts");
+        beside.is_dir().then_some(beside)
     }
 
     /// Every value of a metric of a run, by step and time.

@@ -20,6 +20,7 @@ use nethical_core::tracking::{ArtifactOptions, ExperimentRun, LOCAL_PREFIX};
 use super::read::Reader;
 use super::sent::{Notes, Progress};
 use crate::mlflow::MlflowConfig;
+use crate::mlflow::wire::RUN_KEY;
 use crate::support::point::Point;
 use crate::{Validated, connect};
 
@@ -44,6 +45,8 @@ pub struct ReplayReport {
     pub name: Option<String>,
     /// Points that the server has of it.
     pub points: u64,
+    /// Where its artifacts are, if that is not on this machine: these were not sent.
+    pub artifacts_elsewhere: Option<String>,
     /// How it ended.
     pub outcome: ReplayOutcome,
 }
@@ -102,12 +105,24 @@ impl Replay {
             let (outcome, sent) = self.send_run(run, points, deadline, &tell)?;
             done += points;
             progress(done, all);
-            let name = run.run_name.clone();
-            reports.push(ReplayReport { run: run.run_id.clone(), name, points: sent, outcome });
+            let (name, artifacts_elsewhere) = (run.run_name.clone(), self.elsewhere(run)?);
+            reports.push(ReplayReport {
+                run: run.run_id.clone(),
+                name,
+                points: sent,
+                artifacts_elsewhere,
+                outcome,
+            });
         }
         let patience = deadline.saturating_duration_since(Instant::now());
         self.connector.close(patience.min(Duration::from_secs(1)));
         Ok(reports)
+    }
+
+    /// Where the artifacts of a run are that cannot be read here.
+    fn elsewhere(&self, run: &ExperimentRun) -> Result<Option<String>, Error> {
+        let uri = self.reader.artifact_uri(&run.run_id)?;
+        Ok((self.reader.artifact_folder(&run.run_id)?.is_none() && !uri.is_empty()).then_some(uri))
     }
 
     fn send_run(
@@ -140,7 +155,8 @@ impl Replay {
                 break;
             }
         }
-        if let Some(outcome) = self.send(self.tail(&id, run)?, deadline)? {
+        let (tail, unreadable) = self.tail(&id, run)?;
+        if let Some(outcome) = self.send(tail, deadline)?.or(unreadable.map(ReplayOutcome::Refused)) {
             return Ok((outcome, sent));
         }
         self.notes.set(&run.run_id, Progress { stamp, points: sent, done: true });
@@ -166,22 +182,23 @@ impl Replay {
         Ok((!settled).then_some(ReplayOutcome::Pending(status.last_error)))
     }
 
-    /// Its artifacts, where they are on this machine, and its end.
-    fn tail(&self, id: &str, run: &ExperimentRun) -> Result<Vec<Event>, Error> {
-        let mut events = Vec::new();
+    /// Its artifacts, where they are on this machine, and its end. Beside them what kept one of them from being read.
+    fn tail(&self, id: &str, run: &ExperimentRun) -> Result<(Vec<Event>, Option<Error>), Error> {
+        let (mut events, mut unreadable) = (Vec::new(), None);
         let now = run.end_time.unwrap_or(run.start_time).as_millisecond();
         if let Some(root) = self.reader.artifact_folder(&run.run_id)? {
             for path in &run.artifacts {
                 let folder = path.rsplit_once('/').map(|(folder, _)| folder);
-                let taken =
-                    artifact::take(&root.join(path), &ArtifactOptions { folder, copy: false }, &root)?;
-                events.extend(event(id, now, RunChange::Artifact(taken)));
+                match artifact::take(&root.join(path), &ArtifactOptions { folder, copy: false }, &root) {
+                    Ok(taken) => events.extend(event(id, now, RunChange::Artifact(taken))),
+                    Err(error) => unreadable = Some(error),
+                }
             }
         }
         if run.status.is_end() {
             events.extend(event(id, now, RunChange::End { status: run.status }));
         }
-        Ok(events)
+        Ok((events, unreadable))
     }
 }
 
@@ -193,7 +210,8 @@ fn event(run: &str, time: i64, change: RunChange) -> Option<Event> {
 fn head(id: &str, run: &ExperimentRun) -> Vec<Event> {
     let time = run.start_time.as_millisecond();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let tags: Pairs<String> = run.tags.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let tags = run.tags.iter().filter(|(name, _)| *name != RUN_KEY);
+    let tags: Pairs<String> = tags.map(|(name, value)| (name.clone(), text(value))).collect();
     let start =
         RunStart { experiment: run.experiment_name.clone(), name: run.run_name.clone(), tags: tags.clone() };
     let params: Pairs<_> = run.parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

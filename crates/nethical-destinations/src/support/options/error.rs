@@ -171,7 +171,11 @@ impl de::Error for OptionsError {
     fn invalid_type(unexpected: Unexpected<'_>, wanted: &dyn Expected) -> Self {
         let wanted = expected(&wanted.to_string());
         let error = Self::new(Fault::Invalid {
-            message: format!("expected {wanted}, found {}", found(unexpected)),
+            // A text in the place of a table may be a header, with its secret.
+            message: match unexpected {
+                Unexpected::Str(_) if wanted == "a table" => format!("expected {wanted}, found a text"),
+                _ => format!("expected {wanted}, found {}", found(unexpected)),
+            },
             without_value: format!("expected {wanted}"),
         });
         if is_quoted(unexpected, &wanted) { error.with_hint("leave out the quotes") } else { error }
