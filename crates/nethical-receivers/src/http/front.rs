@@ -1,7 +1,7 @@
 //! A man in the middle: what a receiver of any kind would answer, until something else is laid out.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,8 +26,16 @@ impl Front {
     /// # Errors
     /// If the system gives no port or thread.
     pub fn of(behind: SocketAddr) -> io::Result<Self> {
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), behind)
+    }
+
+    /// The same at this address.
+    ///
+    /// # Errors
+    /// If it is taken.
+    pub fn at(address: SocketAddr, behind: SocketAddr) -> io::Result<Self> {
         let passing = Arc::new(Passing { behind, script: Script::default(), count: AtomicU64::new(0) });
-        let server = Arc::new(Server::start(Arc::clone(&passing))?);
+        let server = Arc::new(Server::start_at(address, Arc::clone(&passing))?);
         Ok(Self { passing, server })
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_receivers::syslog::{Receiver, parse};
 
 use super::cell::{Heal, SetUp};
-use super::{Fault, authority};
+use super::{Fault, at_own_address, authority};
 use crate::Peer;
 
 pub(super) const STANDS: &[&str] = &["syslog over UDP", "syslog over TCP", "syslog over TLS"];
@@ -39,13 +39,6 @@ pub(super) fn set_up(stand: &str, fault: Fault) -> Result<SetUp, &'static str> {
     reason.map_or_else(|| Ok(Line::set_up(protocol, fault)), Err)
 }
 
-/// An address below those that the system gives to others, who could have it while the receiver is away.
-fn own_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = std::process::id().wrapping_mul(97) + NEXT.fetch_add(1, Ordering::Relaxed);
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000 + (number % 12_000) as u16))
-}
-
 /// A receiver, and the options that lead to it.
 struct Line {
     receiver: Arc<Mutex<Option<Receiver>>>,
@@ -67,10 +60,7 @@ impl Line {
             _ => Receiver::tls_at(address, &certificate(expired), None),
         };
         let expired = fault == Fault::ExpiredCertificate;
-        let first = std::iter::repeat_with(own_address)
-            .take(100)
-            .find_map(|address| start(address, expired).ok())
-            .unwrap();
+        let first = at_own_address(|address| start(address, expired));
         let start = move |address, expired| start(address, expired).unwrap();
         let at = first.address();
         let receiver = Arc::new(Mutex::new(Some(first)));

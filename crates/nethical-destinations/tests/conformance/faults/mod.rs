@@ -12,6 +12,9 @@ mod page;
 mod wandb;
 mod web;
 
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, RwLock};
 
 use nethical_destinations::Descriptor;
@@ -20,6 +23,17 @@ use nethical_receivers::syslog::tls::Authority;
 pub(crate) use self::disk::is_done_as_child;
 pub(crate) use self::page::write;
 use crate::peers;
+
+/// Starts something that is to come back to where it was: at an address below those that the system gives to others, who
+/// could have it while it is away.
+fn at_own_address<T>(start: impl Fn(SocketAddr) -> io::Result<T>) -> T {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let address = || {
+        let number = std::process::id().wrapping_mul(97) + NEXT.fetch_add(1, Ordering::Relaxed);
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000 + (number % 12_000) as u16))
+    };
+    std::iter::repeat_with(address).take(100).find_map(|address| start(address).ok()).unwrap()
+}
 
 /// What can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

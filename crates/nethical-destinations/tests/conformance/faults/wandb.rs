@@ -15,7 +15,7 @@ use testkit::until;
 use super::cell::{MEANWHILE, outcome, p99, timed};
 use super::disk::Disk;
 use super::web::{self, Before};
-use super::{Cell, Fault, Row, clock};
+use super::{Cell, Fault, Row, at_own_address, clock};
 use crate::cases::PATIENCE;
 
 struct World {
@@ -111,7 +111,7 @@ fn from_the_start(server: receiver::Wandb, fault: Fault) -> Row {
 
 /// A fault of the connection that a run uses already.
 fn in_between(server: receiver::Wandb, fault: Fault, disk: Option<&Disk>) -> Row {
-    let front = Front::of(server.address()).unwrap();
+    let front = at_own_address(|address| Front::at(address, server.address()));
     let seconds = if matches!(fault, Fault::Silence | Fault::SlowDrip) { 2.0 } else { 30.0 };
     let world = World::open(server, format!("http://{}", front.address()), seconds, disk);
     assert!(world.platform.flush(PATIENCE));

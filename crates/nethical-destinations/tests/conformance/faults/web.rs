@@ -9,7 +9,7 @@ use nethical_core::event::Timestamp;
 use nethical_receivers::http::{Answer, Front, OverTls};
 
 use super::cell::{Heal, SetUp};
-use super::{Fault, authority};
+use super::{Fault, at_own_address, authority};
 use crate::Peer;
 
 /// Seconds of an attempt, where the fault is that it takes too long, and where not.
@@ -63,7 +63,7 @@ impl Before {
     }
 
     fn closed(behind: SocketAddr) -> Self {
-        let front = Front::of(behind).unwrap();
+        let front = at_own_address(|address| Front::at(address, behind));
         let origin = format!("http://{}", front.address());
         let opened = Arc::<Mutex<Option<Front>>>::default();
         let (standing, again) = (Box::new(Arc::clone(&opened)), front.stop());
