@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Seconds for all targets together, beside building them.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Begin the random numbers here, so that a run can be had again; 0 is somewhere else each time.
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
     /// Only this target; may be given several times.
     #[arg(long, value_parser = TARGETS)]
     only: Vec<String>,
@@ -66,7 +69,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     for target in targets {
         terminal::heading("fuzz", &format!("{target}, {seconds} s"));
         let start = Instant::now();
-        fuzz(workspace, &host, target, seconds)?;
+        fuzz(workspace, &host, target, (seconds, args.seed))?;
         rows.push(vec![target.to_owned(), format!("{:.1}", start.elapsed().as_secs_f64())]);
     }
     terminal::table(&["target without a finding", "seconds"], rows, 1);
@@ -99,7 +102,7 @@ fn build(workspace: &Workspace, host: &str) -> Result<()> {
     })
 }
 
-fn fuzz(workspace: &Workspace, host: &str, target: &str, seconds: u64) -> Result<()> {
+fn fuzz(workspace: &Workspace, host: &str, target: &str, (seconds, seed): (u64, u32)) -> Result<()> {
     let found = workspace.fuzz().join("corpus").join(target);
     fs::create_dir_all(&found).with_context(|| format!("could not make `{}`", found.display()))?;
     let artifacts = workspace.fuzz().join(format!("{target}-"));
@@ -107,6 +110,7 @@ fn fuzz(workspace: &Workspace, host: &str, target: &str, seconds: u64) -> Result
     command.current_dir(workspace.root()).arg(&found).arg(format!("fuzz/corpus/{target}"));
     command
         .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-seed={seed}"))
         .arg(format!("-artifact_prefix={}", artifacts.display()));
     command.args(["-timeout=10", "-max_len=8192", "-print_final_stats=1", "-verbosity=0"]);
     // libFuzzer ends a process without a last word, so what targets put there is removed by us.

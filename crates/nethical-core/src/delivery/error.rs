@@ -25,7 +25,8 @@ pub enum Kind {
 
 /// A failed delivery, probe or construction. One pointer wide.
 ///
-/// Never holds a secret: what goes in is chosen by the destination's `errors.rs`.
+/// Never holds a secret: what goes in is chosen by the destination's `errors.rs`. What peers say ends up in texts,
+/// so control characters become spaces: an error is one line, and does nothing to a terminal.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -46,7 +47,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             code,
-            message: message.into(),
+            message: plain(message.into()),
             hint: None,
             in_doubt: false,
             pause: None,
@@ -72,7 +73,7 @@ impl Error {
     /// Say what to do next.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(plain(hint.into()));
         self
     }
 
@@ -141,6 +142,10 @@ impl Error {
     }
 }
 
+fn plain(text: String) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
@@ -157,3 +162,14 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_says_stays_on_one_line() {
+        let error = Error::refused("x.y", "said\n\u{1b}[2J").with_hint("see\r\u{7}that");
+        assert_eq!((error.message(), error.hint()), ("said  [2J", Some("see  that")));
+    }
+}

@@ -116,6 +116,10 @@ impl Seq {
     fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
+
+    fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 /// A destination of this spool. The same key has the same one after a restart.

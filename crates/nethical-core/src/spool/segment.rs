@@ -204,7 +204,7 @@ impl Summary {
         self.tallies.add(&next.tallies);
     }
 
-    fn note(&mut self, first: Seq, last: Seq, frames: u64, end: u64) {
+    pub(super) fn note(&mut self, first: Seq, last: Seq, frames: u64, end: u64) {
         if self.frames == 0 {
             self.first = first;
         }

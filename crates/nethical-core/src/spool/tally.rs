@@ -23,6 +23,11 @@ impl Tally {
         self.bytes += other.bytes;
     }
 
+    /// So many of these events, of average size.
+    pub(super) fn part(self, events: u64) -> Self {
+        Self { events, bytes: self.bytes * events / self.events.max(1) }
+    }
+
     pub(super) fn less(self, other: Self) -> Self {
         Self {
             events: self.events.saturating_sub(other.events),

@@ -145,6 +145,57 @@ proptest! {
         drain(&spool, 41);
     }
 
+    /// As long as there is a frame behind the damage, or a later file.
+    #[test]
+    fn what_is_damaged_is_counted(
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u16>(), 1..300usize), 1..6),
+        restarts in 1..3,
+    ) {
+        let sim = Sim::new(3);
+        let spool = open(&sim);
+        let id = spool.destination("a").unwrap();
+        for number in 1..=60 {
+            spool.append(".".repeat(number % 60).as_bytes(), &[id]).unwrap();
+            spool.turn();
+        }
+        let reader = spool.reader(id, Arc::new(|| ())).unwrap();
+        let some = reader.read(20, usize::MAX).unwrap();
+        let settled = reader.ack(&some.iter().skip(3).step_by(2).map(|entry| entry.seq).collect::<Vec<_>>());
+        drop(reader);
+        spool.kill();
+        sim.restart(Crash::Kill);
+        let segments: Vec<_> = files(&sim, DIR).into_iter().filter(|path| path.extension() == Some("seg".as_ref())).collect();
+        for (file, at, length) in damages {
+            let file = file.get(&segments);
+            let last = Some(file) == segments.last();
+            sim.edit(file, |bytes| {
+                let room = bytes.len().saturating_sub(if last { 48 + 200 } else { 48 });
+                let from = 48 + room * usize::from(at) / 65_536;
+                let to = (from + length).min(48 + room);
+                bytes[from..to].iter_mut().for_each(|byte| *byte ^= 0x55);
+            });
+        }
+        let mut spool = open(&sim);
+        for _ in 1..restarts {
+            spool.kill();
+            sim.restart(Crash::Kill);
+            spool = open(&sim);
+        }
+        let waiting = |spool: &Spool| spool.stats().destinations[0].waiting.events;
+        prop_assert_eq!(waiting(&spool), 60 - settled as u64);
+        let reader = spool.reader(id, Arc::new(|| ())).unwrap();
+        let mut found = 0;
+        loop {
+            let entries = reader.read(usize::MAX, usize::MAX).unwrap();
+            found += reader.ack(&entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()) as u64;
+            if entries.is_empty() {
+                break;
+            }
+        }
+        let books = reader.stats();
+        prop_assert_eq!((books.waiting.events, found + books.damaged.events), (0, 60 - settled as u64));
+    }
+
     #[test]
     fn altered_dead_letters_invent_nothing(
         damages in proptest::collection::vec((any::<prop::sample::Index>(), damage()), 1..6),

@@ -5,8 +5,11 @@
 //! (so that what waits is known exactly), or when it overlaps a later one.
 //! While reading through:
 //!
-//! - bytes that are no frame, with a valid frame behind them, are copied to the quarantine and stepped over;
-//! - bytes at the end with nothing valid behind them are a torn tail; they are cut off;
+//! - bytes that are no frame, with a valid frame behind them, are copied to the quarantine and stepped over,
+//!   and the numbers that are missing there are counted as events that wait, see `gap`: the reader that does not
+//!   come across them counts them as damaged;
+//! - bytes at the end with nothing valid behind them, in this file or by its numbers in a later one, are a torn
+//!   tail; they are cut off;
 //! - where a later segment begins, the earlier one ends. They overlap after a failed fsync only, when the
 //!   later one holds the copies that were written again.
 //!
@@ -16,83 +19,26 @@
 //! itself: a number once settled is never given to another event. A position behind the log needs nothing.
 //! Frames for a destination whose cursor file is gone or unreadable are kept for an *orphan*.
 
+mod gap;
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::cursor::{self, CursorFile, Position};
-use super::destination::Destination;
-use super::log::{Log, Segment};
-use super::scan::{Scanner, Step};
-use super::segment::{self, HEADER, Header, Opening, Summary};
-use super::storage::{Storage, StorageFile};
-use super::tally::{Tallies, Tally};
-use super::writer::Active;
-use super::{DestinationId, Options, Seq, SpoolError, quarantine};
+use crate::spool::cursor::{self, CursorFile, Position};
+use crate::spool::destination::Destination;
+use crate::spool::log::{Log, Segment};
+use crate::spool::scan::{Scanner, Step};
+use crate::spool::segment::{self, HEADER, Header, Opening, Summary};
+use crate::spool::storage::{Storage, StorageFile};
+use crate::spool::tally::{Tallies, Tally};
+use crate::spool::writer::Active;
+use crate::spool::{DestinationId, Options, Seq, SpoolError, quarantine};
 
-/// What opening a spool found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Segments that hold events.
-    pub segments: usize,
-    /// How many of them had to be read through.
-    pub scanned: usize,
-    /// Torn tails, and their bytes, which were cut off.
-    pub torn: usize,
-    /// Bytes of the torn tails.
-    pub cut_bytes: u64,
-    /// Damaged stretches between valid frames.
-    pub quarantined: usize,
-    /// Bytes of the damaged stretches.
-    pub quarantined_bytes: u64,
-    /// Segments whose header was damaged and whose frames are intact.
-    pub salvaged: Vec<PathBuf>,
-    /// Files that are named like segments and are none.
-    pub foreign: Vec<PathBuf>,
-    /// Segments of a later version of the format.
-    pub newer: Vec<PathBuf>,
-    /// Segments of nothing but zeros.
-    pub zero_filled: Vec<PathBuf>,
-    /// Segments that could not be opened or read.
-    pub unreadable: Vec<PathBuf>,
-    /// Ordinals that are missing between others.
-    pub missing: Vec<u64>,
-    /// Destinations whose position was ahead of the log.
-    pub mended: Vec<DestinationId>,
-    /// Destinations that events wait for, and whose key is not known any more.
-    pub orphans: Vec<DestinationId>,
-}
-
-impl Recovery {
-    /// Whether there is nothing in it that somebody should hear of.
-    pub fn is_clean(&self) -> bool {
-        let calm = Self { segments: self.segments, scanned: self.scanned, ..Self::default() };
-        *self == calm
-    }
-}
-
-impl fmt::Display for Recovery {
-    /// What was found wrong, in one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = [
-            (self.torn, "unfinished tails were cut off"),
-            (self.quarantined, "damaged stretches were put into quarantine"),
-            (self.salvaged.len(), "segments with a damaged header were read nevertheless"),
-            (self.foreign.len(), "files that are no segments were left alone"),
-            (self.newer.len(), "segments of a later version were left alone"),
-            (self.zero_filled.len(), "segments held nothing but zeros"),
-            (self.unreadable.len(), "segments could not be read"),
-            (self.missing.len(), "segments are missing"),
-            (self.mended.len(), "positions were ahead of the log and were mended"),
-            (self.orphans.len(), "destinations have events and no name any more"),
-        ];
-        let found = counts.iter().filter(|(count, _)| *count > 0);
-        let found: Vec<_> = found.map(|(count, what)| format!("{count} {what}")).collect();
-        write!(f, "the spool was opened after damage: {}", found.join("; "))
-    }
-}
+use self::gap::{Gap, Lost};
+pub use self::report::Recovery;
 
 /// What is needed to go on.
 pub(super) struct Opened {
@@ -139,13 +85,23 @@ pub(super) fn open(storage: &Arc<dyn Storage>, dir: &Path, options: &Options) ->
     Ok(recovery.finish(active, next_ordinal))
 }
 
-/// For each segment, the first sequence number that a later one has.
-fn limits(found: &[Found]) -> Vec<Seq> {
-    let mut limit = Seq(u64::MAX);
+/// Where a segment ends by what is known of later ones.
+#[derive(Clone, Copy)]
+struct Limit {
+    /// The first sequence number of which a later segment has a copy.
+    copied: Seq,
+    /// The number with which the next segment began; the highest there is behind the last one.
+    next: Seq,
+}
+
+fn limits(found: &[Found]) -> Vec<Limit> {
+    let mut limit = Limit { copied: Seq(u64::MAX), next: Seq(u64::MAX) };
     let mut limits = Vec::with_capacity(found.len());
     for found in found.iter().rev() {
         limits.push(limit);
-        limit = limit.min(found.first);
+        let copied = limit.copied.min(found.first);
+        let began = if found.header.first > Seq(0) { found.header.first } else { copied };
+        limit = Limit { copied, next: began.min(copied) };
     }
     limits.reverse();
     limits
@@ -226,10 +182,11 @@ impl Run<'_> {
     }
 
     /// Takes one segment in; gives it back if it can go on growing.
-    fn take_in(&mut self, found: &Found, limit: Seq, may_grow: bool) -> Option<Active> {
+    fn take_in(&mut self, found: &Found, limit: Limit, may_grow: bool) -> Option<Active> {
         self.report.segments += 1;
         let header = found.header;
-        if let Some(summary) = found.footer.as_ref().filter(|summary| !self.needs_scan(summary, limit)) {
+        if let Some(summary) = found.footer.as_ref().filter(|summary| !self.needs_scan(summary, limit.copied))
+        {
             let low = |id| self.cursors.get(&id).map_or(Seq(0), |(_, position)| position.low);
             let mut remaining = Tallies::default();
             for (id, tally) in summary.tallies.iter().filter(|(id, _)| low(*id) < summary.first) {
@@ -241,11 +198,14 @@ impl Run<'_> {
         let path = segment::path(self.dir, header.ordinal);
         let Ok(file) = self.storage.open(&path) else { return push(&mut self.report.unreadable, path) };
         let end = found.footer.as_ref().map_or(found.size, |summary| summary.end);
-        let Ok(scanned) = self.scan(&*file, header, end, limit) else {
+        let Ok(mut scanned) = self.scan(&*file, header, end, limit) else {
             return push(&mut self.report.unreadable, path);
         };
         self.report.scanned += 1;
-        if found.footer.is_some() {
+        if let Some(summary) = &found.footer {
+            if summary.last < limit.copied {
+                self.lose_rest(&mut scanned, summary);
+            }
             self.insert(header, &scanned.whole, scanned.remaining, found.size, true);
             return None;
         }
@@ -263,36 +223,90 @@ impl Run<'_> {
     }
 
     /// Reads a segment through, up to the first frame that a later segment has a copy of.
-    fn scan(&mut self, file: &dyn StorageFile, header: Header, end: u64, limit: Seq) -> io::Result<Scanned> {
+    fn scan(
+        &mut self,
+        file: &dyn StorageFile,
+        header: Header,
+        end: u64,
+        limit: Limit,
+    ) -> io::Result<Scanned> {
         let mut scanned =
             Scanned { whole: Summary::empty(), remaining: Tallies::default(), cut_at: None, damaged: false };
         let mut scanner = Scanner::new(header.marker, HEADER, end);
+        let mut gap = Gap::new(self.before(&header));
         loop {
             match scanner.next(file)? {
                 Step::Frame { frame, offset } => {
-                    if frame.seq >= limit {
+                    gap.until(&frame, limit.next).iter().for_each(|lost| self.lose(&mut scanned, lost));
+                    if frame.seq >= limit.copied {
                         scanned.cut_at = Some(offset);
                         return Ok(scanned);
                     }
+                    gap.pass(&frame);
                     scanned.whole.add(&frame, offset + frame.length as u64);
                     for id in frame.destinations().filter(|id| !self.settled(*id, frame.seq)) {
                         scanned.remaining.entry(id).add(Tally::one(frame.payload.len()));
                     }
                 }
                 Step::Damaged { from, to } => {
-                    scanned.damaged = true;
-                    self.report.quarantined += 1;
-                    self.report.quarantined_bytes += to - from;
-                    quarantine::keep(self.storage, self.dir, header.ordinal, from, to);
+                    gap.widen(to - from);
+                    self.keep_aside(&mut scanned, &header, from, to);
                 }
                 Step::Torn { from, to } => {
-                    scanned.cut_at = Some(from);
-                    self.report.torn += 1;
-                    self.report.cut_bytes += to - from;
+                    gap.widen(to - from);
+                    // What is followed by the numbers of a later segment was whole once.
+                    if let Some(lost) = gap.close(limit.next).filter(|_| limit.next < Seq(u64::MAX)) {
+                        self.lose(&mut scanned, &lost);
+                        scanned.whole.end = to;
+                        self.keep_aside(&mut scanned, &header, from, to);
+                    } else {
+                        scanned.cut_at = Some(from);
+                        self.report.torn += 1;
+                        self.report.cut_bytes += to - from;
+                    }
                 }
                 Step::End => return Ok(scanned),
             }
         }
+    }
+
+    fn keep_aside(&mut self, scanned: &mut Scanned, header: &Header, from: u64, to: u64) {
+        scanned.damaged = true;
+        self.report.quarantined += 1;
+        self.report.quarantined_bytes += to - from;
+        quarantine::keep(self.storage, self.dir, header.ordinal, from, to);
+    }
+
+    /// The last number before a segment.
+    fn before(&self, header: &Header) -> Seq {
+        let follows = header.ordinal.checked_sub(1).is_some_and(|ordinal| self.log.get(ordinal).is_some());
+        if follows { self.last } else { header.first.before() }
+    }
+
+    fn lose(&self, scanned: &mut Scanned, lost: &Lost<'_>) {
+        scanned.whole.lose(lost);
+        for id in lost.to {
+            let waiting = self.unsettled(*id, lost.after, lost.next).min(lost.events());
+            scanned.remaining.entry(*id).add(lost.tally(waiting));
+        }
+    }
+
+    /// What a footer tells of and was not there, behind the last frame.
+    fn lose_rest(&self, scanned: &mut Scanned, footer: &Summary) {
+        for (id, tally) in footer.tallies.iter() {
+            let lost = tally.less(scanned.whole.tallies.get(id));
+            let waiting = self.unsettled(id, scanned.whole.last, footer.last.next()).min(lost.events);
+            scanned.remaining.entry(id).add(lost.part(waiting));
+        }
+        scanned.whole.clone_from(footer);
+    }
+
+    /// How many numbers above `after` and below `next` are not settled for a destination.
+    fn unsettled(&self, id: DestinationId, after: Seq, next: Seq) -> u64 {
+        let (low, window) = self.cursors.get(&id).map_or((Seq(0), &[][..]), |(_, at)| (at.low, &at.window));
+        let after = after.max(low);
+        let settled = window.iter().filter(|seq| (after < **seq) && (**seq < next)).count();
+        next.before().0.saturating_sub(after.0).saturating_sub(settled as u64)
     }
 
     fn settled(&self, id: DestinationId, seq: Seq) -> bool {
