@@ -67,5 +67,6 @@ _PATHS = {"jsonl.is_directory", "jsonl.not_a_directory", "jsonl.name_too_long"}
 
 def build(kind: str, code: str, message: str, hint: str | None) -> NethicalError:
     """The exception for a failure of the engine's."""
+    kind = "closed" if code == "runs.closed" else kind
     kind_of = PathError if code in _PATHS else _KINDS.get(kind, NethicalError)
     return kind_of(message, code, hint)

@@ -94,6 +94,8 @@ fn what_cannot_be_right_is_refused_by_its_exit_code() {
     let sandbox = Sandbox::new();
     sandbox.run(&["run", "params", "a=1"]).code(2).says("which run is meant");
     sandbox.run(&["runs", "list"]).code(2).says("there are no runs here");
+    sandbox.run(&["run", "start", "--run-file", "no/run.id"]).code(1).says("cannot write no/run.id");
+    assert_eq!(sandbox.run(&["runs", "list"]).code(0).stdout, "there are no such runs\n");
     sandbox.run(&["run", "start", "--run-file", "run.id", "--json"]).code(0);
     let with = |arguments: &[&str]| sandbox.run(&[&["run"], arguments, &["--run-file", "run.id"]].concat());
     with(&["params", "a=1"]).code(0).silent();
@@ -102,10 +104,13 @@ fn what_cannot_be_right_is_refused_by_its_exit_code() {
     with(&["metrics", "a=x"]).code(2).says("is no number");
     with(&["end", "--status", "done"]).code(2).says("is no status of a run");
     sandbox.write("points", "{\"a\": 1}\nnonsense\n{\"a\": 2, \"step\": 5}\n");
-    let ended = sandbox.run_with(&["run", "metrics", "--run-file", "run.id"], &sandbox.path("points"));
+    let metrics = ["run", "metrics", "--run-file", "run.id", "--step", "3"];
+    let ended = sandbox.run_with(&metrics, &sandbox.path("points"));
     ended.code(1).says("line 2: it is no JSON object").says("1 line of standard input logged nothing");
     let listed = sandbox.run(&["runs", "list", "--json"]).code(0).json();
     assert_eq!((&listed[0]["metrics"]["a"], &listed[0]["status"]), (&Value::from(2.0), &"running".into()));
+    let shown = sandbox.run(&["runs", "show", listed[0]["run_id"].as_str().unwrap(), "--csv"]).code(0).stdout;
+    assert!(shown.contains("\na,3,") && shown.contains("\na,5,"), "{shown}");
     let nobody = "0".repeat(32);
     sandbox.run(&["run", "end", "--run", &nobody]).code(1).says("there is no run");
 }

@@ -132,6 +132,11 @@ impl Connector {
         taken & stored
     }
 
+    /// Whether it has been told to take no more.
+    pub fn is_closed(&self) -> bool {
+        self.pipeline.existing().is_some_and(|pipeline| pipeline.as_ref().is_ok_and(|one| one.is_closed()))
+    }
+
     /// Whether [`send`](Self::send) would wait for room now.
     pub fn would_block(&self) -> bool {
         self.pipeline().is_ok_and(|pipeline| pipeline.would_block())

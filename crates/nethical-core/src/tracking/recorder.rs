@@ -131,8 +131,7 @@ impl Recorder {
         connector.send(event).map_err(|rejected| {
             let name = connector.name();
             match rejected {
-                Rejected::Closed => Error::refused("runs.closed", format!("{name} is closed"))
-                    .with_hint("open it again; close it only when nothing is logged any more"),
+                Rejected::Closed => closed(name),
                 Rejected::Full => Error::unavailable("runs.full", format!("the queue of {name} is full"))
                     .with_hint("see why it does not deliver, or give its queue more room"),
             }
@@ -163,6 +162,10 @@ impl Recorder {
     }
 
     fn begin(&self, mut start: RunStart, time: i64) -> Result<String, Error> {
+        if self.connectors.updates.is_closed() {
+            // A server that is asked for a run now would never hear of its end.
+            return Err(closed(self.name()));
+        }
         let key = self.backend.new_id(&start);
         self.backend.complete(&mut start);
         if let Some(id) = self.backend.begin(&key, &start, time)? {
@@ -359,6 +362,11 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.end_all(if std::thread::panicking() { RunStatus::Failed } else { RunStatus::Completed });
     }
+}
+
+fn closed(name: &str) -> Error {
+    Error::refused("runs.closed", format!("{name} is closed"))
+        .with_hint("open it again; close it only when nothing is logged any more")
 }
 
 fn owned<'t>(tags: &'t [(&'t str, &'t str)]) -> impl Iterator<Item = (String, String)> + 't {

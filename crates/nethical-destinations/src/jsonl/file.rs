@@ -218,9 +218,12 @@ impl LogFile {
     fn mend(&mut self) -> io::Result<()> {
         let alone = self.lock_alone()?;
         let size = self.file.metadata()?.len();
-        let file = File::open(&self.path)?;
+        // Moved away meanwhile: whichever file comes next is followed before anything is written.
+        let file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
         if identity(&file.metadata()?) != self.identity {
-            // It was moved away meanwhile; the one that is there now is followed before anything is written.
             return Ok(());
         }
         let tail = last_line(&file, size)?;

@@ -49,7 +49,7 @@ fn of_system() -> Option<String> {
     users.lines().find_map(name)
 }
 
-/// Commit, branch and origin of the repository that the program is in. Reads its files; git itself is not needed.
+/// Commit, branch and origin of the repository that the program is in, or works on. Reads its files; git itself is not needed.
 fn git(program: &Path) -> Vec<(String, String)> {
     let Some(repository) = Repository::around(program) else { return Vec::new() };
     let Some(commit) = repository.commit() else { return Vec::new() };
@@ -68,7 +68,9 @@ struct Repository {
 
 impl Repository {
     fn around(program: &Path) -> Option<Self> {
-        let start = fs::canonicalize(program).ok()?;
+        // A name that is no file is that of a program which works on the folder that it was started in.
+        let start =
+            fs::canonicalize(program).or_else(|_| std::env::current_dir().map(|at| at.join(program))).ok()?;
         let found = start.ancestors().skip(1).map(|folder| folder.join(".git")).find(|path| path.exists())?;
         let own = if found.is_dir() {
             found

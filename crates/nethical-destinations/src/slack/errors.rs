@@ -45,7 +45,7 @@ pub(super) fn sort(response: &Response, context: Context<'_>) -> Error {
         "rate_limited" | "ratelimited" => Error::new(Kind::RateLimited(asked), "slack.rate_limited", text)
             .with_hint("send less: Slack takes one message a second for each webhook"),
         _ if response.is_success() => {
-            let text = format!("{} answered 200, but not `ok` as Slack does", context.at);
+            let text = format!("{} answered {}, but not `ok` as Slack does", context.at, response.status);
             Error::unavailable("slack.no_answer", text)
                 .with_hint("see the address, and whether a proxy answers")
                 .in_doubt()

@@ -20,8 +20,8 @@ fn masked_line(line: &str, rules: &Redaction) -> String {
         line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
     let secret = keys.iter().any(|key| rules.hides(key) || nearest(key, MEANT).is_some());
     let address = keys.iter().any(|key| key.contains("url") || key.contains("hook"));
-    if !line.contains(['"', '\'']) && (secret || address) {
-        return masked_bare(line, secret);
+    if !line.contains(['"', '\'']) && (secret || address || line.contains("://")) {
+        return masked_bare(line, secret, address);
     }
     let (mut out, mut rest) = (String::with_capacity(line.len()), line);
     while let Some((before, quote, after)) = split_quote(rest) {
@@ -66,12 +66,12 @@ fn between(text: &str, secret: bool) -> String {
 }
 
 /// A value whose quotes are missing.
-fn masked_bare(line: &str, secret: bool) -> String {
+fn masked_bare(line: &str, secret: bool, address: bool) -> String {
     let Some((_, value)) = line.split_once(['=', ':']) else { return line.to_owned() };
     let is_value = |letter: char| !letter.is_whitespace() && !matches!(letter, '[' | '{');
     let begin = line.len() - value.len() + value.find(is_value).unwrap_or(value.len());
     let content = line.get(begin..).unwrap_or_default().trim_end();
-    let shown = if secret { stars(content) } else { without_path(content, true) };
+    let shown = if secret { stars(content) } else { without_path(content, address) };
     let (before, after) = (line.get(..begin), line.get(begin + content.len()..));
     format!("{}{shown}{}", before.unwrap_or_default(), after.unwrap_or_default())
 }
@@ -145,6 +145,8 @@ mod tests {
         shows("api_key = s3cret\n", "api_key = ******\n");
         shows("\tapi_key: s3cret", "\tapi_key: ******");
         shows("webhook_url = https://x.test/T0/B0", "webhook_url = https://x.test/*****");
+        shows("tracking_uri = htps://u:pw@h", "tracking_uri = htps://******");
+        shows("tracking_uri = sqlite:///a.db", "tracking_uri = sqlite:///a.db");
         shows("api_key = \"${KEY:-s3cret}\"", "api_key = \"${KEY:-******}\"");
         shows("webhook_url = \"${V:-s3cret", "webhook_url = \"${V:-******");
         shows("webhok_url = \"x.test/T0/B0\"", "webhok_url = \"x.test/*****\"");

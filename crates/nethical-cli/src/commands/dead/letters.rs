@@ -1,5 +1,6 @@
 //! Which dead letters, and where they are.
 
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,8 +53,10 @@ impl Where {
 /// The dead letters of a home; `None` if there never were any.
 pub(in crate::commands) fn open(home: &Path) -> Result<Option<DeadLetterLog>, Failure> {
     let folder = Home::new(Arc::new(Disk), home).dead_letters();
-    if !folder.exists() {
-        return Ok(None);
+    match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::io(&format!("look into {}", home.display()), &error)),
+        Ok(_) => {}
     }
     let log = DeadLetterLog::open(Arc::new(Disk), &folder, Retention::default());
     log.map(Some).map_err(|error| Failure::Message {

@@ -150,6 +150,10 @@ type Opened = (LogAggregator, Vec<(String, Error)>);
 fn file_with(path: &Path, words: Vec<&OsString>) -> Result<Arc<JsonlConfig>, Failure> {
     let mut options = Options::new();
     for (key, value) in fields::read(words)?.iter() {
+        if key == "filepath" {
+            let hint = "write to several files with a configuration, or by running it for each";
+            return Err(Failure::usage("`--file` says the path already", hint));
+        }
         options.set(key, value.clone());
     }
     options.set("filepath", "-");

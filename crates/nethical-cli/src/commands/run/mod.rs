@@ -102,7 +102,7 @@ struct Metrics {
     /// Numbers, also `nan` and `inf`.
     #[arg(value_name = "KEY=NUMBER")]
     words: Vec<OsString>,
-    /// The step that they belong to.
+    /// The step that they belong to; that of lines which name none.
     #[arg(long, short, value_name = "N", allow_negative_numbers = true)]
     step: Option<i64>,
     #[command(flatten)]
@@ -165,7 +165,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
         Verb::Metrics(Metrics { words, step, run }) => {
             let points = input::points(words)?;
             tell(place, run, config, |shell, id| match &*points {
-                [] => input::read(|line, step| Ok(shell.platform.log_metrics(id, line, step)?)),
+                [] => input::read(|line, own| Ok(shell.platform.log_metrics(id, line, own.or(*step))?)),
                 points => Ok(shell.platform.log_metrics(id, &input::borrowed(points), *step)?),
             })
         }
@@ -189,17 +189,36 @@ fn begin(start: &Start, shell: &Shell, wait: Duration) -> Result<Exit, Failure> 
     let tags = input::pairs(&start.tags)?;
     let tags: Vec<_> = tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let wanted = StartRun { experiment: &start.experiment, name: start.name.as_deref(), tags: &tags };
+    // Before there is a run whose id nobody would learn.
+    let run_file = start.run_file.as_deref().map(RunFile::create).transpose()?;
     let id = shell.platform.start_run(&wanted)?;
     let exit = shell.finish(wait);
     shell.platform.leave_run(&id)?;
-    if let Some(path) = &start.run_file {
-        std::fs::write(path, format!("{id}\n"))
-            .map_err(|error| Failure::io(&format!("write {}", path.display()), &error))?;
-    }
-    let shown =
-        if start.json { json!({ "run_id": id, "experiment": start.experiment }).to_string() } else { id };
-    writeln!(anstream::stdout(), "{shown}")?;
+    let shown = match start.json {
+        true => json!({ "run_id": id, "experiment": start.experiment }).to_string(),
+        false => id.clone(),
+    };
+    let printed = writeln!(anstream::stdout(), "{shown}");
+    run_file.map_or(Ok(()), |file| file.write(&id))?;
+    printed?;
     Ok(exit)
+}
+
+/// Where the id of a run is to be written.
+struct RunFile<'p>(std::fs::File, &'p Path);
+
+impl<'p> RunFile<'p> {
+    fn create(path: &'p Path) -> Result<Self, Failure> {
+        std::fs::File::create(path).map(|file| Self(file, path)).map_err(|error| not_written(path, &error))
+    }
+
+    fn write(mut self, id: &str) -> Result<(), Failure> {
+        writeln!(self.0, "{id}").map_err(|error| not_written(self.1, &error))
+    }
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::io(&format!("write {}", path.display()), error)
 }
 
 /// Tell of a run that was started before.

@@ -21,6 +21,9 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// What is left to do once everything is delivered.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// What started the run, as far as a shell's command knows.
+const PROGRAM: &str = "nethical run";
+
 pub(super) struct Shell {
     pub(super) platform: Arc<dyn Platform>,
 }
@@ -39,7 +42,8 @@ impl Shell {
         }
     }
 
-    fn open_alone(options: MlflowConfig) -> Result<Self, Failure> {
+    fn open_alone(mut options: MlflowConfig) -> Result<Self, Failure> {
+        options.source_name = Some(PROGRAM.to_owned());
         let identity = Some(options.identity());
         let spool = SpoolSettings { identity, ..SpoolSettings::default() };
         let settings = feeding(options.settings(Settings { spool, ..Settings::default() }));

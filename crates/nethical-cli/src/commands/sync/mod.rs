@@ -93,6 +93,12 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
 
 /// Upload the runs at these paths, and nothing else.
 fn upload(args: &Args, config: Option<&Path>, deadline: Instant) -> Result<Exit, Failure> {
+    for path in &args.paths {
+        std::fs::metadata(path).map_err(|error| {
+            let hint = "name `wandb/`, the directory of a run, or a `.wandb` file";
+            Failure::usage(format!("cannot look into {}: {error}", path.display()), hint)
+        })?;
+    }
     let place = Place::find(None, config)?;
     let runs = Runs::upload(&place, &args.paths, deadline, &delivery::progress());
     runs.failed().iter().for_each(|error| render::error(&error.to_string(), error.hint()));
