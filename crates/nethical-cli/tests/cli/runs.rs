@@ -12,6 +12,16 @@ use super::Sandbox;
 
 /// An offline run of this many rows.
 pub(super) fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
+    offline_with(sandbox, url, |platform| {
+        let id = platform.start_run(&StartRun { experiment: "e", ..StartRun::default() }).unwrap();
+        for row in 0..rows {
+            platform.log_metrics(&id, &[("loss", f64::from(row))], None).unwrap();
+        }
+        id
+    })
+}
+
+fn offline_with(sandbox: &Sandbox, url: &str, tell: impl FnOnce(&dyn Platform) -> String) -> String {
     let mut config = WandbConfig::new("proj");
     config.mode = Some(Mode::Offline);
     config.directory = Some(sandbox.path(""));
@@ -19,10 +29,7 @@ pub(super) fn offline(sandbox: &Sandbox, url: &str, rows: u32) -> String {
     let spool = SpoolSettings { home: Some(sandbox.path("home")), ..SpoolSettings::default() };
     let settings = Settings { spool, observer: Arc::new(|_| {}), ..Settings::default() };
     let platform = Wandb::open(&config, "wandb", settings, &Default::default()).unwrap();
-    let id = platform.start_run(&StartRun { experiment: "e", ..StartRun::default() }).unwrap();
-    for row in 0..rows {
-        platform.log_metrics(&id, &[("loss", f64::from(row))], None).unwrap();
-    }
+    let id = tell(&*platform);
     platform.end_run(&id, RunStatus::Completed, Some(Duration::from_secs(60))).unwrap();
     platform.close(Duration::from_secs(60));
     id
@@ -35,6 +42,21 @@ fn online(sandbox: &Sandbox, server: &fake::Wandb, arguments: &[&str]) -> (i32, 
     let output = command.output().unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     (output.status.code().unwrap(), out, err)
+}
+
+#[test]
+fn a_run_that_was_resumed_is_one() {
+    let (sandbox, nowhere) = (Sandbox::new(), "http://127.0.0.1:9");
+    let id = offline(&sandbox, nowhere, 3);
+    offline_with(&sandbox, nowhere, |platform| {
+        platform.resume_run(&id).unwrap();
+        platform.log_metrics(&id, &[("loss", 7.0)], Some(3)).unwrap();
+        id.clone()
+    });
+    let listed = sandbox.run(&["runs", "list", "--json"]).code(0).json();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["metrics"]["loss"]), (1, &7.0.into()));
+    let shown = sandbox.run(&["runs", "show", &id, "--csv"]).code(0).stdout;
+    assert_eq!(shown.lines().count(), 1 + 4, "{shown}");
 }
 
 #[test]

@@ -13,12 +13,34 @@ use super::assembly::Assembly;
 use super::directory::RunDirectory;
 use crate::support::point::Point;
 
-/// Every run at a path: a log, a run directory, or a folder of run directories.
+/// Every run at a path: a log, a run directory, or a folder of run directories. A run that was resumed, which has a
+/// directory each time, is one.
 ///
 /// # Errors
 /// If nothing is there, or a log cannot be read.
 pub fn stored_runs(path: &Path) -> Result<Vec<ExperimentRun>, Error> {
-    directories(path)?.iter().map(|directory| Ok(Log::read(directory)?.run())).collect()
+    let parts: Result<Vec<_>, Error> =
+        directories(path)?.iter().map(|directory| Ok(Log::read(directory)?.run())).collect();
+    let mut parts = parts?;
+    parts.sort_by_key(|part| part.start_time);
+    let mut runs: Vec<ExperimentRun> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match runs.iter_mut().find(|run| run.run_id == part.run_id) {
+            Some(run) => go_on(run, part),
+            None => runs.push(part),
+        }
+    }
+    Ok(runs)
+}
+
+/// Takes in what became of a run after it was resumed.
+fn go_on(run: &mut ExperimentRun, part: ExperimentRun) {
+    (run.status, run.end_time) = (part.status, part.end_time);
+    run.run_name = part.run_name.or(run.run_name.take());
+    run.parameters.extend(part.parameters);
+    run.tags.extend(part.tags);
+    part.metrics.iter().for_each(|(name, value)| note(&mut run.metrics, name, *value));
+    run.artifacts.extend(part.artifacts);
 }
 
 /// Every value of a metric of a run there, also if the run stands in several logs.
