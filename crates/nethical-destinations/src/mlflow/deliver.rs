@@ -87,7 +87,17 @@ async fn take(server: &Server, run: &str, step: &Step) -> Result<Vec<Refusal>, E
             let status = wire::status(*status);
             update(server, json!({ "run_id": known.id, "status": status, "end_time": time.max(&0) })).await
         }
-        Step::Log(chunk) => log(server, &server.resolve(run).await?, chunk.clone()).await,
+        Step::Log(chunk) => {
+            let mut chunk = chunk.clone();
+            for item in &mut chunk.items {
+                if let Some(parent) = item.local_parent()
+                    && let Some(id) = server.parent(&parent).await?
+                {
+                    item.set_parent(&id);
+                }
+            }
+            log(server, &server.resolve(run).await?, chunk).await
+        }
         Step::Artifact { event, artifact: wanted } => {
             let known = server.resolve(run).await?;
             match super::artifacts::upload(server, &known, wanted).await {

@@ -212,7 +212,13 @@ impl Server {
         if may_be_there && let Some(known) = self.search(key, std::slice::from_ref(&experiment)).await? {
             return Ok(known);
         }
-        let created = self.post("runs/create", wire::create_run(&experiment, key, start, time)).await;
+        let mut start = start.clone();
+        for (_, value) in start.tags.0.iter_mut().filter(|(name, _)| name == wire::PARENT) {
+            if let Some(id) = self.parent(value).await? {
+                *value = id;
+            }
+        }
+        let created = self.post("runs/create", wire::create_run(&experiment, key, &start, time)).await;
         if created.as_ref().is_err_and(|error| !error.is_endpoint_fault()) {
             // It may have been deleted since it was asked for.
             lock(&self.experiments).remove(&start.experiment);
@@ -254,6 +260,19 @@ impl Server {
             }
         }
         Err(self.not_there(run, note.is_some()))
+    }
+
+    /// The id on the server of a run that a tag names as a parent by an id of ours. A parent of which nothing is known
+    /// keeps nobody from its run.
+    pub(super) async fn parent(&self, run: &str) -> Result<Option<String>, Error> {
+        if !run.starts_with(LOCAL_PREFIX) {
+            return Ok(None);
+        }
+        match Box::pin(self.resolve(run)).await {
+            Ok(known) => Ok(Some(known.id)),
+            Err(error) if error.is_endpoint_fault() => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     fn not_there(&self, run: &str, expected: bool) -> Error {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use nethical_core::delivery::{Error, Refusal};
 use nethical_core::event::{Event, RunArtifact, RunChange, RunMetrics, RunStart};
-use nethical_core::tracking::RunStatus;
+use nethical_core::tracking::{LOCAL_PREFIX, RunStatus};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -17,6 +17,9 @@ pub(super) const RUN_KEY: &str = "nethical.run_key";
 
 /// Metrics in one request.
 const MOST_METRICS: usize = 1_000;
+/// The tag by which MLflow shows a run below another: the other one's id.
+pub(super) const PARENT: &str = "mlflow.parentRunId";
+
 /// Parameters, or tags, in one request.
 const MOST_OTHERS: usize = 100;
 /// Bytes of one request; the documented limit is 1 MB.
@@ -52,6 +55,23 @@ impl Kind {
 pub(super) struct Item {
     pub(super) event: usize,
     json: String,
+}
+
+impl Item {
+    /// The id of ours that it names as the parent, if it is such a tag.
+    pub(super) fn local_parent(&self) -> Option<String> {
+        let named = self.json.contains(PARENT) && self.json.contains(LOCAL_PREFIX);
+        let tag = named.then(|| serde_json::from_str::<Value>(&self.json).ok()).flatten()?;
+        let text = |key| tag.get(key).and_then(Value::as_str);
+        text("value")
+            .filter(|id| text("key") == Some(PARENT) && id.starts_with(LOCAL_PREFIX))
+            .map(str::to_owned)
+    }
+
+    /// Name this parent.
+    pub(super) fn set_parent(&mut self, id: &str) {
+        self.json = pair(PARENT, id);
+    }
 }
 
 /// The items of one request.
@@ -225,7 +245,7 @@ impl Lane {
     }
 
     fn add_pair(&mut self, event: usize, key: String, value: &str) {
-        let json = json!({ "key": &key, "value": value }).to_string();
+        let json = pair(&key, value);
         if self.names.contains(&key) {
             self.close();
         }
@@ -254,6 +274,10 @@ impl Lane {
         self.close();
         std::mem::take(&mut self.full)
     }
+}
+
+fn pair(key: &str, value: &str) -> String {
+    json!({ "key": key, "value": value }).to_string()
 }
 
 fn add_points(lane: &mut Lane, event: usize, time: i64, metrics: &RunMetrics) {

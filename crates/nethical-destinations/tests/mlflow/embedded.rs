@@ -167,6 +167,37 @@ fn a_file_is_sent_to_a_server_once_whatever_gets_lost_on_the_way() {
     assert!(read["artifacts"]["models/model.bin"].is_string());
 }
 
+#[test]
+fn runs_of_a_file_keep_their_parents_on_the_server() {
+    let (server, home, experiment) = (Mlflow::shared(), home(), name("family"));
+    let path = home.path().join("mlflow.db");
+    let platform = at(&path, home.path());
+    let begin = |tags: &[(&str, &str)]| {
+        let run = platform.start_run(&StartRun { experiment: &experiment, name: None, tags }).unwrap();
+        assert!(platform.end_run(&run, RunStatus::Completed, Some(PATIENCE)).unwrap());
+        run
+    };
+    let parent = begin(&[]);
+    begin(&[("mlflow.parentRunId", &parent)]);
+    begin(&[("mlflow.parentRunId", "of another file")]);
+    let mut replay = Replay::open(&path, &config(&server.url()), home.path(), Arc::new(|_| {})).unwrap();
+    let reports = replay.run(Instant::now() + PATIENCE, &|_, _| ()).unwrap();
+    assert!(reports.iter().all(|report| matches!(report.outcome, ReplayOutcome::Sent)));
+    let mut named: Vec<_> = server.runs(&experiment).iter().map(parent_of).collect();
+    named.sort_unstable();
+    let root = server.runs(&experiment).into_iter().find(|run| parent_of(run).is_none()).unwrap();
+    let root = root["info"]["run_id"].as_str().unwrap().to_owned();
+    let mut wanted = [None, Some(root), Some("of another file".to_owned())];
+    wanted.sort_unstable();
+    assert_eq!(named, wanted);
+}
+
+fn parent_of(run: &Value) -> Option<String> {
+    let tags = run["data"]["tags"].as_array().unwrap();
+    let tag = tags.iter().find(|tag| tag["key"] == "mlflow.parentRunId")?;
+    Some(tag["value"].as_str().unwrap().to_owned())
+}
+
 /// A file that a server of MLflow's kept, to which we logged, with artifacts that the server served.
 #[test]
 fn the_file_of_a_server_is_sent_with_what_it_served() {

@@ -45,6 +45,37 @@ fn a_server_that_is_down_all_the_time_costs_the_caller_its_start_timeout_once() 
 }
 
 #[test]
+fn a_run_below_one_that_began_without_the_server_is_below_it_there() {
+    let (server, home, experiment) = (Mlflow::shared(), home(), name("nested"));
+    let proxy = Proxy::to(server.address());
+    proxy.take_down();
+    let platform = open(quick(&proxy.url()), home.path());
+    let parent = start(&*platform, &experiment);
+    let begin = |name, tags: &[(&str, &str)]| {
+        platform.start_run(&StartRun { experiment: &experiment, name: Some(name), tags }).unwrap()
+    };
+    let tag = ("mlflow.parentRunId", parent.as_str());
+    begin("from the start", &[tag]);
+    let later = begin("later", &[]);
+    platform.set_tags(&later, &[tag]).unwrap();
+    begin("of nobody", &[("mlflow.parentRunId", "local-nobody")]);
+    proxy.bring_up();
+    begin("with the server", &[tag]);
+    assert!(platform.flush(PATIENCE), "{:?}", platform.statuses());
+    let runs = server.runs(&experiment);
+    let id = |run: &serde_json::Value| run["info"]["run_id"].as_str().unwrap().to_owned();
+    let tag_of = |run: &serde_json::Value| {
+        let tags = run["data"]["tags"].as_array().unwrap();
+        let found = tags.iter().find(|tag| tag["key"] == "mlflow.parentRunId");
+        found.map(|tag| tag["value"].as_str().unwrap().to_owned())
+    };
+    let root = runs.iter().find(|run| tag_of(run).is_none()).map(id).unwrap();
+    let below = runs.iter().filter(|run| tag_of(run).as_deref() == Some(root.as_str())).count();
+    assert_eq!((runs.len(), below), (5, 3));
+    assert_eq!(ledger(&*platform).dead_lettered, 0);
+}
+
+#[test]
 fn dropped_answers_to_a_creation_make_no_second_run() {
     let (server, home, experiment) = (Mlflow::shared(), home(), name("ghosts"));
     let proxy = Proxy::to(server.address());

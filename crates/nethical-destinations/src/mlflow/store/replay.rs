@@ -20,7 +20,7 @@ use nethical_core::tracking::{ArtifactOptions, ExperimentRun, LOCAL_PREFIX};
 use super::read::Reader;
 use super::sent::{Notes, Progress};
 use crate::mlflow::MlflowConfig;
-use crate::mlflow::wire::RUN_KEY;
+use crate::mlflow::wire::{PARENT, RUN_KEY};
 use crate::support::point::Point;
 use crate::{Validated, connect};
 
@@ -139,7 +139,9 @@ impl Replay {
         }
         let mut sent = known.map_or(0, |known| known.points);
         let id = format!("{LOCAL_PREFIX}{}", run.run_id);
-        if let Some(outcome) = self.send(head(&id, run), deadline)? {
+        // Runs of this file have other ids on the server.
+        let parent = |parent: &str| self.runs.iter().any(|other| other.run_id == parent);
+        if let Some(outcome) = self.send(head(&id, run, parent), deadline)? {
             return Ok((outcome, 0));
         }
         while sent < points {
@@ -206,12 +208,16 @@ fn event(run: &str, time: i64, change: RunChange) -> Option<Event> {
     RunUpdate { run: run.to_owned(), time, change }.to_event().ok()
 }
 
-/// Its start, its parameters and its tags.
-fn head(id: &str, run: &ExperimentRun) -> Vec<Event> {
+/// Its start, its parameters and its tags. `is_here`: whether a run is sent from the same file.
+fn head(id: &str, run: &ExperimentRun, is_here: impl Fn(&str) -> bool) -> Vec<Event> {
     let time = run.start_time.as_millisecond();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let tags = run.tags.iter().filter(|(name, _)| *name != RUN_KEY);
-    let tags: Pairs<String> = tags.map(|(name, value)| (name.clone(), text(value))).collect();
+    let sent = |(name, value): (&String, _)| match text(value) {
+        parent if name == PARENT && is_here(&parent) => (name.clone(), format!("{LOCAL_PREFIX}{parent}")),
+        other => (name.clone(), other),
+    };
+    let tags: Pairs<String> = tags.map(sent).collect();
     let start =
         RunStart { experiment: run.experiment_name.clone(), name: run.run_name.clone(), tags: tags.clone() };
     let params: Pairs<_> = run.parameters.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
