@@ -17,9 +17,9 @@ class Event:
     """One change of state of one destination."""
 
     destination: str
-    """The connector's name."""
+    """The connector's name; empty if it is about none of them alone."""
     kind: str
-    """``down``, ``up``, ``dropping``, ``dead_letter`` or ``closed``."""
+    """``down``, ``up``, ``dropping``, ``dead_letter``, ``closed`` or ``warning``."""
     message: str
     """For people: what happened."""
     hint: str | None
@@ -29,6 +29,9 @@ class Event:
 _Told = TypeVar("_Told")
 _Callback = TypeVar("_Callback", bound=Callable[[Event], object])
 _callbacks: list[Callable[[Event], object]] = []
+
+at_risk: set[str] = set()
+"""The destinations of which the disk did not take all that was to wait on it."""
 
 
 def on_event(callback: _Callback) -> _Callback:
@@ -71,6 +74,8 @@ def tell_all() -> None:
 
 
 def _tell(event: Event) -> None:
+    if event.kind == "changed":  # The one change that has no kind of its own.
+        at_risk.add(event.destination)
     try:
         warn(event.message, event.hint)
     except Exception:  # A handler's fault is not to keep the callbacks from it.

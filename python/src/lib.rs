@@ -110,6 +110,7 @@ mod _core {
     #[pymodule_init]
     fn init(py: Python<'_>) -> PyResult<()> {
         super::values::prepare(py)?;
+        super::notices::hear_warnings();
         super::fastcall::install(&py.get_type::<Aggregator>())
     }
 }

@@ -46,6 +46,18 @@ pub(crate) fn observer() -> Observer {
     Arc::new(|notice: &Notice| tell(Told::from(notice)))
 }
 
+/// Have warnings that are about no change of a destination's state told as well.
+pub(crate) fn hear_warnings() {
+    nethical::hear_warnings(|message, hint| {
+        tell(Told {
+            destination: String::new(),
+            kind: "warning",
+            message: message.to_owned(),
+            hint: hint.map(str::to_owned),
+        });
+    });
+}
+
 impl From<&Notice> for Told {
     fn from(notice: &Notice) -> Self {
         let kind = match notice.change {

@@ -58,7 +58,7 @@ fn durability(text: &str) -> PyResult<Durability> {
 
 /// The home at a path, or the usual one; None if the environment names none.
 pub(crate) fn home(path: Option<PathBuf>) -> Option<Home> {
-    let path = path.or_else(|| Home::default_path(|name| std::env::var(name).ok()))?;
+    let path = path.or_else(|| SpoolSettings::default().directory())?;
     Some(Home::new(Arc::new(Disk), path))
 }
 

@@ -544,3 +544,24 @@ for _ in range(3):
     assert line.endswith(f"; kept in {spool}, the next run sends them")
     (left,) = nethical.status(all=True)[-1:]
     assert (left["waiting"], left["running"]) == (3, False)
+
+
+def test_a_program_that_goes_elsewhere_keeps_its_home(script):
+    done = script(PRELUDE + """
+logs.add_connector(SyslogConnector("127.0.0.1", 9, protocol="TCP", name="s"))
+os.mkdir("elsewhere")
+os.chdir("elsewhere")
+logs.log(LogLevel.INFO, "m", "s")
+logs.flush_all(0.1)
+""", NETHICAL_HOME="relative", NETHICAL_EXIT_TIMEOUT="0.1")  # fmt: skip
+    assert "kept in" in done.stderr
+    (left,) = nethical.status(all=True, home=script.folder / "relative")
+    assert left["waiting"] == 1
+
+
+def test_a_home_that_cannot_be_is_told(script):
+    done = script(PRELUDE + """
+logs.add_connector(SyslogConnector("127.0.0.1", 9, protocol="TCP", name="s"))
+logs.log(LogLevel.INFO, "m", "s")
+""", NETHICAL_HOME="/dev/null", NETHICAL_EXIT_TIMEOUT="0.1")  # fmt: skip
+    assert "s: events wait in memory only: " in done.stderr

@@ -170,8 +170,58 @@ def test_it_pickles_and_shows_no_key(server: WandBServer, tmp_path: Path) -> Non
         WandBIntegration("a/b", api_key=KEY)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "bogus"}, "online"),
+        ({"upload_interval": "x"}, "`upload_interval`: expected a number"),
+        ({"upload_interval": math.nan}, "0 to 600"),
+        ({"durability": "x"}, "interval"),
+        ({"base_url": "https://ann:s3cret@wandb.example"}, "leave it out of the address"),
+        ({"name": ""}, "cannot be the name"),
+    ],
+)
+def test_wrong_options_have_a_code_and_say_what_to_write(
+    server: WandBServer, tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(nethical.ConfigError, match=words) as caught:
+        make(server, tmp_path, **options)
+    assert caught.value.code in ("options.wrong", "options.name", "wandb.option")
+    assert "s3cret" not in str(caught.value) and "column" not in str(caught.value)
+
+
 def test_an_exception_fails_the_open_runs(server: WandBServer, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), make(server, tmp_path) as platform:
         run_id = platform.start_run("e")
         platform.log_metrics(run_id, {"loss": 1 / 0})
     assert server.runs[run_id]["exit"] == 1
+
+
+def test_a_forked_child_has_connections_of_its_own(server: WandBServer, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED, server.url, str(tmp_path), KEY],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    ended = [run["exit"] for run in server.runs.values()]
+    assert ended == [0, 0, 0]
+
+
+FORKED = """
+import os, sys
+from nethical.integrations.ml_platforms import WandBIntegration
+url, folder, key = sys.argv[1:]
+wandb = WandBIntegration("proj", "team", api_key=key, base_url=url, directory=folder, mode="online",
+                         upload_interval=0.02, home=folder + "/home")
+parent = wandb.start_run("e", "parent")
+assert wandb.end_run(parent, wait=60)
+assert wandb.check()
+for wait in (60, None):
+    if (pid := os.fork()) == 0:
+        run = wandb.start_run("e", "child")
+        wandb.log_metrics(run, {"a": 1})
+        if wait:
+            assert wandb.end_run(run, wait=wait)
+        sys.exit(0)  # A run that is open ends with its process.
+    assert os.waitpid(pid, 0)[1] == 0
+"""

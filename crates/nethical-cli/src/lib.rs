@@ -87,6 +87,7 @@ impl Cli {
 ///
 /// It owns the process: wrong usage, `--help` and signals end it from inside.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    nethical::hear_warnings(render::warning);
     let ended = Cli::parse_from(arguments).run();
     // What waits on disk is safe before the command ends; what could not be written was told.
     nethical::delivery::sync(LAST_SYNC);

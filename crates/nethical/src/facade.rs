@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::delivery::FLUSH_PATIENCE;
 use crate::{
     Alerts, Config, ConfigError, LogAggregator, MlPlatformManager, MonitoringSystem, WebhookManager,
 };
 
 /// Everything that a configuration describes, open.
 ///
-/// A run that is open when this is dropped ends as completed, or as failed if that is because of a panic.
+/// A run that is open when this is dropped ends as completed, or as failed if that is because of a panic. What waits
+/// then is given up to ten seconds, also where a logger of the process still holds the connectors for logs.
 ///
 /// ```
 /// # use nethical::{Config, Level, fields};
@@ -84,5 +86,11 @@ impl Nethical {
         let runs = self.runs.close_all(patience);
         let left = || deadline.saturating_duration_since(Instant::now());
         self.monitoring.cleanup(left()) && runs
+    }
+}
+
+impl Drop for Nethical {
+    fn drop(&mut self) {
+        self.logs.flush_all(FLUSH_PATIENCE);
     }
 }

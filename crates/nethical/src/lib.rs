@@ -7,6 +7,7 @@ mod logs;
 mod macros;
 pub mod monitors;
 mod runs;
+mod warnings;
 pub mod webhooks;
 
 pub use alerts::Alerts;
@@ -25,6 +26,7 @@ pub use nethical_core::spool;
 pub use nethical_core::tracking::{self, ExperimentRun, Platform, RunStatus};
 pub use nethical_destinations as destinations;
 pub use runs::{MlPlatformManager, Run, RunIds};
+pub use warnings::hear_warnings;
 pub use webhooks::{Webhook, WebhookManager};
 
 /// Metadata from names and values.

@@ -45,6 +45,62 @@ fn entries(logs: &LogAggregator, config: &MemoryConfig) -> Vec<Value> {
         .collect()
 }
 
+/// Cannot be shown.
+struct Mute;
+
+impl std::fmt::Display for Mute {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+/// Logs while it is shown.
+struct Chatty;
+
+impl std::fmt::Display for Chatty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        tracing::info!(target: "t", "inner");
+        f.write_str("outer")
+    }
+}
+
+#[test]
+fn values_that_cannot_be_shown_or_log_themselves_harm_nobody() {
+    let (logs, config) = aggregator();
+    let subscriber = tracing_subscriber::registry().with(TracingLayer::new(Arc::clone(&logs)));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(target: "t", x = %Mute, "m");
+        let span = tracing::info_span!("s", x = tracing::field::Empty, y = tracing::field::Empty).entered();
+        span.record("x", tracing::field::display(Mute));
+        span.record("y", tracing::field::display(Chatty));
+        tracing::info!(target: "t", "last");
+    });
+    let bridge = LogBridge::new(Arc::clone(&logs));
+    log::Log::log(
+        &bridge,
+        &log::Record::builder().target("t").level(log::Level::Info).args(format_args!("a {Mute}")).build(),
+    );
+    let said = |message: &str, metadata: Value| json!(["INFO", "t", message, metadata]);
+    let spans = json!({ "spans": [{ "name": "s", "x": "", "y": "outer" }] });
+    let inner = json!({ "spans": [{ "name": "s", "x": "" }] });
+    let wanted =
+        [said("m", json!({ "x": "" })), said("inner", inner), said("last", spans), said("a ", json!({}))];
+    assert_eq!(entries(&logs, &config), wanted);
+}
+
+#[test]
+fn what_was_said_is_delivered_though_a_layer_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.jsonl");
+    let text = format!("[spool]\nenabled = false\n[logging.jsonl]\nfilepath = {:?}\nbatch_age = 60", path);
+    let nethical = text.parse::<nethical::Config>().unwrap().open().unwrap();
+    let layer = TracingLayer::new(Arc::clone(nethical.logs()));
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    tracing::error!("last words");
+    drop(nethical);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
+}
+
 #[derive(Debug)]
 struct Failed(std::io::Error);
 

@@ -94,6 +94,27 @@ fn an_outage_is_kept_seen_and_made_up_for() {
 }
 
 #[test]
+fn what_was_left_before_is_told_apart_from_what_is_new() {
+    let sandbox = Sandbox::new();
+    sandbox.spooled();
+    sandbox.breaks("out");
+    sandbox.run(&["log", "--wait", "0.2", "before"]).code(75);
+    sandbox.write("in", "1\n2\n3\n4\n5\n");
+    let feed = |code| sandbox.run_with(&["log", "--stdin", "--wait", "0.2"], &sandbox.path("in")).code(code);
+    let ended = feed(75).says("5 lines in ").says(": out 5 kept, 1 from before still waiting\n");
+    ended.says("5 events and 1 from before not delivered to `out` after 0.2 s");
+    sandbox.write("in", "");
+    feed(75).says("6 events from before not delivered to `out`");
+    let account = sandbox.run(&["log", "--wait", "0.2", "--json", "new"]).code(75).json();
+    let destination = &account["destinations"][0];
+    assert_eq!((&destination["waiting"], &destination["earlier_waiting"]), (&json!(7), &json!(6)));
+    sandbox.mends("out");
+    sandbox.write("in", "last\n");
+    let ended = sandbox.run_with(&["log", "--stdin"], &sandbox.path("in")).code(0);
+    ended.says("1 line in ").says(": out 8 confirmed, 7 of them from before\n");
+}
+
+#[test]
 fn a_kill_in_mid_stream_loses_nothing_that_was_taken() {
     let sandbox = Sandbox::new();
     sandbox.spooled();
@@ -256,4 +277,13 @@ fn it_can_be_watched() {
     assert!(seen.iter().all(|status| status["total"]["waiting"] == 0));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_home_that_cannot_be_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("nethical.toml", "[logging.syslog]\nhost = '127.0.0.1'\nport = 9\nprotocol = 'TCP'\n");
+    let mut command = sandbox.command(&["log", "hello", "--wait", "0.1"]);
+    let ended: Ended = command.env("NETHICAL_HOME", "/dev/null").output().unwrap().into();
+    ended.code(75).says("warning: syslog: events wait in memory only: ");
 }

@@ -16,6 +16,7 @@
 //! process owns is kept, and an owned lock file is never opened twice.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -57,7 +58,7 @@ impl Home {
 
     /// `$NETHICAL_HOME`, else `$XDG_STATE_HOME/nethical`, else `~/.local/state/nethical`; `None` when none
     /// of the variables is set.
-    pub fn default_path(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    pub fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         set("NETHICAL_HOME")
             .or_else(|| {
@@ -290,7 +291,7 @@ mod tests {
     #[test]
     fn the_environment_says_where_home_is() {
         let with = |pairs: &'static [(&str, &str)]| {
-            Home::default_path(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+            Home::default_path(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).into()))
         };
         assert_eq!(with(&[("NETHICAL_HOME", "/n"), ("HOME", "/h")]), Some("/n".into()));
         assert_eq!(with(&[("XDG_STATE_HOME", "/x"), ("HOME", "/h")]), Some("/x/nethical".into()));

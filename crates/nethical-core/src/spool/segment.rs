@@ -246,7 +246,9 @@ impl Summary {
             }
             *tallies.entry(id) = tally;
         }
-        let possible = first <= last && last <= Seq::MAX && frames <= end;
+        // There must be numbers left for what comes next.
+        let numbered = first <= last && last < Seq::MAX && (frames > 0 || last == Seq(0));
+        let possible = numbered && frames <= end;
         possible.then_some(Self { first, last, frames, end, tallies })
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn tags(
     user: Option<&str>,
     environment: &Environment,
 ) -> Vec<(String, String)> {
-    let program = source.map(str::to_owned).or_else(|| std::env::args_os().next()?.into_string().ok());
-    let program = program.filter(|program| !program.is_empty());
+    let started = || std::env::args_os().next()?.into_string().ok().filter(|program| !is_python(program));
+    let program = source.map(str::to_owned).or_else(started).filter(|program| !program.is_empty());
     let mut tags = vec![(USER.to_owned(), user.map_or_else(|| login(environment), str::to_owned))];
     tags.push((SOURCE_NAME.to_owned(), program.clone().unwrap_or_else(|| "<console>".to_owned())));
     tags.push((SOURCE_TYPE.to_owned(), "LOCAL".to_owned()));
@@ -29,6 +29,11 @@ pub(super) fn tags(
         tags.extend(git(Path::new(&program)));
     }
     tags
+}
+
+/// Whether it is the interpreter: that says nothing about the program, and may be in a repository of its own.
+fn is_python(program: &str) -> bool {
+    Path::new(program).file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"))
 }
 
 /// The user's name, found where Python's `getpass.getuser` finds it.

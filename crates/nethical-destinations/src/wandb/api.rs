@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use nethical_core::delivery::{Error, Kind, runtime};
+use nethical_core::fork::PerProcess;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -26,8 +27,9 @@ const MOST_ANSWER: usize = limits::LARGEST_CONFIG * 4;
 /// A server and the key for it.
 #[derive(Clone)]
 pub(crate) struct Api {
-    /// Made for the first request: the system's certificates take milliseconds, which no caller waits for.
-    http: Arc<OnceLock<Result<Client, Error>>>,
+    /// Made for the first request: the system's certificates take milliseconds, which no caller waits for. A forked
+    /// child cannot use the connections of its parent.
+    http: Arc<PerProcess<Result<Client, Error>>>,
     base_url: String,
     authorization: String,
     timeout: Option<Duration>,
@@ -65,11 +67,11 @@ impl Api {
     /// # Errors
     /// If TLS cannot be set up.
     async fn http(&self) -> Result<Client, Error> {
-        if let Some(made) = self.http.get() {
+        if let Some(made) = self.http.existing() {
             return made.clone();
         }
         let (http, timeout) = (Arc::clone(&self.http), self.timeout);
-        runtime::blocking(move || http.get_or_init(|| client(timeout)).clone()).await?
+        runtime::blocking(move || http.get(|| client(timeout)).clone()).await?
     }
 
     /// Where the server is.

@@ -51,6 +51,8 @@ pub(super) fn take(path: &Path, spec: &ArtifactSpec<'_>, keep: &Path) -> Result<
     let mut found = Vec::new();
     if about.is_dir() {
         walk(&path, &prefix, &mut vec![(about.dev(), about.ino())], &mut found)?;
+    } else if !about.is_file() {
+        return Err(special(&path));
     } else {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| unnamed(&path))?;
         found.push(Found { name: format!("{prefix}{name}"), source: path.clone() });
@@ -100,10 +102,7 @@ fn walk(
         } else if about.is_file() {
             found.push(Found { source, name });
         } else {
-            let text = format!("wandb: {} is neither a file nor a folder", source.display());
-            return Err(
-                Error::refused("wandb.artifact_special", text).with_hint("log files and folders only")
-            );
+            return Err(special(&source));
         }
         if found.len() > MOST_FILES {
             let text = format!("wandb: {} holds more than {MOST_FILES} files", folder.display());
@@ -258,6 +257,12 @@ fn unkept(path: &Path, error: &io::Error) -> Error {
         .with_hint("make room, or leave the file where it is with `copy=False`")
 }
 
+/// A pipe has no end, and a device may have none.
+fn special(path: &Path) -> Error {
+    let text = format!("wandb: {} is neither a file nor a folder", path.display());
+    Error::refused("wandb.artifact_special", text).with_hint("log files and folders only")
+}
+
 fn unnamed(path: &Path) -> Error {
     Error::refused("wandb.artifact_name", format!("wandb: {} has no name in UTF-8", path.display()))
         .with_hint("rename it")
@@ -302,5 +307,6 @@ mod tests {
         fs::create_dir(&looped).unwrap();
         std::os::unix::fs::symlink(&looped, looped.join("again")).unwrap();
         assert_eq!(code(&looped), "wandb.artifact_loop");
+        assert_eq!(code(Path::new("/dev/zero")), "wandb.artifact_special");
     }
 }

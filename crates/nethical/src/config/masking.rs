@@ -18,7 +18,8 @@ pub(super) fn masked(text: &str) -> String {
 fn masked_line(line: &str, rules: &Redaction) -> String {
     let keys: Vec<_> =
         line.match_indices(['=', ':']).filter_map(|(at, _)| key_before(line.get(..at)?)).collect();
-    let secret = keys.iter().any(|key| rules.hides(key) || nearest(key, MEANT).is_some());
+    let last = |key: &'_ str| key.rsplit('.').next().is_some_and(|name| nearest(name, MEANT).is_some());
+    let secret = keys.iter().any(|key| rules.hides(key) || last(key));
     let address = keys.iter().any(|key| key.contains("url") || key.contains("hook"));
     if !line.contains(['"', '\'']) && (secret || address || line.contains("://")) {
         return masked_bare(line, secret, address);
@@ -71,7 +72,9 @@ fn masked_bare(line: &str, secret: bool, address: bool) -> String {
     let is_value = |letter: char| !letter.is_whitespace() && !matches!(letter, '[' | '{');
     let begin = line.len() - value.len() + value.find(is_value).unwrap_or(value.len());
     let content = line.get(begin..).unwrap_or_default().trim_end();
-    let shown = if secret { stars(content) } else { without_path(content, address) };
+    // An address without a path is none, and may be what its path should be.
+    let all = secret || address && !content.contains('/');
+    let shown = if all { stars(content) } else { without_path(content, address) };
     let (before, after) = (line.get(..begin), line.get(begin + content.len()..));
     format!("{}{shown}{}", before.unwrap_or_default(), after.unwrap_or_default())
 }
@@ -90,10 +93,10 @@ fn split_quote(text: &str) -> Option<(&str, char, &str)> {
     Some((before, letters.next()?, letters.as_str()))
 }
 
-/// The key that ends here, if one does.
+/// The key that ends here, with its dots, if one does.
 fn key_before(text: &str) -> Option<&str> {
     let text = text.trim_end().trim_end_matches(['"', '\'']);
-    let begin = text.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-'));
+    let begin = text.rfind(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '-' | '.'));
     text.get(begin.map_or(0, |at| at + 1)..).filter(|key| !key.is_empty())
 }
 
@@ -145,6 +148,8 @@ mod tests {
         shows("api_key = s3cret\n", "api_key = ******\n");
         shows("\tapi_key: s3cret", "\tapi_key: ******");
         shows("webhook_url = https://x.test/T0/B0", "webhook_url = https://x.test/*****");
+        shows("headers.K = 12345678", "headers.K = ********");
+        shows("webhook_url = 12345678", "webhook_url = ********");
         shows("tracking_uri = htps://u:pw@h", "tracking_uri = htps://******");
         shows("tracking_uri = sqlite:///a.db", "tracking_uri = sqlite:///a.db");
         shows("api_key = \"${KEY:-s3cret}\"", "api_key = \"${KEY:-******}\"");

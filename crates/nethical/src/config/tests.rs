@@ -281,6 +281,15 @@ fn secrets_are_never_shown() {
         let error = read(text).unwrap_err();
         assert!(!error.render(false).contains("hunter2"), "{error}");
     }
+    for text in [
+        "[runs.mlflow]\npassword = 12345678",
+        "[alerts.http]\nurl = 'https://x.test'\nsecret = 12345678",
+        "[alerts.http]\nurl = 'https://x.test'\nheaders.K = 12345678",
+        "[alerts.discord]\nwebhook_url = 12345678",
+    ] {
+        let shown = read(text).unwrap_err().render(false);
+        assert!(shown.contains("expected text") && !shown.contains("12345678"), "{shown}");
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::{IntoValue, Level, LogAggregator, Metadata};
 /// A logger for the macros of the [`log`] crate: each record becomes an entry. Its target is the source, its
 /// key-values are the metadata. `trace!` and `debug!` are [`Level::Debug`].
 ///
-/// What Nethical and the libraries under it say while they deliver is left out.
+/// What Nethical and the libraries under it say while they deliver is left out. The logger holds its connectors to the
+/// end of the program: close them before, or call [`log::Log::flush`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,7 +57,7 @@ impl Log for LogBridge {
         }
         let mut fields = Fields(Metadata::new());
         let _ = record.key_values().visit(&mut fields);
-        let message = record.args().as_str().map_or_else(|| Cow::from(record.args().to_string()), Cow::from);
+        let message = record.args().as_str().map_or_else(|| super::shown(*record.args()).into(), Cow::from);
         self.logs.log(level(record.level()), &message, record.target(), fields.0);
     }
 
@@ -97,7 +98,7 @@ impl Found {
 
 impl VisitValue<'_> for Found {
     fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
-        self.set(value.to_string())
+        self.set(super::shown(format_args!("{value}")))
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {

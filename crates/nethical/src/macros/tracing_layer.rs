@@ -1,7 +1,7 @@
 //! The macros of the `tracing` crate.
 
 use std::error::Error;
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -23,6 +23,9 @@ const SPANS: &str = "spans";
 ///
 /// What Nethical and the libraries under it say while they deliver is left out. To keep other events out, give
 /// the layer a filter (`with_filter` of [`Layer`]).
+///
+/// The layer holds its connectors for as long as the program has it, which is to its end: close them before
+/// ([`LogAggregator::close_all`], [`Nethical::close`](crate::Nethical::close)), or the last that was said is lost.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -59,11 +62,11 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for TracingLayer {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut extensions = span.extensions_mut();
-        if let Some(SpanFields(known)) = extensions.get_mut() {
-            let mut fields = Fields { others: std::mem::take(known), message: String::new() };
-            values.record(&mut fields);
-            *known = fields.others;
+        // Before the span is locked: how a value shows itself may log, in this very span.
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        if let Some(SpanFields(known)) = span.extensions_mut().get_mut() {
+            fields.others.iter().for_each(|(name, value)| known.insert(name.to_owned(), value.clone()));
         }
     }
 
@@ -152,15 +155,15 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
-        self.set(field, Causes(error).to_string());
+        self.set(field, super::shown(format_args!("{}", Causes(error))));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let text = super::shown(format_args!("{value:?}"));
         if field.name() == "message" {
-            self.message.clear();
-            let _ = write!(self.message, "{value:?}");
+            self.message = text;
         } else {
-            self.set(field, format!("{value:?}"));
+            self.set(field, text);
         }
     }
 }

@@ -31,6 +31,7 @@ use self::model::{Network, Score, Spirals};
 use self::offline::{OfflineRun, Written};
 use self::tracked::{Tracked, TrackedRun};
 use crate::exit::Exit;
+use crate::failure::Failure;
 
 const POINTS: usize = 2_000;
 const BATCH: usize = 20;
@@ -56,7 +57,7 @@ struct Shown {
 }
 
 /// Run the demo.
-pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Error> {
+pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let dir = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("nethical-demo"));
     let inbox = Inbox::open()?;
     let (logs, shown) = destinations(&dir, &inbox)?;
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Error> {
     report(&statuses, &shown, &calls, &received)
         .and_then(|()| show_runs(&tracked, &written))
         .and_then(|()| told.write(&mut anstream::stdout()))
-        .map_err(|error| Error::unavailable("demo.output", error.to_string()))?;
+        .map_err(Failure::from)?;
     let sent = statuses.iter().map(|status| status.ledger.sent).sum::<u64>();
     let whole = all_delivered
         && written.whole

@@ -12,7 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -80,9 +80,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The home that the environment names: `$NETHICAL_HOME`, else the user's state directory.
+/// The home that the environment names: `$NETHICAL_HOME`, else the user's state directory. A relative one is below the
+/// directory in which this process was when it first asked: where a daemon goes afterwards changes nothing.
 pub(crate) fn default_home() -> Option<PathBuf> {
-    Home::default_path(|name| std::env::var(name).ok())
+    static BELOW: OnceLock<PathBuf> = OnceLock::new();
+    let below = BELOW.get_or_init(|| std::env::current_dir().unwrap_or_default());
+    Home::default_path(|name| std::env::var_os(name)).map(|home| below.join(home))
 }
 
 /// Whether the environment allows a spool: `NETHICAL_SPOOL` is not `off`.

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use nethical_core::event::Redaction;
+
 use super::words::{expected, found, nearest, one_of};
 use super::{Node, Span};
 
@@ -24,9 +26,15 @@ struct Inner {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fault {
-    Unknown { known: Vec<String> },
+    Unknown {
+        known: Vec<String>,
+    },
     Missing,
-    Invalid { message: String, without_value: String },
+    /// `without_value`: the same without the value, if the message shows it.
+    Invalid {
+        message: String,
+        without_value: Option<String>,
+    },
 }
 
 impl OptionsError {
@@ -37,7 +45,7 @@ impl OptionsError {
     /// A value that does not do.
     pub fn invalid(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::new(Fault::Invalid { without_value: "this value does not do".to_owned(), message })
+        Self::new(Fault::Invalid { without_value: None, message })
     }
 
     /// A key that nobody asked for.
@@ -63,6 +71,12 @@ impl OptionsError {
     /// The same, seen from the table in which `key` holds the table that this is about.
     #[must_use]
     pub fn within_key(mut self, key: &str) -> Self {
+        if let Fault::Invalid { message, without_value } = &mut self.0.fault
+            && is_secret(key)
+            && let Some(text) = without_value.take()
+        {
+            *message = format!("{text} (what is there is not shown)");
+        }
         let path = &self.0.path;
         let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
         self.0.path = format!("{key}{dot}{path}");
@@ -85,7 +99,8 @@ impl OptionsError {
             && node.from_environment
             && let Fault::Invalid { message, without_value } = &mut self.0.fault
         {
-            *message = format!("{without_value} (it comes from the environment, and is not shown)");
+            let text = without_value.take().unwrap_or_else(|| "this value does not do".to_owned());
+            *message = format!("{text} (it comes from the environment, and is not shown)");
         }
         self.or_span(node.span.as_ref())
     }
@@ -142,6 +157,12 @@ impl OptionsError {
     }
 }
 
+/// Whether what stands behind a key may be a secret, as the address of a webhook is one.
+fn is_secret(key: &str) -> bool {
+    let also = ["headers", "secrets"].contains(&key) || key.contains("url") || key.contains("hook");
+    also || Redaction::default().hides(key)
+}
+
 /// Whether a number, `true` or `false` was asked for and stands in quotes.
 fn is_quoted(unexpected: Unexpected<'_>, wanted: &str) -> bool {
     let Unexpected::Str(text) = unexpected else { return false };
@@ -176,7 +197,7 @@ impl de::Error for OptionsError {
                 Unexpected::Str(_) if wanted == "a table" => format!("expected {wanted}, found a text"),
                 _ => format!("expected {wanted}, found {}", found(unexpected)),
             },
-            without_value: format!("expected {wanted}"),
+            without_value: Some(format!("expected {wanted}")),
         });
         if is_quoted(unexpected, &wanted) { error.with_hint("leave out the quotes") } else { error }
     }
@@ -192,7 +213,7 @@ impl de::Error for OptionsError {
         };
         let fault = Fault::Invalid {
             message: format!("unknown value `{variant}`"),
-            without_value: "unknown value".to_owned(),
+            without_value: Some("unknown value".to_owned()),
         };
         Self::new(fault).with_hint(hint)
     }
