@@ -108,6 +108,19 @@ fn labels_names_and_failures_say_where_it_goes() {
 }
 
 #[test]
+fn an_alert_that_everybody_refused_holds_back_none() {
+    let (ops, mail) = peers();
+    let sandbox = configured(&ops, &mail);
+    let odd = ["alert", "-s", "warning", "-t", "Odd", "-k", "odd", "-l", "team=ml"];
+    mail.always(Answer::new(400));
+    sandbox.run(&odd).code(1);
+    sandbox.run(&odd).code(1);
+    mail.always(None);
+    assert!(sandbox.run(&odd).code(0).stdout.contains("mail  delivered"));
+    assert!(sandbox.run(&odd).code(0).stdout.starts_with("not sent: one of the key `odd` was sent"));
+}
+
+#[test]
 fn a_metric_is_logged_watched_and_told() {
     let (ops, mail) = peers();
     let sandbox = configured(&ops, &mail);

@@ -95,17 +95,17 @@ fn each_missing_permission_is_named_with_group_and_identity() {
 #[test]
 fn a_missing_group_stream_or_region_is_named() {
     let fake = CloudWatch::start().unwrap();
-    let ended = at(&fake, "create = false", &KEYS).code(2);
+    let ended = at(&fake, "create = false", &KEYS).code(1);
     prints(
         &ended,
         &["there is no log group `app` in us-east-1", "hint: create it, or leave out `create = false`"],
     );
     fake.create("app", "other");
     prints(
-        &at(&fake, "create = false", &KEYS).code(2),
+        &at(&fake, "create = false", &KEYS).code(1),
         &["log group `app` in us-east-1 has no log stream `prod`"],
     );
-    let ended = cloudwatch("region = 'us-esat-1'", &KEYS).code(2);
+    let ended = cloudwatch("region = 'us-esat-1'", &KEYS).code(1);
     prints(&ended, &["there is no region `us-esat-1`", "hint: did you mean `us-east-1`?"]);
 }
 
@@ -137,7 +137,11 @@ fn syslog_is_told_line_by_line() {
     );
     let ended = check("UDP", port).code(1);
     prints(&ended, &["Connection refused", &format!("hint: a receiver listens for TCP on port {port}")]);
+    let http = CloudWatch::start().unwrap();
+    let plain = http.url().rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap();
+    prints(&check("TLS", plain).code(1), &["hint: the receiver does not speak TLS on this port"]);
     receiver.stop();
     prints(&check("TCP", port).code(1), &["Connection refused", "hint: "]);
+    prints(&check("TLS", port).code(1), &["Connection refused", "hint: "]);
     assert_eq!(receiver.messages(), Vec::<Vec<u8>>::new());
 }

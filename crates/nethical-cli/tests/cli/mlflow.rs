@@ -68,7 +68,7 @@ fn check_says_which_server_answers_or_what_to_do() {
 
     let proxy = Proxy::on("127.0.0.2:0", server.address());
     configure(&sandbox, &proxy.url());
-    let found = sandbox.run(&["check"]).code(2).stdout;
+    let found = sandbox.run(&["check"]).code(1).stdout;
     assert!(found.contains("Invalid Host header") && found.contains("hint: "), "{found}");
     assert!(found.contains("--allowed-hosts"), "{found}");
     proxy.take_down();

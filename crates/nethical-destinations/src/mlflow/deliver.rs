@@ -99,6 +99,7 @@ async fn take(server: &Server, run: &str, step: &Step) -> Result<Vec<Refusal>, E
             log(server, &server.resolve(run).await?, chunk).await
         }
         Step::Artifact { event, artifact: wanted } => {
+            server.awaited.wait(run).await;
             let known = server.resolve(run).await?;
             match super::artifacts::upload(server, &known, wanted).await {
                 Ok(()) => {

@@ -1,6 +1,6 @@
 //! A tracking server, as one process sees it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::address::Address;
 use super::auth::Auth;
 use super::ids::{Ids, Note};
 use super::{MlflowConfig, artifacts, errors, wire};
+use crate::support::awaited::Awaited;
 use crate::support::aws::Environment;
 use crate::support::http::{Client, Deadlines, Request, Response, TlsSwitches};
 
@@ -51,7 +52,7 @@ pub(super) struct Server {
     creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     missing: Mutex<HashMap<String, Instant>>,
     /// Runs of this process whose start is still to be delivered.
-    awaited: Mutex<HashSet<String>>,
+    pub(super) awaited: Awaited,
     pub(super) progress: artifacts::Progress,
     #[cfg(feature = "cloud-artifacts")]
     pub(super) stores: artifacts::Stores,
@@ -93,7 +94,7 @@ impl Server {
             runs: Mutex::default(),
             creating: Mutex::default(),
             missing: Mutex::default(),
-            awaited: Mutex::default(),
+            awaited: Awaited::default(),
             progress: artifacts::Progress::default(),
             #[cfg(feature = "cloud-artifacts")]
             stores: artifacts::Stores::default(),
@@ -278,7 +279,7 @@ impl Server {
     fn not_there(&self, run: &str, expected: bool) -> Error {
         let text = format!("there is no run `{run}` at {}", self.address.shown());
         let since = *lock(&self.missing).entry(run.to_owned()).or_insert_with(Instant::now);
-        if lock(&self.awaited).contains(run) || expected && since.elapsed() < PATIENCE {
+        if self.awaited.expects(run) || expected && since.elapsed() < PATIENCE {
             return Error::unavailable("mlflow.not_started", text)
                 .with_hint("nothing to do: its start is still to be delivered");
         }
@@ -326,18 +327,20 @@ impl Server {
     }
 
     fn remember(&self, key: &str, experiment: &str, known: &Known) {
-        lock(&self.awaited).remove(key);
         lock(&self.runs).extend([(key.to_owned(), known.clone()), (known.id.clone(), known.clone())]);
         if let Some(ids) = &self.ids {
             let (run_id, artifact_uri) = (Some(known.id.clone()), known.artifact_uri.clone());
             ids.write(key, &Note { experiment: experiment.to_owned(), run_id, artifact_uri });
         }
+        self.awaited.came(key);
     }
 
     /// A run began without the server.
     pub(super) fn expect(&self, key: &str, experiment: &str) {
-        if self.remembered(key).is_none() {
-            lock(&self.awaited).insert(key.to_owned());
+        // It may be created just now, so the look comes last.
+        self.awaited.expect(key);
+        if self.remembered(key).is_some() {
+            self.awaited.came(key);
         }
         if let Some(ids) = self.ids.as_ref().filter(|ids| ids.read(key).is_none()) {
             ids.write(key, &Note { experiment: experiment.to_owned(), ..Note::default() });
@@ -346,10 +349,10 @@ impl Server {
 
     /// A run will never be created.
     pub(super) fn give_up(&self, key: &str) {
-        lock(&self.awaited).remove(key);
         if let Some(ids) = &self.ids {
             ids.forget(key);
         }
+        self.awaited.came(key);
     }
 
     /// Create a run on the background thread and wait for it; `None` if it takes longer, or the server is not well.

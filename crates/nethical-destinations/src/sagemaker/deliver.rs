@@ -142,6 +142,9 @@ async fn changes(
     of_artifacts: bool,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
+    if of_artifacts {
+        sagemaker.starts.wait(run).await;
+    }
     let shared = sagemaker.known(run);
     let mut known = shared.lock().await;
     start(sagemaker, run, items, &mut known, outcome).await?;

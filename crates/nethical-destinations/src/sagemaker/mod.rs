@@ -146,7 +146,7 @@ impl Backend for Runs {
     }
 
     fn begin(&self, key: &str, _start: &RunStart, _time: i64) -> Result<Option<String>, Error> {
-        self.config.sagemaker()?.expect(key);
+        self.config.sagemaker()?.starts.expect(key);
         Ok(None)
     }
 

@@ -16,6 +16,7 @@ use super::jobs::Job;
 use super::metrics::Progress;
 use super::uploads::Uploads;
 use super::{deliver, errors, names, training, wire};
+use crate::support::awaited::Awaited;
 use crate::support::aws::Context;
 
 /// A run as this process knows it.
@@ -31,11 +32,9 @@ pub(super) struct Known {
 /// How long a run is waited for whose start another process left.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Whether a run that is not there may still come.
+/// Whether a run that is not there may still come, though not from this process.
 #[derive(Debug)]
 enum Coming {
-    /// Its start is still to be delivered by this process.
-    Expected,
     /// It was first missed then.
     Missing(Instant),
     /// Its start was refused.
@@ -49,6 +48,8 @@ pub(super) struct SageMaker {
     pub(super) api: Api,
     runs: Mutex<HashMap<String, Arc<AsyncMutex<Known>>>>,
     experiments: Mutex<HashSet<String>>,
+    /// Runs of this process whose start is still to be delivered.
+    pub(super) starts: Awaited,
     coming: Mutex<HashMap<String, Coming>>,
     /// What is done of updates that are not done.
     pub(super) progress: Mutex<HashMap<EventId, Progress>>,
@@ -71,6 +72,7 @@ impl SageMaker {
             config: config.clone(),
             runs: Mutex::default(),
             experiments: Mutex::default(),
+            starts: Awaited::default(),
             coming: Mutex::default(),
             progress: Mutex::default(),
             uploads: Mutex::default(),
@@ -82,25 +84,22 @@ impl SageMaker {
         Arc::clone(lock(&self.runs).entry(run.to_owned()).or_default())
     }
 
-    /// A run begins whose start is still to be delivered.
-    pub(super) fn expect(&self, run: &str) {
-        lock(&self.coming).insert(run.to_owned(), Coming::Expected);
-    }
-
     /// The start of a run came to its end.
     pub(super) fn came(&self, run: &str, is_there: bool) {
-        let mut coming = lock(&self.coming);
         if is_there {
-            coming.remove(run);
+            lock(&self.coming).remove(run);
         } else {
-            coming.insert(run.to_owned(), Coming::Never);
+            lock(&self.coming).insert(run.to_owned(), Coming::Never);
         }
+        self.starts.came(run);
     }
 
     fn may_come(&self, run: &str) -> bool {
+        if self.starts.expects(run) {
+            return true;
+        }
         let mut coming = lock(&self.coming);
         match coming.entry(run.to_owned()).or_insert_with(|| Coming::Missing(Instant::now())) {
-            Coming::Expected => true,
             Coming::Missing(since) => since.elapsed() < PATIENCE,
             Coming::Never => false,
         }

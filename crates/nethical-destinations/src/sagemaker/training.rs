@@ -53,7 +53,7 @@ pub struct TrainingConfig {
 
 /// The value of a hyperparameter.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected text, a number, or a truth value")]
 pub enum HyperParameter {
     /// `true` or `false`.
     Bool(bool),

@@ -1,5 +1,6 @@
 //! What several destinations share.
 
+pub(crate) mod awaited;
 pub(crate) mod aws;
 pub(crate) mod http;
 pub(crate) mod members;

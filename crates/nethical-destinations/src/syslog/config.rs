@@ -1,3 +1,4 @@
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -127,8 +128,8 @@ impl SyslogConfig {
             ("client_key", self.client_key.is_some()),
             ("server_name", self.server_name.is_some()),
         ];
-        if self.host.trim().is_empty() {
-            return fault("host", "host is empty", "name the receiver, such as `localhost`");
+        if let Some((message, hint)) = host_fault(self.host.trim()) {
+            return fault("host", &message, &hint);
         }
         if self.port == Some(0) {
             return fault("port", "port is 0", "use the receiver's port, usually 514, or 6514 with TLS");
@@ -218,6 +219,39 @@ impl SyslogConfig {
     }
 }
 
+/// Why this is no host, and what to write instead. Most colons are those of an IPv6 address.
+fn host_fault(host: &str) -> Option<(String, String)> {
+    let wrong = |message: String, hint: &str| Some((message, hint.to_owned()));
+    if host.is_empty() {
+        return wrong("host is empty".to_owned(), "name the receiver, such as `localhost`");
+    }
+    if host.contains(|char: char| char.is_control() || char.is_whitespace() || "/@?#".contains(char)) {
+        let hint = "use the name or address alone, such as `logs.example`, without `http://` or a path";
+        return wrong("host is neither a name nor an address".to_owned(), hint);
+    }
+    if let Some(inner) = host.strip_prefix('[') {
+        let address = inner.split(']').next().unwrap_or(inner);
+        let hint = format!("write `{address}`; the port is the option `port`");
+        return Some(("host has brackets".to_owned(), hint));
+    }
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => {
+            let port = if port.is_empty() { "514" } else { port };
+            let hint = format!("the port is an option of its own: host `{name}`, port `{port}`");
+            Some((format!("`{host}` is a host and a port"), hint))
+        }
+        Some(_) if !is_ipv6(host) => {
+            wrong(format!("`{host}` is no IPv6 address"), "correct it, or use the receiver's name")
+        }
+        _ => None,
+    }
+}
+
+/// Also one with the interface that it belongs to: `fe80::1%eth0`.
+fn is_ipv6(host: &str) -> bool {
+    host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +300,29 @@ mod tests {
             assert_eq!(read(text).fault().map(|fault| fault.key), Some(key), "{text}");
         }
         assert!(read("protocol = 'TLS'\nmax_size = 262_144\nport = 6514").fault().is_none());
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_else() {
+        let fault = |host: &str| SyslogConfig::new(host, Protocol::Tcp).fault();
+        for (host, hint) in [
+            ("", "such as `localhost`"),
+            ("http://logs.example", "without `http://`"),
+            ("ann@logs.example", "the name or address alone"),
+            ("logs\u{1b}[2J", "the name or address alone"),
+            ("127.0.0.1:514", "host `127.0.0.1`, port `514`"),
+            ("logs.example:1514", "host `logs.example`, port `1514`"),
+            ("[::1]:514", "write `::1`"),
+            ("1:2:3", "correct it"),
+        ] {
+            let fault = fault(host).unwrap();
+            assert!(fault.key == "host" && fault.hint.contains(hint), "{host}: {fault:?}");
+        }
+        for host in
+            ["localhost", "10.0.0.1", " logs.example ", "::1", "fe80::1%eth0", "::ffff:10.0.0.1", "my_host"]
+        {
+            assert!(fault(host).is_none(), "{host}: {:?}", fault(host));
+        }
     }
 
     #[test]

@@ -143,7 +143,8 @@ pub(super) fn closed(target: &Target) -> Error {
 /// The receiver hung up before anything was sent.
 pub(super) fn closed_at_once(target: &Target) -> Error {
     Error::unavailable("syslog.closed", format!("{target} takes a connection and closes it at once")).with_hint(
-        "the receiver allows no connections from here, or no more of them: see its log, rsyslog's `$AllowedSender` and          `MaxSessions`, syslog-ng's `max-connections()` (usually 10), and whether it is a syslog receiver at all",
+        "the receiver allows no connections from here, or no more of them: see its log, rsyslog's `$AllowedSender` and \
+         `MaxSessions`, syslog-ng's `max-connections()` (usually 10), and whether it is a syslog receiver at all",
     )
 }
 
@@ -151,7 +152,8 @@ pub(super) fn closed_at_once(target: &Target) -> Error {
 pub(super) fn wants_counts(target: &Target) -> Error {
     let message = format!("{target} takes a connection, and hangs up when it gets a line");
     Error::config("syslog.framing", message).with_hint(
-        "it wants counted messages, as syslog-ng's `syslog()` does: set `framing = \"octet\"`; if that is no help it          is no syslog receiver (RELP, which rsyslog's `imrelp` speaks, is another protocol)",
+        "it wants counted messages, as syslog-ng's `syslog()` does: set `framing = \"octet\"`; if that is no help it \
+         is no syslog receiver (RELP, which rsyslog's `imrelp` speaks, is another protocol)",
     )
 }
 

@@ -5,6 +5,7 @@ use nethical_core::delivery::Error;
 use nethical_core::spool::Durability;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 use super::environment::{self, Mode, PUBLIC, Variables};
 use super::limits;
@@ -139,8 +140,8 @@ impl WandbConfig {
         if let Some(Err(why)) = self.entity.as_deref().map(limits::entity) {
             return wrong("entity", why);
         }
-        if let Some(url) = self.base_url.as_deref().filter(|url| !is_address(url)) {
-            return wrong("base_url", (format!("`{url}` is no address"), "start it with `https://`"));
+        if let Some(Err(why)) = self.base_url.as_deref().map(address) {
+            return wrong("base_url", why);
         }
         if self.api_key.as_deref().is_some_and(|key| !limits::is_key(key)) {
             return wrong("api_key", (NO_KEY.to_owned(), KEY_HINT));
@@ -189,8 +190,19 @@ impl WandbConfig {
 const NO_KEY: &str = "this is no key of W&B's";
 const KEY_HINT: &str = "a key has at least 40 letters, digits, `_` and `-`; see https://wandb.ai/authorize";
 
-fn is_address(url: &str) -> bool {
-    url.starts_with("http://") || url.starts_with("https://")
+/// Whether this can be the address of a server. What may hold a password is not shown.
+fn address(text: &str) -> Result<(), (String, &'static str)> {
+    match Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")) {
+        Some(url) if url.username().is_empty() && url.password().is_none() => Ok(()),
+        Some(_) => Err((
+            "there is a user or a password in the address of the server".to_owned(),
+            "leave it out of the address, and give the key as `api_key` or `WANDB_API_KEY`",
+        )),
+        None if text.contains('@') => {
+            Err(("this is no address of a server".to_owned(), "start it with `https://` and the host"))
+        }
+        None => Err((format!("`{text}` is no address"), "start it with `https://`")),
+    }
 }
 
 /// Options with everything that the environment adds.
@@ -220,11 +232,8 @@ impl Resolved {
         let wrong = |variable: &str, (message, hint): (String, &'static str)| {
             Err(Error::config("wandb.environment", format!("wandb: `{variable}`: {message}")).with_hint(hint))
         };
-        if !is_address(&self.base_url) {
-            return wrong(
-                "WANDB_BASE_URL",
-                (format!("`{}` is no address", self.base_url), "start it with `https://`"),
-            );
+        if let Err(why) = address(&self.base_url) {
+            return wrong("WANDB_BASE_URL", why);
         }
         if let Some(Err(why)) = self.project.as_deref().map(limits::project) {
             return wrong("WANDB_PROJECT", why);
@@ -276,6 +285,20 @@ mod tests {
             key(WandbConfig { base_url: Some("ftp://x".into()), ..WandbConfig::new("p") }),
             Some("base_url")
         );
+        for url in
+            ["https://ann:s3cret@wandb.local", "https://s3cret@wandb.local", "ftp://ann:s3cret@x", "s3cret@x"]
+        {
+            let config = WandbConfig { base_url: Some(url.into()), ..WandbConfig::new("p") };
+            let wrong = config.fault().unwrap();
+            assert_eq!(wrong.key, "base_url");
+            assert!(!format!("{} {}", wrong.message, wrong.hint).contains("s3cret"), "{}", wrong.message);
+            let inherited = |name: &str| (name == "WANDB_BASE_URL").then(|| url.to_owned());
+            let error = WandbConfig::new("p").resolve(&inherited).err().unwrap();
+            assert!(
+                error.code() == "wandb.environment" && !format!("{error:?}").contains("s3cret"),
+                "{error:?}"
+            );
+        }
         assert_eq!(
             key(WandbConfig { upload_interval: -1.0, ..WandbConfig::new("p") }),
             Some("upload_interval")

@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::upload::members;
+
 const UPSERT: &str = "mutation UpsertBucket($id: String, $name: String, $project: String, $entity: String, \
 $groupName: String, $displayName: String, $notes: String, $config: JSONString, $host: String, $program: String, \
 $jobType: String, $tags: [String!], $summaryMetrics: JSONString) { upsertBucket(input: {id: $id, name: $name, \
@@ -201,14 +203,30 @@ pub(super) struct Existing {
     pub(super) log_line_count: Option<u64>,
     history_tail: Option<String>,
     config: Option<String>,
-    pub(super) summary_metrics: Option<String>,
+    summary_metrics: Option<String>,
+    pub(super) tags: Option<Vec<String>>,
 }
 
 impl Existing {
     /// The step of its last row.
     pub(super) fn last_step(&self) -> Option<i64> {
-        let rows: Vec<String> = serde_json::from_str(self.history_tail.as_deref()?).ok()?;
-        step_of(rows.last()?)
+        step_of(self.tail().last()?)
+    }
+
+    /// The highest step of it that is told: its last rows may be out of order.
+    pub(super) fn highest_step(&self) -> Option<i64> {
+        let summed_up = self.summary_metrics.as_deref().and_then(step_of);
+        self.tail().iter().filter_map(|row| step_of(row)).chain(summed_up).max()
+    }
+
+    fn tail(&self) -> Vec<String> {
+        self.history_tail.as_deref().and_then(|tail| serde_json::from_str(tail).ok()).unwrap_or_default()
+    }
+
+    /// Its summary: names, and values as JSON.
+    pub(super) fn summary(&self) -> Vec<(String, String)> {
+        let members = members(self.summary_metrics.as_deref().unwrap_or("{}"));
+        members.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
     }
 
     /// Its configuration: names, and values as JSON.

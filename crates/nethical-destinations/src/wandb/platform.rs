@@ -259,11 +259,6 @@ impl Wandb {
         runs.get(run).map(|open| open.upload.clone()).ok_or_else(|| unknown(run))
     }
 
-    /// Whether runs are only written although they were to be uploaded: there is no key.
-    pub fn lacks_key(&self) -> bool {
-        self.options.mode == Mode::Online && self.api.is_none()
-    }
-
     /// Logs a row of any values.
     ///
     /// # Errors
@@ -526,7 +521,8 @@ impl Platform for Wandb {
     }
 
     fn active_runs(&self) -> Vec<String> {
-        self.process().map(|process| process.book.active()).unwrap_or_default()
+        let process = self.process.existing().and_then(|process| process.as_ref().ok());
+        process.map(|process| process.book.active()).unwrap_or_default()
     }
 
     fn on_event(&self, handler: Handler) {

@@ -10,7 +10,7 @@ use nethical_core::delivery::{Error, Kind, Observer, SpoolSettings, warn_by_trac
 use super::api::Api;
 use super::assembly::Assembly;
 use super::config::WandbConfig;
-use super::directory::RunDirectory;
+use super::directory::{RunDirectory, State};
 use super::environment;
 use super::log::reader::{Next, Reader};
 use super::log::record::Kind as RecordKind;
@@ -79,11 +79,15 @@ pub enum SyncOutcome {
     Pending(Option<Error>),
     /// It cannot be uploaded.
     Failed(Error),
+    /// It was made for another server, and is not sent to this one unasked.
+    Elsewhere(Error),
 }
 
 /// Uploads run directories. Made once for each server.
 pub struct Syncer {
     uploads: Arc<Uploads>,
+    /// Whether the configuration says which server, and so the environment does not.
+    chosen: bool,
     registry: Option<Registry>,
     under_way: Vec<(RunDirectory, Option<Upload>, SyncOutcome)>,
 }
@@ -121,7 +125,7 @@ impl Syncer {
             registry: registry.clone(),
             target: (resolved.entity, resolved.project),
         });
-        Ok(Self { uploads, registry, under_way: Vec::new() })
+        Ok(Self { uploads, chosen: config.base_url.is_some(), registry, under_way: Vec::new() })
     }
 
     /// Begins with every run at `path`: a run log, a run directory, or a folder of them.
@@ -144,15 +148,59 @@ impl Syncer {
         Ok(count)
     }
 
-    /// Begins with every run that is remembered in the home of this configuration. Says how many.
+    /// Begins with every run that is remembered in the home of this configuration. Says how many. Those of other
+    /// servers are only reported.
     pub fn add_remembered(&mut self) -> usize {
-        let mut found = self.registry.as_ref().map(Registry::all).unwrap_or_default();
-        // Those of other servers are for whoever has the key.
-        let ours = self.uploads.means().api.as_ref().map(|api| api.base_url().to_owned());
-        found.retain(|directory| Some(directory.state().base_url) == ours);
+        let found = self.remembered();
+        let (ours, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|directory| Some(&*directory.state().base_url) == self.base_url());
+        let count = ours.len();
+        ours.into_iter().for_each(|directory| self.begin(directory));
+        others.into_iter().for_each(|directory| self.leave(directory));
+        count
+    }
+
+    /// Begins with every offline run that is remembered and was made where no server was chosen: such a run goes
+    /// wherever it is sent. Says how many. Not meant where there are several servers.
+    pub fn add_unbound(&mut self) -> usize {
+        let mut found = self.remembered();
+        found.retain(is_unbound);
         let count = found.len();
         found.into_iter().for_each(|directory| self.begin(directory));
         count
+    }
+
+    fn remembered(&self) -> Vec<RunDirectory> {
+        self.registry.as_ref().map(Registry::all).unwrap_or_default()
+    }
+
+    fn base_url(&self) -> Option<&str> {
+        self.uploads.means().api.as_ref().map(Api::base_url)
+    }
+
+    /// Says of a run for another server where it belongs.
+    fn leave(&mut self, directory: RunDirectory) {
+        let known = self.under_way.iter().any(|(other, ..)| *other == directory);
+        let is_free = matches!(directory.lock(), Ok(Some(_)));
+        let (State { base_url: theirs, first_line, .. }, Some(ours)) = (directory.state(), self.base_url())
+        else {
+            return;
+        };
+        if known || !is_free || directory.is_synced() {
+            return;
+        }
+        let there = if self.chosen {
+            format!("set `base_url` to {theirs} to send it there")
+        } else {
+            format!("`WANDB_BASE_URL={theirs} nethical sync` sends it there")
+        };
+        let here = match first_line {
+            None => format!(", `nethical sync {}` to {ours}", directory.path().display()),
+            Some(_) => String::new(),
+        };
+        let text = format!("wandb: this run was made for {theirs}, and {ours} is another server");
+        let error = Error::config("wandb.other_server", text).with_hint(format!("{there}{here}"));
+        self.under_way.push((directory, None, SyncOutcome::Elsewhere(error)));
     }
 
     fn begin(&mut self, directory: RunDirectory) {
@@ -192,12 +240,13 @@ impl Syncer {
     /// A run of which another server has a part is not sent to this one.
     fn elsewhere(&self, directory: &RunDirectory) -> Option<Error> {
         let state = directory.state();
-        let ours = self.uploads.means().api.as_ref()?.base_url();
+        let ours = self.base_url()?;
         (state.first_line.is_some() && state.base_url != ours).then(|| {
             let text =
                 format!("wandb: {} has a part of this run, and {ours} is another server", state.base_url);
+            let variable = if self.chosen { "base_url" } else { "WANDB_BASE_URL" };
             Error::config("wandb.other_server", text)
-                .with_hint("set `WANDB_BASE_URL` to the server that has it")
+                .with_hint(format!("set `{variable}` to the server that has it"))
         })
     }
 
@@ -235,6 +284,10 @@ fn report(directory: &RunDirectory, upload: Option<&Upload>, outcome: &SyncOutco
     let run = Assembly::open(directory.log()).ok().and_then(|assembly| assembly.run).unwrap_or_default();
     let known = upload.map(|upload| upload.progress.known()).unwrap_or_default();
     let ledger = upload.map(Upload::ledger).unwrap_or_default();
+    let waiting = match outcome {
+        SyncOutcome::Elsewhere(_) => count(directory).ok(),
+        _ => None,
+    };
     let outcome = match upload {
         None => outcome.clone(),
         Some(_) if known.finished => SyncOutcome::Synced,
@@ -248,10 +301,17 @@ fn report(directory: &RunDirectory, upload: Option<&Upload>, outcome: &SyncOutco
         run: run.run_id,
         project: known.place.map_or(run.project, |place| place.project),
         rows: known.rows,
-        waiting: ledger.waiting,
-        refused: known.refused,
+        waiting: waiting.unwrap_or(ledger.waiting),
+        refused: ledger.dead_lettered,
         outcome,
     }
+}
+
+/// Whether a run was only written, where no server was chosen, and no server has any of it.
+fn is_unbound(directory: &RunDirectory) -> bool {
+    let name = directory.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let state = directory.state();
+    name.starts_with("offline-run-") && state.base_url == environment::PUBLIC && state.first_line.is_none()
 }
 
 /// Whether a client that does not tell by a lock seems to write to it.

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::api::Api;
 use super::directory::RunDirectory;
 use super::lock::Lock;
-use super::progress::Progress;
+use super::progress::{Known, Progress};
 use super::recording::Recording;
 use super::refusals::Refusals;
 use super::registry::Registry;
@@ -82,7 +82,16 @@ impl Upload {
             dropped,
             nethical_core::delivery::Outcome::Dropped(nethical_core::delivery::DropReason::Storage),
         );
+        if self.is_refused() {
+            let rest = std::mem::take(&mut ledger.waiting);
+            ledger.settle(rest, nethical_core::delivery::Outcome::DeadLettered);
+        }
         ledger
+    }
+
+    /// Whether the whole run was refused.
+    fn is_refused(&self) -> bool {
+        self.progress.look(is_refused)
     }
 
     /// The last failure.
@@ -252,12 +261,16 @@ impl Uploads {
     }
 }
 
+fn is_refused(known: &Known) -> bool {
+    known.failure.as_ref().is_some_and(upload::is_refusal)
+}
+
 /// Sends a part of a run when the part before it is there. Where that cannot be, this one waits for it to be put right.
 async fn go_on_after(earlier: &Progress, job: Job) {
     while !earlier.look(|known| known.ended) && !job.control.is_stopped() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    if earlier.look(|known| known.finished) {
+    if earlier.look(|known| known.finished || is_refused(known)) {
         return upload::run(job).await;
     }
     let failure = earlier.look(|known| known.failure.clone());
@@ -326,7 +339,9 @@ impl Attended for Uploads {
 
     fn flush(&self, deadline: Instant) -> Flushed {
         self.request_flush();
-        if self.all().iter().filter(|upload| !upload.flush(deadline)).count() == 0 {
+        // What was refused is settled, as a single row is that was.
+        let waits = |upload: &&Upload| !upload.flush(deadline) && !upload.is_refused();
+        if self.all().iter().filter(waits).count() == 0 {
             return Flushed::Settled;
         }
         let recordings: Vec<_> = self.all().into_iter().filter_map(|upload| upload.recording).collect();

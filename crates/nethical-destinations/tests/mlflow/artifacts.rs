@@ -4,8 +4,9 @@ use std::os::unix::fs::symlink;
 use nethical_core::tracking::ArtifactOptions;
 use testkit::mlflow::Mlflow;
 use testkit::proxy::Proxy;
+use testkit::until;
 
-use crate::{PATIENCE, artifact_error, config, home, ledger, name, open, start, write};
+use crate::{PATIENCE, artifact_error, config, home, ledger, name, open, start, with_timeout, write};
 
 const PLACE: &str = "/api/2.0/mlflow-artifacts/artifacts";
 
@@ -43,6 +44,17 @@ fn files_and_folders_arrive_byte_by_byte() {
     assert_eq!(server.download(&format!("{place}/deep/er/single")), b"one");
     let copies = home.path().join("runs/artifacts");
     assert_eq!(fs::read_dir(copies).unwrap().count(), 0, "copies are removed when they have arrived");
+}
+
+#[test]
+fn an_artifact_waits_for_a_start_that_nobody_waited_for() {
+    let (server, home) = (Mlflow::shared(), home());
+    let platform = open(with_timeout(&server.url(), 0.0), home.path());
+    let run = start(&*platform, &name("at once"));
+    let file = write(home.path(), "single", b"one");
+    platform.log_artifact(&run, &file, &ArtifactOptions::default()).unwrap();
+    until("it has arrived", || platform.statuses()[1].ledger.confirmed == 1);
+    assert!(platform.statuses()[1].last_error.is_none(), "{:?}", platform.statuses()[1].last_error);
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Artifacts, recorded and uploaded.
 
 use std::fs;
+use std::sync::{Arc, Mutex};
 
-use nethical_core::delivery::SpoolSettings;
+use nethical_core::delivery::{Notice, SpoolSettings};
 use nethical_core::tracking::{ArtifactOptions, RunStatus};
 use nethical_receivers::sagemaker::{SageMaker, Trouble};
 use serde_json::json;
 use testkit::until;
 
-use crate::{PATIENCE, all_delivered, artifacts, config, open, open_with, start, with_bucket};
+use crate::{PATIENCE, all_delivered, artifacts, config, open, open_watched, open_with, start, with_bucket};
 
 const MIB: usize = 1 << 20;
 
@@ -45,6 +46,21 @@ fn addresses_are_recorded_and_files_and_folders_uploaded() {
     assert_eq!((object("in/a+b.txt"), object("data/a+b.txt")), (b"a".to_vec(), b"a".to_vec()));
     assert_eq!(object("data/sub dir/ü.txt"), b"");
     assert_eq!(fake.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn an_artifact_of_a_run_that_has_just_begun_waits_for_its_start_without_an_alarm() {
+    let fake = SageMaker::start().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&told);
+    let observer = move |notice: &Notice| seen.lock().unwrap().push(notice.to_string());
+    let platform = open_watched(config(&fake), SpoolSettings::off(), observer);
+    let run = start(&*platform, "e", None);
+    platform.log_artifact(&run, "s3://other/model".as_ref(), &ArtifactOptions::default()).unwrap();
+    // Nothing hurries the start, which waits for its batch to fill up.
+    until("the artifact has arrived", || artifacts(&*platform).ledger.confirmed == 1);
+    assert!(artifacts(&*platform).last_error.is_none(), "{:?}", artifacts(&*platform).last_error);
+    assert_eq!(*told.lock().unwrap(), Vec::<String>::new());
 }
 
 #[test]

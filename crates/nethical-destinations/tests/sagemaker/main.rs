@@ -11,7 +11,7 @@ mod runs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethical_core::delivery::{Settings, SpoolSettings, Status};
+use nethical_core::delivery::{Notice, Settings, SpoolSettings, Status};
 use nethical_core::event::Redaction;
 use nethical_core::tracking::{Platform, StartRun};
 use nethical_destinations::Validated;
@@ -38,7 +38,15 @@ pub(crate) fn open(config: SageMakerConfig) -> Arc<dyn Platform> {
 }
 
 pub(crate) fn open_with(config: SageMakerConfig, spool: SpoolSettings) -> Arc<dyn Platform> {
-    let usual = Settings { observer: Arc::new(|_| {}), spool, ..Settings::default() };
+    open_watched(config, spool, |_| {})
+}
+
+pub(crate) fn open_watched(
+    config: SageMakerConfig,
+    spool: SpoolSettings,
+    observer: impl Fn(&Notice) + Send + Sync + 'static,
+) -> Arc<dyn Platform> {
+    let usual = Settings { observer: Arc::new(observer), spool, ..Settings::default() };
     let settings = config.settings(usual);
     Arc::new(config).platform("sagemaker", settings, &Redaction::default()).unwrap().unwrap()
 }

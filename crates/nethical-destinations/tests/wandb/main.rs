@@ -5,6 +5,8 @@
 mod arrival;
 mod ends;
 mod offline;
+mod refused;
+mod resumed;
 mod sdk;
 mod trouble;
 mod world;

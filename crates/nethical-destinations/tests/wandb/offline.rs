@@ -5,14 +5,22 @@ use std::time::{Duration, Instant};
 
 use nethical_core::delivery::SpoolSettings;
 use nethical_core::tracking::{ArtifactOptions, Platform, RunStatus};
-use nethical_destinations::wandb::{SyncOutcome, SyncReport, Syncer};
+use nethical_destinations::wandb::{SyncOutcome, SyncReport, Syncer, WandbConfig};
 
 use crate::world::{PATIENCE, World, losses, parameters, start};
 
-fn sync(world: &World) -> Vec<SyncReport> {
+fn syncer(world: &World) -> Syncer {
     let spool = SpoolSettings { home: Some(world.home()), ..SpoolSettings::default() };
-    let mut syncer = Syncer::new("wandb", &world.config(), &spool, None).unwrap();
+    Syncer::new("wandb", &world.config(), &spool, None).unwrap()
+}
+
+pub(crate) fn sync(world: &World) -> Vec<SyncReport> {
+    let mut syncer = syncer(world);
     syncer.add(world.folder.path()).unwrap();
+    finish(syncer)
+}
+
+fn finish(syncer: Syncer) -> Vec<SyncReport> {
     let until = Instant::now() + PATIENCE;
     while !syncer.is_done() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
@@ -120,4 +128,49 @@ fn without_a_run_there_is_nothing_to_sync() {
     assert_eq!(syncer.add(world.folder.path()).unwrap_err().code(), "wandb.sync_path");
     assert_eq!(syncer.add_remembered(), 0);
     assert!(syncer.is_done());
+}
+
+/// An offline run for this server: its directory.
+fn written_for(world: &World, url: &str) -> std::path::PathBuf {
+    let config = WandbConfig { base_url: Some(url.to_owned()), ..world.offline() };
+    let platform = world.open_with(&config);
+    let id = start(&*platform);
+    platform.log_metrics(&id, &[("loss", 1.0)], None).unwrap();
+    platform.end_run(&id, RunStatus::Completed, None).unwrap();
+    let directory = platform.directory(&id).unwrap().unwrap();
+    assert!(platform.close(PATIENCE));
+    directory
+}
+
+#[test]
+fn a_run_for_another_server_is_left_and_said_where_it_belongs() {
+    let world = World::new();
+    let (other, ours) = ("http://127.0.0.1:9", world.server.url());
+    let directory = written_for(&world, other);
+    let mut remembered = syncer(&world);
+    assert_eq!((remembered.add_unbound(), remembered.add_remembered()), (0, 0));
+    let [report] = finish(remembered).try_into().unwrap();
+    let SyncOutcome::Elsewhere(error) = &report.outcome else { panic!("{report:?}") };
+    assert_eq!((error.code(), report.waiting), ("wandb.other_server", 3));
+    assert!(error.to_string().contains(other) && error.to_string().contains(&ours), "{error}");
+    let hint = error.hint().unwrap();
+    let here = format!(
+        "set `base_url` to {other} to send it there, `nethical sync {}` to {ours}",
+        directory.display()
+    );
+    assert_eq!(hint, here);
+    assert!(world.server.calls().is_empty());
+    assert!(matches!(sync(&world)[0].outcome, SyncOutcome::Synced), "who names it means it");
+    assert_eq!(world.server.runs().len(), 1);
+}
+
+#[test]
+fn an_offline_run_for_no_server_goes_to_the_one_there_is() {
+    let world = World::new();
+    written_for(&world, "https://api.wandb.ai");
+    let mut remembered = syncer(&world);
+    assert_eq!((remembered.add_unbound(), remembered.add_remembered()), (1, 0));
+    let [report] = finish(remembered).try_into().unwrap();
+    assert!(matches!(report.outcome, SyncOutcome::Synced), "{report:?}");
+    assert_eq!(world.at_server(&report.run).history.len(), 1);
 }

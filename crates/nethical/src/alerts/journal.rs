@@ -92,6 +92,14 @@ impl Journal {
         Some(Decided { state, before: known, event, note })
     }
 
+    /// Nothing is known of this key any more.
+    pub(super) fn forget(&self, key: &str) {
+        let mut live = lock(self.live());
+        let _alone = self.store.as_ref().and_then(|store| live.written(store.lock()));
+        live.states.remove(key);
+        self.store.as_ref().and_then(|store| live.written(store.forget(key)));
+    }
+
     /// Nothing was sent after all: what was known before is known again, unless somebody has decided since.
     pub(super) fn undo(&self, decided: Decided) {
         let Decided { state, before, note, .. } = decided;

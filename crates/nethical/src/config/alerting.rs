@@ -67,7 +67,7 @@ pub(super) struct RouteTable {
 
 /// A severity, or several.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected info, warning, error or critical, or a list of these")]
 enum OneOrMore {
     #[default]
     Any,

@@ -27,6 +27,27 @@ pub(super) struct Finding {
     exit: Exit,
 }
 
+/// Why a destination does not work.
+#[derive(Debug)]
+pub(super) struct Failed {
+    error: Error,
+    exit: Exit,
+}
+
+impl From<Error> for Failed {
+    /// It cannot be opened, and nothing else was asked: where its options are at fault, the configuration is.
+    fn from(error: Error) -> Self {
+        Self { exit: exit_of(&error), error }
+    }
+}
+
+impl Failed {
+    /// It could be opened, so the configuration holds, and what is there does not do.
+    pub(super) const fn at_work(error: Error) -> Self {
+        Self { error, exit: Exit::Refused }
+    }
+}
+
 /// How it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -66,9 +87,10 @@ impl Finding {
     }
 
     /// What a look at a destination has shown.
-    pub(super) fn of(destination: &Configured, found: Result<String, Error>, took: Duration) -> Self {
+    pub(super) fn of(destination: &Configured, found: Result<String, Failed>, took: Duration) -> Self {
         let name = destination.name();
-        let finding = found.map_or_else(|error| Self::failed(name, &error), |text| Self::ok(name, text));
+        let failed = |Failed { error, exit }| Self { exit, ..Self::failed(name, &error) };
+        let finding = found.map_or_else(failed, |text| Self::ok(name, text));
         Self { kind: Some(destination.kind().name), took, ..finding }
     }
 }

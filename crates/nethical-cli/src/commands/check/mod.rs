@@ -28,8 +28,8 @@ use crate::units::seconds;
 /// All destinations are opened and asked at the same time, without a message to anybody. Below them stand the place where
 /// events wait on disk, and what the environment says. Whatever does not work comes with its cause and the next step.
 ///
-/// Ends with 0 if everything works, warnings aside, with 2 if the configuration is at fault, and with 1 if something
-/// else is.
+/// Ends with 0 if everything works, warnings aside, with 2 if the configuration cannot be read or used at all, and with
+/// 1 if something else does not work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -11,21 +11,21 @@ use nethical::event::Message;
 use nethical::{Config, Connector};
 use serde_json::json;
 
-use super::finding::Finding;
+use super::finding::{Failed, Finding};
 use super::waiting::Waiting;
 
 /// What became of the destination with this number, after how long.
-type Told = (usize, Result<String, Error>, Duration);
+type Told = (usize, Result<String, Failed>, Duration);
 
 /// Open and probe all destinations. Who gives no answer in time has failed.
 pub(super) fn reach(config: &Arc<Config>, send: bool, patience: Duration) -> Vec<Finding> {
     let started = Instant::now();
     let (tell, told) = mpsc::channel();
     let destinations = config.destinations();
-    let mut found: Vec<Option<(Result<String, Error>, Duration)>> = Vec::new();
+    let mut found: Vec<Option<(Result<String, Failed>, Duration)>> = Vec::new();
     for number in 0..destinations.len() {
         let failed = start(config, number, send, &tell).err();
-        found.push(failed.map(|error| (Err(error), Duration::ZERO)));
+        found.push(failed.map(|error| (Err(error.into()), Duration::ZERO)));
     }
     drop(tell);
     let waiting = Waiting::begin();
@@ -40,7 +40,7 @@ pub(super) fn reach(config: &Arc<Config>, send: bool, patience: Duration) -> Vec
             }
             Err(end) => {
                 for one in &mut found {
-                    one.get_or_insert_with(|| (Err(unanswered(end, patience)), started.elapsed()));
+                    one.get_or_insert_with(|| (Err(unanswered(end, patience).into()), started.elapsed()));
                 }
             }
         }
@@ -81,10 +81,12 @@ fn unanswered(end: RecvTimeoutError, patience: Duration) -> Error {
     }
 }
 
-fn probe(destination: &Configured, send: bool) -> Result<String, Error> {
+fn probe(destination: &Configured, send: bool) -> Result<String, Failed> {
     // What waits for it on disk is not delivered by a look.
     let connector = destination.connect(&|settings| Settings { spool: SpoolSettings::off(), ..settings })?;
-    if send && destination.section() == Section::Alerts { try_out(&connector) } else { connector.probe() }
+    let tries = send && destination.section() == Section::Alerts;
+    let found = if tries { try_out(&connector) } else { connector.probe() };
+    found.map_err(Failed::at_work)
 }
 
 /// Have a webhook take a message, once.

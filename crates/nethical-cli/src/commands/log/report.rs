@@ -38,6 +38,8 @@ pub(super) struct Fate {
     pub(super) ledger: Ledger,
     /// Events that earlier commands had left.
     earlier: u64,
+    /// Those of them that still wait.
+    earlier_waiting: u64,
     /// Whether what waits is safe on disk.
     kept: bool,
     last_error: Option<Error>,
@@ -47,7 +49,15 @@ impl Fate {
     pub(super) fn of(status: Status, on_disk: bool) -> Self {
         let ledger = status.ledger.since(&status.inherited);
         let (earlier, kept) = (status.inherited.waiting, on_disk && status.key.is_some());
-        Self { name: status.name, ledger, earlier, kept, last_error: status.last_error }
+        // What was left goes first, so what waits is the end of what this command took, and only then of that.
+        let earlier_waiting = ledger.waiting.saturating_sub(ledger.accepted);
+        let name = status.name;
+        Self { name, ledger, earlier, earlier_waiting, kept, last_error: status.last_error }
+    }
+
+    /// Events of this command that wait.
+    const fn own_waiting(&self) -> u64 {
+        self.ledger.waiting - self.earlier_waiting
     }
 }
 
@@ -107,8 +117,12 @@ impl Account<'_> {
     }
 
     fn warn_of_waiting(&self, fate: &Fate, cause: &str, hint: Option<&str>) {
-        let (left, name) = (count(fate.ledger.waiting, "event"), &fate.name);
-        let patience = self.patience.as_secs_f64();
+        let (own, name, patience) = (fate.own_waiting(), &fate.name, self.patience.as_secs_f64());
+        let left = match fate.earlier_waiting {
+            0 => count(own, "event"),
+            before if own == 0 => format!("{} from before", count(before, "event")),
+            before => format!("{} and {} from before", count(own, "event"), thousands(before)),
+        };
         let message = format!("{left} not delivered to `{name}` after {patience} s{cause}");
         if !fate.kept {
             return warning(&message, hint);
@@ -143,9 +157,11 @@ fn summary(fate: &Fate) -> String {
     let parts = [
         (ledger.confirmed, "confirmed"),
         (ledger.sent, "sent"),
-        (ledger.waiting, if fate.kept { "kept" } else { "waiting" }),
+        (fate.own_waiting(), if fate.kept { "kept" } else { "waiting" }),
         (ledger.dead_lettered, "refused"),
         (ledger.dropped(), "given up"),
+        (fate.earlier_waiting, "from before still waiting"),
+        (fate.earlier.saturating_sub(fate.earlier_waiting), "of them from before"),
     ];
     let parts = parts.iter().filter(|(number, _)| *number > 0);
     let parts: Vec<_> = parts.map(|(number, word)| format!("{} {word}", thousands(*number))).collect();
@@ -157,6 +173,7 @@ fn destination(fate: &Fate) -> Value {
     json!({
         "name": &*fate.name,
         "earlier": fate.earlier,
+        "earlier_waiting": fate.earlier_waiting,
         "accepted": ledger.accepted,
         "confirmed": ledger.confirmed,
         "sent": ledger.sent,

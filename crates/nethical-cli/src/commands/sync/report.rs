@@ -40,7 +40,12 @@ impl Report<'_> {
         let Some(after) = self.after else { return lines };
         for left in &after.left {
             let (events, size) = (count(left.events, "event"), bytes(left.bytes));
-            lines.push(format!("{}: {events} ({size}) left: {}", left.key, left.remedy()));
+            let why = if left.runs && self.runs.says_why() {
+                "see what is said of them".to_owned()
+            } else {
+                left.remedy()
+            };
+            lines.push(format!("{}: {events} ({size}) left: {why}", left.key));
         }
         if after.held() > 0 {
             let held = count(after.held(), "event");

@@ -42,6 +42,9 @@ impl Runs {
             runs.failed.extend(added.and_then(Result::err));
         }
         if paths.is_empty() {
+            if let [only] = syncers.as_mut_slice() {
+                only.add_unbound();
+            }
             for syncer in &mut syncers {
                 syncer.add_remembered();
             }
@@ -55,11 +58,16 @@ impl Runs {
         }
         progress.finish_and_clear();
         let rest = deadline.saturating_duration_since(Instant::now());
-        runs.reports = syncers.into_iter().flat_map(|syncer| syncer.finish(rest)).collect();
-        // Each server is asked for all that is remembered, and leaves the others' alone.
-        runs.reports.sort_by(|one, other| one.path.cmp(&other.path));
-        runs.reports.dedup_by(|one, other| one.path == other.path);
+        runs.reports = one_for_each(syncers.into_iter().flat_map(|syncer| syncer.finish(rest)).collect());
         runs
+    }
+
+    /// Whether it was said of each server or of some run what is wrong: to sync once more is no remedy then.
+    pub(super) fn says_why(&self) -> bool {
+        let has_reason = |report: &SyncReport| {
+            matches!(report.outcome, SyncOutcome::Failed(_) | SyncOutcome::Elsewhere(_))
+        };
+        !self.failed.is_empty() || self.reports.iter().any(has_reason)
     }
 
     /// One for each server of the configuration, or the one of the environment.
@@ -111,6 +119,14 @@ impl Runs {
     }
 }
 
+/// Each server is asked for all that is remembered: what one of them takes, the others only leave alone.
+fn one_for_each(mut reports: Vec<SyncReport>) -> Vec<SyncReport> {
+    let is_elsewhere = |report: &SyncReport| matches!(report.outcome, SyncOutcome::Elsewhere(_));
+    reports.sort_by(|one, other| one.path.cmp(&other.path).then(is_elsewhere(one).cmp(&is_elsewhere(other))));
+    reports.dedup_by(|one, other| one.path == other.path);
+    reports
+}
+
 fn line(report: &SyncReport) -> String {
     let place = if report.project.is_empty() { String::new() } else { format!(" of {}", report.project) };
     let rows = count(report.rows, "row");
@@ -123,6 +139,7 @@ fn line(report: &SyncReport) -> String {
         SyncOutcome::Already => "was uploaded before".to_owned(),
         SyncOutcome::Busy => "another process writes to it".to_owned(),
         SyncOutcome::Failed(error) => format!("cannot be uploaded: {error}{}", hint(error)),
+        SyncOutcome::Elsewhere(error) => format!("is left: {error}{}", hint(error)),
         SyncOutcome::Pending(Some(error)) => {
             format!("{rows} at the server, {} left: {error}{}", report.waiting, hint(error))
         }
@@ -146,6 +163,7 @@ fn as_json(report: &SyncReport) -> Value {
         SyncOutcome::Already => ("already", None),
         SyncOutcome::Busy => ("busy", None),
         SyncOutcome::Failed(error) => ("failed", Some(error)),
+        SyncOutcome::Elsewhere(error) => ("elsewhere", Some(error)),
         SyncOutcome::Pending(error) => ("pending", error.as_ref()),
         _ => ("unknown", None),
     };
@@ -161,4 +179,39 @@ fn as_json(report: &SyncReport) -> Value {
         "code": error.map(Error::code),
         "hint": error.and_then(Error::hint),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(path: &str, outcome: SyncOutcome) -> SyncReport {
+        let (run, project) = ("r1".to_owned(), "p".to_owned());
+        SyncReport { path: path.into(), run, project, rows: 0, waiting: 0, refused: 0, outcome }
+    }
+
+    fn elsewhere() -> SyncOutcome {
+        let error = Error::config("wandb.other_server", "this run was made for http://a");
+        SyncOutcome::Elsewhere(error.with_hint("`WANDB_BASE_URL=http://a nethical sync` sends it there"))
+    }
+
+    #[test]
+    fn what_one_server_takes_the_others_do_not_report() {
+        let all = [("x", elsewhere()), ("y", elsewhere()), ("x", SyncOutcome::Synced), ("y", elsewhere())];
+        let reports = one_for_each(all.map(|(path, outcome)| report(path, outcome)).to_vec());
+        assert!(
+            matches!(
+                reports.iter().map(|report| &report.outcome).collect::<Vec<_>>()[..],
+                [SyncOutcome::Synced, SyncOutcome::Elsewhere(_)]
+            ),
+            "{reports:?}"
+        );
+        let runs = Runs { reports, failed: Vec::new() };
+        assert_eq!(runs.exit(), Exit::Later);
+        assert!(runs.says_why());
+        let wanted = "run r1 of p: is left: this run was made for http://a (`WANDB_BASE_URL=http://a nethical sync` sends it there)";
+        assert_eq!(runs.lines()[1], wanted);
+        let runs = Runs { reports: vec![report("x", SyncOutcome::Pending(None))], failed: Vec::new() };
+        assert!(!runs.says_why(), "to sync once more may help");
+    }
 }

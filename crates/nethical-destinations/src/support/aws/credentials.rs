@@ -126,9 +126,15 @@ impl Search {
 
     fn missing(&self, cause: Option<&str>) -> Error {
         let (name, hint) = (self.environment.profile_name(self.profile.as_deref()), self.hint());
-        let text = match cause {
-            Some(cause) => format!("no AWS credentials (profile `{name}`): {cause}"),
-            None => format!("no AWS credentials: no keys in the environment, and none in profile `{name}`"),
+        let text = match (cause, &self.profile) {
+            (Some(cause), _) => format!("no AWS credentials (profile `{name}`): {cause}"),
+            (None, Some(_)) => format!(
+                "no AWS credentials: none in profile `{name}`, and the environment is not looked at, since that \
+                 profile was asked for"
+            ),
+            (None, None) => {
+                format!("no AWS credentials: no keys in the environment, and none in profile `{name}`")
+            }
         };
         Error::new(Kind::Unauthorized, "aws.no_credentials", text).with_hint(hint)
     }
@@ -139,6 +145,13 @@ impl Search {
         match profile.other {
             Some("sso_session" | "sso_start_url") => format!("sign in: `aws sso login --profile {name}`"),
             Some(other) => format!("see `{other}` of profile `{name}` in `~/.aws/config`"),
+            None if self.profile.is_some() => {
+                let why = if profile.exists { "has no keys" } else { "does not exist" };
+                format!(
+                    "profile `{name}` {why} in `~/.aws/config` and `~/.aws/credentials`: run `aws configure \
+                     --profile {name}`, or leave `profile` out to use the keys of the environment"
+                )
+            }
             None if name != "default" && !profile.exists => {
                 format!("there is no profile `{name}` in `~/.aws/config` or `~/.aws/credentials`")
             }

@@ -194,7 +194,10 @@ fn keys_come_from_the_environment_and_a_wanted_profile_beats_them() {
         ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()),
     ]);
     assert_eq!(found(environment.clone(), None).unwrap().access_key_id(), "ENV");
-    assert_eq!(found(environment, Some("ops")).unwrap().access_key_id(), "FILE");
+    assert_eq!(found(environment.clone(), Some("ops")).unwrap().access_key_id(), "FILE");
+    let error = found(environment, Some("nobody")).unwrap_err();
+    assert!(error.message().contains("`nobody`, and the environment is not looked at"), "{error}");
+    assert!(error.hint().unwrap().contains("leave `profile` out"), "{error:?}");
     let only =
         Environment::from([("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()), ("AWS_PROFILE", "ops")]);
     assert_eq!(found(only, None).unwrap().access_key_id(), "FILE");

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,6 +56,7 @@ pub(crate) enum NotTaken {
 pub(crate) struct RunLog(Arc<Shared>);
 
 struct Shared {
+    path: PathBuf,
     file: Box<dyn StorageFile>,
     durability: Durability,
     state: Mutex<State>,
@@ -102,14 +103,15 @@ impl RunLog {
     /// If the file cannot be created, or the system gives no threads.
     pub(crate) fn create(path: &Path, durability: Durability) -> io::Result<Self> {
         threads()?;
-        Self::on(Disk.create(path)?, durability)
+        Self::on(path, Disk.create(path)?, durability)
     }
 
-    fn on(file: Box<dyn StorageFile>, durability: Durability) -> io::Result<Self> {
+    fn on(path: &Path, file: Box<dyn StorageFile>, durability: Durability) -> io::Result<Self> {
         write_all(&*file, &HEADER, 0)?;
         let state = State { at: HEADER.len() as u64, ..State::default() };
         let (progress, grown) = (Condvar::new(), Notify::new());
-        Ok(Self(Arc::new(Shared { file, durability, state: Mutex::new(state), progress, grown })))
+        let (path, state) = (path.to_owned(), Mutex::new(state));
+        Ok(Self(Arc::new(Shared { path, file, durability, state, progress, grown })))
     }
 
     /// Appends the record that `encode` writes; it is told the record's number. Never waits.
@@ -312,8 +314,13 @@ impl Shared {
     fn note(&self, kind: io::ErrorKind) {
         let mut state = lock(&self.state);
         state.failures += 1;
-        state.last_failure = Some(kind);
+        let first = state.last_failure.replace(kind).is_none();
         self.progress.notify_all();
+        drop(state);
+        if first {
+            let hint = "make room: what waits is written then, and is lost if the process ends before";
+            tracing::warn!(target: "nethical", hint, "wandb: cannot write {}: {kind}", self.path.display());
+        }
     }
 
     /// Frames what came in, and writes it. Only the writing thread is here.

@@ -56,7 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn log(durability: Durability) -> (Arc<Memory>, RunLog) {
     let memory = Arc::<Memory>::default();
-    let log = RunLog::on(Box::new(Handle(Arc::clone(&memory))), durability).unwrap();
+    let log = RunLog::on(Path::new("run.wandb"), Box::new(Handle(Arc::clone(&memory))), durability).unwrap();
     (memory, log)
 }
 

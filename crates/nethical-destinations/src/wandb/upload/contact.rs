@@ -1,6 +1,8 @@
 //! Telling the server of the run, and learning where it is.
 
-use nethical_core::delivery::{Error, Kind};
+use std::sync::Arc;
+
+use nethical_core::delivery::{Error, Kind, runtime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -9,6 +11,7 @@ use super::super::assembly::Assembly;
 use super::super::graphql::{Existing, Query, Resumed, Upsert, Upserted, step_of};
 use super::super::json;
 use super::super::log::record::Run;
+use super::before::{Before, Behind};
 use super::{Next, Uploader, tell};
 
 /// What the server said of the run.
@@ -39,15 +42,28 @@ impl Uploader {
         };
         let fresh = self.state.first_line.is_none();
         let asks = !fresh || !run.resume.is_empty() || run.resumed || self.job.recording.is_none();
-        let existing = if asks { self.existing(&run).await? } else { None };
-        if fresh {
+        let mut existing = if asks { self.existing(&run).await? } else { None };
+        if fresh && !self.announced {
             check_resume(&run, existing.as_ref())?;
         }
+        let goes_on = goes_on(&run) || self.job.recording.is_some();
+        self.before = match &existing {
+            Some(existing) if fresh => goes_on.then(|| Before::of(existing)),
+            Some(existing) => Before::read(self.job.directory.path(), existing),
+            None => None,
+        }
+        .map(Arc::new);
         if let (Some(existing), Some(assembly)) = (&existing, &mut self.assembly) {
             take_over(assembly, existing);
         }
+        self.announced = true;
         let upsert = self.upsert(&run, None).await?;
         let count = upsert.bucket.history_line_count.unwrap_or(0);
+        if count > 0 && !asks {
+            // Its id is that of a run that was there: its rows go behind those.
+            existing = self.existing(&run).await?;
+            self.before = existing.as_ref().map(|existing| Arc::new(Before::of(existing)));
+        }
         let bucket = upsert.bucket;
         let place =
             Place { entity: bucket.project.entity.name, project: bucket.project.name, run: bucket.name };
@@ -57,6 +73,9 @@ impl Uploader {
         let gzip = self.job.api.takes_gzip().await;
         let existing = existing.unwrap_or_default();
         self.go_on_at(count, &existing).await?;
+        self.steps_open =
+            self.sent == 0 && self.before.as_ref().is_some_and(|before| before.highest.is_some());
+        self.settle_steps().await?;
         let named = place.clone();
         self.job.progress.change(|known| known.place = Some(named));
         self.contact = Some(Contact {
@@ -109,7 +128,7 @@ impl Uploader {
             "host": given(&run.host),
             "program": null,
             "jobType": given(&run.job_type),
-            "tags": (!run.tags.is_empty()).then_some(&run.tags),
+            "tags": (!run.tags.is_empty()).then(|| self.tags(run, assembly)),
             "summaryMetrics": null,
         });
         let upserted: Upserted = self.job.api.query(Query::Upsert, &variables).await?;
@@ -121,6 +140,12 @@ impl Uploader {
         let newly = described - std::mem::replace(&mut self.confirmed_described, described);
         self.job.progress.change(|known| known.confirmed += newly);
         Ok(upsert)
+    }
+
+    /// All that are to be there. Logs of others repeat what was there, unless somebody took it away.
+    fn tags(&self, run: &Run, assembly: &Assembly) -> Vec<String> {
+        let before = self.before.as_ref().filter(|_| assembly.is_own());
+        before.map_or_else(|| run.tags.clone(), |before| before.tags(&run.tags))
     }
 
     /// Tells the server what has changed.
@@ -142,17 +167,32 @@ impl Uploader {
         let resumes = self.assembly().and_then(|assembly| assembly.run.as_ref()).is_some_and(goes_on);
         // A log that says nothing of going on holds the run from its start, of which the server has a part.
         self.state.first_line = Some(if resumes || self.job.recording.is_some() { line } else { 0 });
-        let last = existing.and_then(Existing::last_step);
-        let first = self.assembly().and_then(Assembly::first_step);
-        if let (Some(last), true) = (last, resumes)
-            && first.is_none_or(|first| first == 0)
-        {
-            self.state.step_shift = last + 1;
-        }
         self.state.entity.clone_from(&place.entity);
         self.state.project.clone_from(&place.project);
         self.state.base_url = self.job.api.base_url().to_owned();
+        if let Some(before) = self.before.clone() {
+            let directory = self.job.directory.clone();
+            let written = runtime::blocking(move || before.write(directory.path())).await?;
+            written.map_err(|error| self.unwritable(&error))?;
+        }
         self.save_state().await
+    }
+
+    /// Where the first row says step 0, steps go on behind those that are there. Says whether that is settled now;
+    /// a run that is being written may not have its first row yet.
+    pub(super) async fn settle_steps(&mut self) -> Result<bool, Error> {
+        let highest = self.before.as_ref().and_then(|before| before.highest).filter(|_| self.steps_open);
+        let (Some(highest), Some(assembly)) = (highest, &mut self.assembly) else { return Ok(false) };
+        let first = assembly.first_step();
+        if first.is_none() && self.job.recording.is_some() {
+            return Ok(false);
+        }
+        let shift = if first.is_none_or(|first| first == 0) { highest + 1 } else { 0 };
+        assembly.shift_steps(shift);
+        self.state.step_shift = shift;
+        self.save_state().await?;
+        self.steps_open = false;
+        Ok(true)
     }
 
     /// Leaves out what the server has, after a look whether it is ours.
@@ -162,12 +202,14 @@ impl Uploader {
             return Err(self.other_rows(&format!("it has {count} rows, and had {first} when this log began")));
         };
         let shift = self.state.step_shift;
+        let ended = self.job.recording.is_none();
+        let (before, behind) = (self.before.clone(), &mut self.behind);
         let Some(assembly) = &mut self.assembly else { return Ok(()) };
         assembly.shift_steps(shift);
         let mut last_line = None;
         let (mut records, rows) = (0, there);
         while there > 0 {
-            if assembly.lines.is_empty() && !read_more(assembly, self.job.recording.is_none())? {
+            if assembly.lines.is_empty() && !read_more(assembly, ended, before.as_deref(), behind)? {
                 return Err(self.other_rows(&format!("it has {there} rows more than this log")));
             }
             if let Some(line) = assembly.lines.pop_front() {
@@ -203,15 +245,26 @@ impl Uploader {
     }
 }
 
-fn read_more(assembly: &mut Assembly, ended: bool) -> Result<bool, Error> {
-    let before = assembly.lines.len();
-    assembly
-        .read(super::wire::MOST_BYTES)
-        .map_err(|error| Error::new(Kind::Gone, "wandb.log", error.to_string()))?;
-    if ended && assembly.lines.len() == before {
-        assembly.close_row();
+/// Reads on until there is a row; false where the log has none any more.
+fn read_more(
+    assembly: &mut Assembly,
+    ended: bool,
+    before: Option<&Before>,
+    behind: &mut Behind,
+) -> Result<bool, Error> {
+    loop {
+        assembly
+            .read(super::wire::MOST_BYTES)
+            .map_err(|error| Error::new(Kind::Gone, "wandb.log", error.to_string()))?;
+        if ended && assembly.lines.is_empty() {
+            assembly.close_row();
+        }
+        let read = assembly.lines.len();
+        before.iter().for_each(|before| before.sift(assembly, 0, behind));
+        if read == 0 || !assembly.lines.is_empty() {
+            return Ok(read > 0);
+        }
     }
-    Ok(assembly.lines.len() > before)
 }
 
 /// Whether this log says that it goes on with a run.
@@ -237,7 +290,7 @@ fn check_resume(run: &Run, existing: Option<&Existing>) -> Result<(), Error> {
     }
 }
 
-/// The configuration and tags of the run that is there stay, unless ours say something else.
+/// The configuration of the run that is there stays, unless ours says something else.
 fn take_over(assembly: &mut Assembly, existing: &Existing) {
     let ours: Vec<(String, String)> =
         assembly.config.entries().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -9,7 +9,9 @@
 //! own count says where to go on. While the server is at fault, rows wait in the log and cost nothing.
 
 mod artifacts;
+mod before;
 mod contact;
+mod loose;
 mod pace;
 mod parts;
 mod stream;
@@ -34,7 +36,9 @@ use super::recording::Recording;
 use super::refusals::Refusals;
 use super::registry::Registry;
 use super::wire;
+use before::{Before, Behind};
 use contact::Contact;
+pub(super) use loose::members;
 use pace::Pace;
 pub(crate) use pace::Rhythm;
 pub(crate) use parts::Parts;
@@ -95,6 +99,13 @@ struct Uploader {
     assembly: Option<Assembly>,
     state: State,
     contact: Option<Contact>,
+    /// Something was said to the server: from then on a run that it has may be ours.
+    announced: bool,
+    /// What the server had, where this log goes on with a run.
+    before: Option<Arc<Before>>,
+    behind: Behind,
+    /// Whether the first row still has to say where steps go on.
+    steps_open: bool,
     /// Lines at the server, of this log.
     sent: u64,
     events_sent: u64,
@@ -120,16 +131,29 @@ pub(crate) async fn run(job: Job) {
     let (progress, observer, name) =
         (Arc::clone(&job.progress), Arc::clone(&job.observer), Arc::clone(&job.name));
     let mut uploader = Uploader::new(job);
-    let failure = uploader.work().await.err();
-    if let Some(error) = &failure {
-        tell(&observer, &name, uploader.job.turns.failed(error));
-    }
+    let failure = match uploader.work().await {
+        Err(error) if is_refusal(&error) => {
+            let error = uploader.refuse_run(error).await;
+            tell(&observer, &name, uploader.job.turns.refused(&error));
+            Some(error)
+        }
+        Err(error) => {
+            tell(&observer, &name, uploader.job.turns.failed(&error));
+            Some(error)
+        }
+        Ok(()) => None,
+    };
     uploader.wait_for_log().await;
     drop(uploader);
     progress.change(|known| {
         known.ended = true;
         known.failure = failure;
     });
+}
+
+/// Whether the whole run is refused, now and whenever it is tried as it is.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    matches!(error.code(), "wandb.resume_must" | "wandb.resume_never" | "wandb.deleted")
 }
 
 fn tell(observer: &Observer, name: &Arc<str>, change: Option<Change>) {
@@ -149,6 +173,10 @@ impl Uploader {
             job,
             assembly: None,
             contact: None,
+            announced: false,
+            before: None,
+            behind: Behind::default(),
+            steps_open: false,
             sent: 0,
             events_sent: 0,
             output_sent: 0,
@@ -232,6 +260,10 @@ impl Uploader {
         if self.contact.is_none() {
             return self.make_contact().await;
         }
+        if self.steps_open && self.settle_steps().await? {
+            return Ok(Next::Again);
+        }
+        self.refuse_behind().await?;
         let undescribed = self.assembly().is_some_and(|assembly| assembly.described > self.described);
         let due = self.described_at.map(|last| last + self.job.rhythm.interval);
         let later = due.filter(|due| undescribed && !self.is_read() && *due > Instant::now());
@@ -260,31 +292,38 @@ impl Uploader {
             // It was lost with a thread. Whoever takes the run over asks the server where to go on.
             return Err(self.unreadable(&std::io::ErrorKind::Interrupted.into()));
         }
-        let work = move || -> std::io::Result<(Assembly, u64)> {
+        let reads_rows = contacted && !self.steps_open;
+        let (before, mut behind) = (self.before.clone(), std::mem::take(&mut self.behind));
+        let work = move || -> std::io::Result<(Assembly, u64, Behind)> {
             let snapshot = recording.as_ref().map(|recording| recording.snapshot());
             let mut assembly = match assembly {
                 Some(assembly) => assembly,
                 None => Assembly::open(directory.log())?,
             };
-            if contacted {
+            let seen = assembly.lines.len();
+            if reads_rows {
                 assembly.read(wire::MOST_BYTES)?;
             } else {
                 assembly.read_head()?;
             }
-            let Some(snapshot) = snapshot else {
-                // Nobody writes to it any more.
-                if contacted && assembly.line_bytes < wire::MOST_BYTES {
-                    assembly.close_row();
-                }
-                return Ok((assembly, u64::MAX));
+            // Without a snapshot nobody writes to it any more.
+            let all = snapshot.is_none_or(|snapshot| assembly.read >= snapshot.appended);
+            let is_whole = match snapshot {
+                Some(snapshot) => all && assembly.row_is_open().is_some_and(|row| row != snapshot.open_row),
+                None => reads_rows && assembly.line_bytes < wire::MOST_BYTES,
             };
-            let all = assembly.read >= snapshot.appended;
-            if all && assembly.row_is_open().is_some_and(|row| row != snapshot.open_row) {
+            if is_whole {
                 assembly.close_row();
             }
-            Ok((assembly, if all { snapshot.appended } else { 0 }))
+            if let Some(before) = before {
+                before.sift(&mut assembly, seen, &mut behind);
+            }
+            let complete = snapshot.map_or(u64::MAX, |snapshot| if all { snapshot.appended } else { 0 });
+            Ok((assembly, complete, behind))
         };
-        let (assembly, complete) = runtime::blocking(work).await?.map_err(|error| self.unreadable(&error))?;
+        let (assembly, complete, behind) =
+            runtime::blocking(work).await?.map_err(|error| self.unreadable(&error))?;
+        self.behind = behind;
         if assembly.read == 0 && self.job.recording.is_none() {
             return Err(self.unreadable(&std::io::ErrorKind::UnexpectedEof.into()));
         }
@@ -316,11 +355,61 @@ impl Uploader {
     async fn save_state(&self) -> Result<(), Error> {
         let (directory, state) = (self.job.directory.clone(), self.state.clone());
         let saved = runtime::blocking(move || directory.set_state(&state)).await?;
-        saved.map_err(|error| {
-            let path = self.job.directory.path().display();
-            Error::unavailable("wandb.state", format!("wandb: cannot write to {path}: {error}"))
-                .with_hint("make room on its disk; nothing is sent before")
-        })
+        saved.map_err(|error| self.unwritable(&error))
+    }
+
+    /// Rows that are not above what the server had, which are dead letters from now on.
+    async fn refuse_behind(&mut self) -> Result<(), Error> {
+        let (Some(place), Some(before)) = (self.place(), self.before.clone()) else { return Ok(()) };
+        let Some(first) = self.behind.rows.first() else { return Ok(()) };
+        let error = before.refusal(&place.run, &first.text);
+        let (told, rows) = (self.behind.told, self.behind.rows.clone());
+        let (records, count) = (rows.iter().map(|line| line.records).sum::<u64>(), rows.len() as u64);
+        let (refusals, directory) = (Arc::clone(&self.job.refusals), self.job.directory.clone());
+        let mut known = Arc::unwrap_or_clone(before);
+        let kept = runtime::blocking(move || {
+            for (number, line) in (told..).zip(&rows).filter(|(number, _)| *number >= known.letters) {
+                // Rows that have a line at the server are counted from below.
+                let place_in_log = u64::MAX - number;
+                let error = known.refusal(&place.run, &line.text);
+                refusals.row(&place.run, directory.log(), place_in_log, &line.text, &error);
+            }
+            known.letters = known.letters.max(told + count);
+            known.write(directory.path()).map(|()| known)
+        });
+        self.before = Some(Arc::new(kept.await?.map_err(|error| self.unwritable(&error))?));
+        (self.behind.told, self.behind.rows) = (told + count, Vec::new());
+        self.job.progress.change(|known| known.refused += records);
+        let change = self.job.turns.refused(&error);
+        tell(&self.job.observer, &self.job.name, change);
+        Ok(())
+    }
+
+    /// The run is refused as it is: nobody tries it again unasked, and one dead letter says why. Its directory
+    /// stays.
+    async fn refuse_run(&self, error: Error) -> Error {
+        let path = self.job.directory.path().display();
+        let next = error.hint().map_or_else(String::new, |hint| format!("{hint}; "));
+        let hint = format!("{next}what was logged is kept, and `nethical sync {path}` tries it again");
+        let error = error.with_hint(hint);
+        let (refusals, registry) = (Arc::clone(&self.job.refusals), self.job.registry.clone());
+        let (directory, told) = (self.job.directory.clone(), error.clone());
+        let run = self.assembly().and_then(|assembly| assembly.run.clone()).unwrap_or_default();
+        let begun = self.assembly().map_or(0.0, Assembly::started);
+        let keep = move || {
+            let line = format!("{{\"_timestamp\":{begun}}}");
+            refusals.row(&run.run_id, directory.log(), 0, &line, &told);
+            registry.iter().for_each(|registry| registry.remove(&directory));
+        };
+        // Without a thread the letter is missing, and the next process tries once more.
+        let _ = runtime::blocking(keep).await;
+        error
+    }
+
+    fn unwritable(&self, error: &std::io::Error) -> Error {
+        let path = self.job.directory.path().display();
+        Error::unavailable("wandb.state", format!("wandb: cannot write to {path}: {error}"))
+            .with_hint("make room on its disk; nothing is sent before")
     }
 
     /// Everything has arrived, and the server has said so.

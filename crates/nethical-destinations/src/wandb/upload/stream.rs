@@ -26,8 +26,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn body(&self, assembly: &Assembly) -> Vec<u8> {
-        let summary = self.summary.map(|_| assembly.summary());
+    fn body(&self, assembly: &Assembly, summary: impl Fn(&Assembly) -> String) -> Vec<u8> {
+        let summary = self.summary.map(|_| summary(assembly));
         let Self { history, events, output, .. } = self;
         let chunk = Chunk {
             history: Lines {
@@ -75,8 +75,13 @@ impl Uploader {
         let Some(assembly) = self.assembly.take() else { return Ok(Next::Again) };
         let (place, gzip) = (contact.place.clone(), contact.gzip);
         let plan = self.plan(&assembly, contact, last && else_done);
+        let (before, not_ours) = (self.before.clone(), self.behind.names.clone());
+        let summary = move |assembly: &Assembly| match &before {
+            Some(before) => before.summary(&assembly.summary(), assembly.is_own(), &not_ours),
+            None => assembly.summary(),
+        };
         let built = runtime::blocking(move || {
-            let body = plan.body(&assembly);
+            let body = plan.body(&assembly, summary);
             (assembly, if gzip { zipped(&body) } else { body }, plan)
         });
         let (assembly, body, plan) = built.await?;
