@@ -430,10 +430,6 @@ class Wandb:
         """
         Whether somebody wants the run to stop.
         """
-    def lacks_key(self, /) -> bool:
-        """
-        Whether runs are only written because there is no key.
-        """
     def log(self, /, run: str, metrics: dict[str, Any], step: SupportsIndex | None = None) -> None:
         """
         Log a row.

@@ -5,19 +5,38 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from . import _core, _events, _feed
 
 EXIT_TIMEOUT = 30.0
 
-_before: list[Callable[[float], None]] = []
 
 
-def before_close(work: Callable[[float], None]) -> None:
-    """Have ``work(timeout)`` done before the engine is closed at the end."""
-    _before.append(work)
+class Caller(Protocol):
+    """Calls somebody's own code in the background."""
+
+    name: str
+
+    def drain(self, deadline: float) -> int:
+        """Wait until this time of ``time.monotonic()`` for the calls that were asked for. How many are left."""
+        raise NotImplementedError
+
+
+_callers: list[Caller] = []
+_afterwards: list[Callable[[], None]] = []
+
+
+def wait_for(caller: Caller) -> None:
+    """Have the end of the process wait for these calls."""
+    _callers.append(caller)
+
+
+def afterwards(work: Callable[[], None]) -> None:
+    """Have ``work()`` done when the engine has come to its end."""
+    _afterwards.append(work)
 
 
 def _end_runs() -> None:
@@ -35,6 +54,11 @@ def first_use() -> None:
     registered with ``multiprocessing`` before, so this must not be done any earlier.
     """
     _feed.start_all()
+    end_with_child()
+
+
+def end_with_child() -> None:
+    """Have everything closed at the end of this process if it is a child of ``multiprocessing``."""
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
         return
@@ -55,24 +79,58 @@ def exit_timeout() -> float:
 def close_engine() -> None:
     """Close everything, within the time for it."""
     timeout = exit_timeout()
-    for work in _before:
-        work(timeout)
+    deadline = time.monotonic() + timeout
+    # What is called may log, so it comes first. Half of the time is the engine's, however slow that is.
+    _drain(deadline - timeout / 2)
     _end_runs()
+    left, why = _close(deadline, timeout)
+    uncalled = _drain(deadline)
+    _callers.clear()
+    _events.tell_all()
+    for name, calls in uncalled:
+        say(f"nethical: {calls} {'call' if calls == 1 else 'calls'} of {name} not done{_in_vain(timeout)}")
+    for status in left:
+        if status["waiting"] and not _is_only_written(status):
+            say(_what_is_left(status, why))
+    for work in _afterwards:
+        work()
+
+
+def _drain(deadline: float) -> list[tuple[str, int]]:
+    """Wait for what is called in the background. Names, and how many calls are left."""
+    try:
+        return [(caller.name, left) for caller in _callers if (left := caller.drain(deadline))]
+    except KeyboardInterrupt:  # Whoever is at the keyboard waits no longer.
+        return _drain(0.0)
+
+
+def _close(deadline: float, timeout: float) -> tuple[list[dict[str, Any]], str]:
+    """Close the engine. The accounts of what is left, and why it is where no error says so."""
     before = _core.status()
     try:
-        left = _core.close_all(timeout)
+        left = _core.close_all(max(0.0, deadline - time.monotonic()))
     except KeyboardInterrupt:
-        left = [status for status in before if status["waiting"]]
-    _events.tell_all()
-    for status in left:
-        _say(_what_is_left(status, timeout))
+        return [status for status in before if status["waiting"]], " before Ctrl-C"
+    return left, _in_vain(timeout) if time.monotonic() >= deadline else " when it was closed"
 
 
-def _what_is_left(status: dict[str, Any], timeout: float) -> str:
+def _in_vain(timeout: float) -> str:
+    return f" within NETHICAL_EXIT_TIMEOUT={timeout:g} s"
+
+
+def _is_only_written(status: dict[str, Any]) -> bool:
+    """Whether these are runs of W&B that nothing uploads by itself: they are where they are to be."""
+    if status["last_error"] or status["directory"] is None:
+        return False
+    latest = os.path.realpath(os.path.join(os.fsdecode(status["directory"]), "latest-run"))
+    return os.path.basename(latest).startswith("offline-run-")
+
+
+def _what_is_left(status: dict[str, Any], why: str) -> str:
     waiting = status["waiting"]
     what = f"nethical: {waiting} {'entry' if waiting == 1 else 'entries'} for {status['name']} not delivered"
     error = status["last_error"]
-    why = f": {error['message']}" if error else f" within NETHICAL_EXIT_TIMEOUT={timeout:g} s"
+    why = f": {error['message']}" if error else why
     return what + why + _where(status) + (f"; hint: {error['hint']}" if error and error["hint"] else "")
 
 
@@ -82,10 +140,14 @@ def _where(status: dict[str, Any]) -> str:
         return ""
     # Only a program has the connectors that are written in Python.
     who = "the next run sends them" if _feed.feeds(status["name"]) else "the next run or `nethical sync` sends them"
-    return f"; kept in {status['directory']}, {who}"
+    # Nothing says how much it took.
+    is_at_risk = status["name"] in _events.at_risk or status["dropped"]["storage"]
+    kept = "the disk did not take all of them, what it took is kept" if is_at_risk else "kept"
+    return f"; {kept} in {status['directory']}, {who}"
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Say something at the end, when nothing else is there any more."""
     if sys.stderr is None:
         return
     try:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypedDict
 from . import _core, _spool
 from ._background import With, in_background
 from ._spool import Spool
+from ._texts import text_of
 from .integrations._aggregator import LogAggregator, read_config
 from .integrations._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from .integrations._entries import LogLevel
@@ -31,6 +32,18 @@ from .integrations._webhook_manager import WebhookManager
 
 if TYPE_CHECKING:
     from . import _shapes
+
+__all__ = [
+    "AlertManager",
+    "AlertOutcome",
+    "AlertState",
+    "AlertStatus",
+    "Condition",
+    "Monitor",
+    "MonitoringSystem",
+    "Route",
+    "Severity",
+]
 
 _Self = TypeVar("_Self", bound="AlertManager")
 
@@ -192,8 +205,12 @@ class AlertManager(With):
             "routes": [dict(route) for route in routes],
             "monitors": [dict(monitor) for monitor in monitors],
         }
-        kept = _spool.options(_spool.absolute(spool), None, None)
-        self._core = _core.Alerts(json.dumps(settings), kept)
+        self._begin(json.dumps(settings), _spool.options(_spool.absolute(spool), None, None))
+
+    def _begin(self, *opened_with: Any) -> None:
+        """Open with a configuration, or with settings and where what was sent is remembered."""
+        self._opened_with = opened_with
+        self._core = _core.Alerts.from_config(*opened_with) if len(opened_with) == 1 else _core.Alerts(*opened_with)
         self._members: list[tuple[str, str, str, _core.Connector]] = []
 
     @classmethod
@@ -202,8 +219,7 @@ class AlertManager(With):
         path of a file, or a dict of the same shape."""
         made = cls.__new__(cls)
         made.webhooks = WebhookManager.from_config(config)
-        made._core = _core.Alerts.from_config(read_config(config))
-        made._members = []
+        made._begin(read_config(config))
         return made
 
     @property
@@ -239,16 +255,17 @@ class AlertManager(With):
         the routes say.
         """
         self._look()
+        key = None if key is None else text_of(key)
         parts: _shapes.Alert = {
             "severity": severity.value if isinstance(severity, Severity) else severity,
-            "title": _text(title),
-            "message": _text(message),
-            "source": _text(source),
-            "event_type": _text(event_type),
-            "key": None if key is None else _text(key),
+            "title": text_of(title),
+            "message": text_of(message),
+            "source": text_of(source),
+            "event_type": text_of(event_type),
+            "key": key,
             "fields": dict(fields or {}),
             "data": dict(data or {}),
-            "labels": {_text(name): _text(value) for name, value in (labels or {}).items()},
+            "labels": {text_of(name): text_of(value) for name, value in (labels or {}).items()},
             "to": [to] if isinstance(to, str) else list(to),
         }
         return _outcome(self._core.send(parts), key)
@@ -272,7 +289,8 @@ class AlertManager(With):
     def resolve(self, key: str, message: str = "") -> AlertOutcome:
         """What this key is about is over. That goes where its alerts went."""
         self._look()
-        return _outcome(self._core.resolve(key, message), key)
+        key = text_of(key)
+        return _outcome(self._core.resolve(key, text_of(message)), key)
 
     def states(self) -> list[AlertState]:
         """What is known of every key, the latest first: what lasts, and what is over since less than a week."""
@@ -303,17 +321,16 @@ class AlertManager(With):
     def _leave(self, error: BaseException | None) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_core", "_members")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process: the same with destinations of its own."""
+        vars(self).update(state)
+        self._begin(*self._opened_with)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.destinations!r})"
-
-
-def _text(value: object) -> str:
-    """Any value as text that every receiver can read."""
-    try:
-        text = value if isinstance(value, str) else str(value)
-    except Exception:
-        text = f"<unprintable {type(value).__name__}>"
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _outcome(found: dict[str, Any], key: str | None) -> AlertOutcome:
@@ -389,3 +406,11 @@ class MonitoringSystem(With):
 
     def _leave(self, error: BaseException | None) -> None:
         self.cleanup()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_core"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process: the same with an aggregator and destinations of its own."""
+        vars(self).update(state)
+        self._core = _core.Monitoring(self.alert_manager._core, self.log_aggregator)

@@ -70,6 +70,10 @@ shape! {
 
 impl QueueOptions {
     pub(crate) fn settings(self) -> PyResult<Settings> {
+        if self.block_timeout.is_nan() || self.block_timeout < 0.0 {
+            let text = format!("block_timeout is {}: use 0 or more seconds", self.block_timeout);
+            return Err(PyValueError::new_err(text));
+        }
         let full = match self.when_full.as_str() {
             "drop_newest" => Full::DropNewest,
             "drop_oldest" => Full::DropOldest,
@@ -108,6 +112,7 @@ impl Connector {
     /// To memory.
     #[staticmethod]
     fn memory(py: Python<'_>, name: String, max_events: usize, queue: QueueOptions) -> PyResult<Self> {
+        kinds::check_name(py, &name)?;
         // A child has memory of its own: its parent's may be locked for ever.
         let memory = Arc::new(PerProcess::new());
         let opened = Arc::clone(&memory);
@@ -133,6 +138,7 @@ impl Connector {
         queue: QueueOptions,
         spool: SpoolOptions,
     ) -> PyResult<Self> {
+        kinds::check_name(py, &name)?;
         let feed = Arc::new(FeedSource::new(target));
         let opened = Arc::clone(&feed);
         // The object is in this process: it need not wait long for company.
@@ -230,6 +236,7 @@ impl Connector {
         config: Arc<dyn Validated>,
         settings: Settings,
     ) -> PyResult<Self> {
+        kinds::check_name(py, &name)?;
         // With the GIL held: it is short, and a fork cannot come in between.
         let core = connect(config, name, settings).map_err(|error: Error| errors::exception(py, &error))?;
         Ok(Self::from_core(Arc::new(core)))

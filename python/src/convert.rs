@@ -1,6 +1,8 @@
 //! Values that JSON does not know, as what comes nearest.
 
-use nethical::event::{JsonWriter, Timestamp};
+use std::borrow::Cow;
+
+use nethical::event::{Field, JsonWriter, Timestamp};
 use pyo3::exceptions::{PyBaseException, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -96,13 +98,10 @@ fn container(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Wal
             Ok(list) => values::write(json, &list, walk),
             Err(_) => unprintable(json, value),
         }
-    } else if value.cast::<PyMapping>().is_ok() {
-        match value.py().get_type::<PyDict>().call1((value,)) {
-            Ok(dict) => values::write(json, &dict, walk),
-            Err(error) => {
-                walk.swallow(value.py(), error);
-                text_of(json, value, walk);
-            }
+    } else if let Ok(mapping) = value.cast::<PyMapping>() {
+        if let Err(error) = entries(json, mapping, walk) {
+            walk.swallow(value.py(), error);
+            text_of(json, value, walk);
         }
     } else if let Ok(sequence) = value.cast::<PySequence>() {
         items(json, sequence, walk);
@@ -112,8 +111,37 @@ fn container(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Wal
     true
 }
 
+/// Write a mapping, which may make its entries as it is asked for them: no more of them than there is room for.
+/// Fails if it gives not even the first; if it fails later, it ends.
+fn entries(json: &mut JsonWriter<'_>, mapping: &Bound<'_, PyMapping>, walk: &mut Walk) -> PyResult<()> {
+    let mut entries = mapping.try_iter()?.map(|key| {
+        let key = key?;
+        mapping.get_item(&key).map(|value| (key, value))
+    });
+    let mut next = entries.next().transpose()?;
+    if !json.begin_object() {
+        return Ok(());
+    }
+    let mut looked_at = 0;
+    while let Some((key, value)) = next {
+        looked_at += 1;
+        let (name, before) = (name_of(&key, walk), json.repairs());
+        if json.key(&name) == Field::Write {
+            values::write(json, &value, walk);
+        } else if json.repairs() > before {
+            // Full, unlike one that is hidden.
+            json.omit(mapping.len().unwrap_or(0).saturating_sub(looked_at));
+            break;
+        }
+        next = entries.next().and_then(|entry| entry.map_err(|error| walk.swallow(mapping.py(), error)).ok());
+    }
+    json.end_object();
+    Ok(())
+}
+
 fn items(json: &mut JsonWriter<'_>, sequence: &Bound<'_, PySequence>, walk: &mut Walk) {
-    let length = sequence.len().unwrap_or(0);
+    // One that is too long to be counted has a length at which many of them still add up.
+    let length = sequence.len().unwrap_or(1 << 53);
     // One that fails, ends.
     let items = (0..length).map_while(|index| sequence.get_item(index).ok());
     values::array(json, length, items, walk);
@@ -175,17 +203,34 @@ fn int_text<'py>(number: &Bound<'py, PyInt>) -> PyResult<Bound<'py, PyString>> {
 pub(crate) fn timestamp(value: &Bound<'_, PyAny>) -> PyResult<Timestamp> {
     let py = value.py();
     let micros = if value.getattr(pyo3::intern!(py, "tzinfo"))?.is_none() {
-        let seconds: f64 = value.call_method0(pyo3::intern!(py, "timestamp"))?.extract()?;
-        // Exact: until the year 2200 a float of seconds tells microseconds apart.
-        (seconds * 1e6).round() as i64
+        match value.call_method0(pyo3::intern!(py, "timestamp")) {
+            // Exact: until the year 2200 a float of seconds tells microseconds apart.
+            Ok(seconds) => (seconds.extract::<f64>()? * 1e6).round() as i64,
+            // At the ends of the calendar there is no local time: it counts as UTC.
+            Err(_) => since_epoch(&in_utc(value)?)?,
+        }
     } else {
-        let since = value.call_method1(pyo3::intern!(py, "__sub__"), (&classes(py)?.utc_epoch,))?;
-        let part = |name: &Bound<'_, PyString>| since.getattr(name)?.extract::<i64>();
-        let days = part(pyo3::intern!(py, "days"))?;
-        let seconds = part(pyo3::intern!(py, "seconds"))?;
-        (days * 86_400 + seconds) * 1_000_000 + part(pyo3::intern!(py, "microseconds"))?
+        since_epoch(value)?
     };
     Timestamp::from_microsecond(micros).map_err(|error| PyOverflowError::new_err(error.to_string()))
+}
+
+/// The same date and time of day, with UTC as its zone.
+fn in_utc<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    let zone = PyDict::new(py);
+    zone.set_item("tzinfo", classes(py)?.utc_epoch.getattr(py, "tzinfo")?)?;
+    value.call_method("replace", (), Some(&zone))
+}
+
+/// Microseconds since 1970 of a `datetime` that has a zone.
+fn since_epoch(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = value.py();
+    let since = value.call_method1(pyo3::intern!(py, "__sub__"), (&classes(py)?.utc_epoch,))?;
+    let part = |name: &Bound<'_, PyString>| since.getattr(name)?.extract::<i64>();
+    let days = part(pyo3::intern!(py, "days"))?;
+    let seconds = part(pyo3::intern!(py, "seconds"))?;
+    Ok((days * 86_400 + seconds) * 1_000_000 + part(pyo3::intern!(py, "microseconds"))?)
 }
 
 fn exception(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Walk) {
@@ -227,6 +272,10 @@ pub(crate) fn printed<'py>(value: &Bound<'py, PyAny>, walk: &mut Walk) -> Option
         }
     }
     None
+}
+
+fn name_of<'a>(given: &'a Bound<'_, PyAny>, walk: &mut Walk) -> Cow<'a, str> {
+    given.cast_exact::<PyString>().map_or_else(|_| Cow::Owned(key(given, walk)), |given| values::text(given))
 }
 
 /// A key that is no plain string.

@@ -65,6 +65,16 @@ pub(crate) fn read<T: DeserializeOwned>(options: &Bound<'_, PyDict>) -> PyResult
     })
 }
 
+/// See whether a destination can have this name, which stands in messages, in accounts and on disk.
+pub(crate) fn check_name(py: Python<'_>, name: &str) -> PyResult<()> {
+    if !name.trim().is_empty() && !name.contains(char::is_control) {
+        return Ok(());
+    }
+    let wrong = Error::config("options.name", format!("{name:?} cannot be the name of a destination"))
+        .with_hint("use letters, digits or other visible characters for `name`, or leave it out");
+    Err(errors::exception(py, &wrong))
+}
+
 /// The exception for options that cannot work.
 pub(crate) fn wrong(py: Python<'_>, error: &OptionsError) -> PyErr {
     let wrong = Error::config("options.wrong", error.to_string());

@@ -217,6 +217,7 @@ impl Tracker {
         memory: Option<Memory>,
     ) -> PyResult<Self> {
         process::arm(py);
+        kinds::check_name(py, name)?;
         // With the GIL held: it is short, and a fork cannot come in between.
         let platform = config.platform(name, settings, &Redaction::default());
         let platform = platform.ok_or_else(|| PyValueError::new_err(format!("{name} keeps no runs")))?;

@@ -17,7 +17,7 @@ use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use crate::shapes::{Dict, shape};
 use crate::spool::SpoolOptions;
-use crate::{errors, notices, process, report, values, wait};
+use crate::{errors, kinds, notices, process, report, values, wait};
 
 /// The platform: what `WandBIntegration` stands on.
 #[pyclass(frozen, module = "nethical._core")]
@@ -61,9 +61,8 @@ impl Wandb {
     #[new]
     fn new(py: Python<'_>, name: &str, options: Dict<'_>, spool: SpoolOptions) -> PyResult<Self> {
         process::arm(py);
-        let json = py.import("json")?.call_method1("dumps", (options,))?.extract::<String>()?;
-        let config: WandbConfig =
-            serde_json::from_str(&json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        kinds::check_name(py, name)?;
+        let config: WandbConfig = kinds::read(&options)?;
         let settings =
             Settings { spool: spool.settings()?, observer: notices::observer(), ..Settings::default() };
         // With the GIL held: it is short, and a fork cannot come in between.
@@ -235,11 +234,6 @@ impl Wandb {
         let statuses = py.detach(|| core.statuses());
         let status = statuses.first().ok_or_else(|| errors::closed(py, "wandb"))?;
         report::status(py, status)
-    }
-
-    /// Whether runs are only written because there is no key.
-    fn lacks_key(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.core(py)?.lacks_key())
     }
 
     /// See whether runs would arrive.

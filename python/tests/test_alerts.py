@@ -1,6 +1,7 @@
 """Alerts and monitors."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,43 @@ def test_the_guide_to_alerts_works(hooks, tmp_path, monkeypatch):
     for block in blocks:
         exec(compile(block, "docs/alerts.md", "exec"), {})
     assert [title for _, _, title in sent(hooks)] == ["Disk full", "Disk full", "Threshold breach: queue"]
+
+
+@pytest.mark.parametrize(("key", "shown"), [(7, "7"), ("\ud800", "\ufffd"), ("disk \ud83d\ude00", "disk 😀")])
+def test_keys_of_every_kind_end_as_they_begin(hooks, webhooks, key, shown):
+    alerts = AlertManager(webhooks)
+    assert alerts.critical("Disk full", key=key).key == shown
+    over = alerts.resolve(key, "caf\udce9")
+    assert over and over.key == shown
+    assert alerts.flush()
+    assert [request.json["metadata"]["key"] for request in hooks.requests] == [shown, shown]
+    assert [state.key for state in alerts.states()] == [shown]
+
+
+def test_what_is_public():
+    import nethical.alerts as module
+
+    own = {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    public = {name for name in own if not name.startswith("_")} | {"Condition", "Route", "Monitor"}
+    assert sorted(public) == module.__all__
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_managers_go_to_other_processes(hooks, webhooks, tmp_path, configured):
+    """Pickled, they have destinations, routes and monitors of their own."""
+    monitors = [{"metric": "loss", "condition": ">", "threshold": 1.0}]
+    if configured:
+        config = {"alerts": {"http": {"url": f"{hooks.url}/ops"}}, "monitors": monitors}
+        alerts = AlertManager.from_config(config)
+    else:
+        alerts = AlertManager(webhooks, monitors=monitors, routes=[{"severity": "critical", "to": ["ops"]}])
+    logs = LogAggregator()
+    logs.add_connector(JSONFileConnector(tmp_path / "a.jsonl"))
+    again = pickle.loads(pickle.dumps(MonitoringSystem(logs, alerts)))
+    assert again.alert_manager is not alerts
+    again.log_metric("loss", 2.0)
+    assert list(again.statuses().values()) == ["firing"]
+    assert again.alert_manager.critical("Disk full", key="disk").destinations == (("http",) if configured else ("ops",))
+    assert again.cleanup()
+    assert "Disk full" in [title for _, _, title in sent(hooks)]
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8").count("Metric: loss = 2.0") == 1

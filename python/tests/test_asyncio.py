@@ -12,7 +12,7 @@ import nethical
 from nethical import alerts
 from nethical.integrations import logging_connectors, ml_platforms, webhook
 from nethical.integrations.logging_connectors import JSONFileConnector, LogAggregator, LogConnector, LogEntry, LogLevel
-from nethical.integrations.ml_platforms import InMemoryIntegration, MLPlatformManager
+from nethical.integrations.ml_platforms import InMemoryIntegration, MLPlatformInterface, MLPlatformManager
 from nethical.integrations.webhook import (
     APIIntegration,
     HTTPWebhookDispatcher,
@@ -255,3 +255,70 @@ def test_a_program_ends_although_somebody_still_waits(script):
         timeout=120,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "cancelled\n", "")
+
+
+class Slow(MLPlatformInterface):
+    """Begins a run when it is told to."""
+
+    def __init__(self):
+        self.asked, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self.status = None
+
+    def start_run(self, experiment_name, run_name=None):
+        self.asked.set()
+        assert self.go.wait(60)
+        return "r"
+
+    def log_parameters(self, run_id, parameters): ...
+    def log_metrics(self, run_id, metrics, step=None): ...
+    def log_artifact(self, run_id, artifact_path): ...
+
+    def end_run(self, run_id, status="completed"):
+        self.status = (run_id, status)
+        self.ended.set()
+
+
+@pytest.mark.parametrize("fast", ["after", "before"])
+def test_a_run_that_is_cancelled_while_it_starts_is_killed(fast):
+    """Whether it starts after that, or had just started when the loop looked."""
+    slow, memory, manager = Slow(), InMemoryIntegration(), MLPlatformManager()
+    manager.add_platform("slow", slow)
+    manager.add_platform("memory", memory)
+    entered = []
+
+    async def work():
+        async with manager.arun_all_context("e"):
+            entered.append(True)
+
+    async def cancel():
+        task = asyncio.create_task(work())
+        await nethical.in_background(slow.asked.wait, 60)
+        if fast == "before":
+            slow.go.set()
+            # The loop does not run, so it sees the end of the start only after the cancellation.
+            while not any(memory.active_runs) or any(thread.name == "nethical-start" for thread in threading.enumerate()):
+                threading.Event().wait(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    slow.go.set()
+    assert slow.ended.wait(60) and slow.status == ("r", "killed")
+    assert manager.flush_all() and memory.active_runs == {} and not entered
+    manager.close_all()
+
+
+def test_a_start_that_fails_ends_nothing():
+    """The exception comes through as it is."""
+
+    class Broken(MLPlatformManager):
+        def start_run_all(self, experiment_name, run_name=None):
+            raise ZeroDivisionError
+
+    async def work():
+        async with Broken().arun_all_context("e"):
+            raise AssertionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(work())

@@ -64,6 +64,10 @@ def test_an_unwritable_path_is_told_at_once(tmp_path):
         ({"filepath": "x", "when_full": "explode"}, ValueError),
         ({"filepath": "x", "max_queue": 0}, ValueError),
         ({"filepath": "x", "when_full": "block", "block_timeout": -1}, ValueError),
+        ({"filepath": "x", "block_timeout": -1}, ValueError),
+        ({"filepath": "x", "block_timeout": float("nan")}, ValueError),
+        ({"filepath": "x", "name": ""}, nethical.ConfigError),
+        ({"filepath": "x", "name": "a\nb"}, nethical.ConfigError),
         ({"filepath": "x", "bufer_size": 1}, TypeError),
     ],
 )

@@ -135,3 +135,10 @@ def test_levels_of_records(number, level):
 def test_a_record_whose_arguments_do_not_fit():
     record = logging.makeLogRecord({"levelno": 20, "msg": "a %d", "args": ("x",), "name": "n"})
     assert LogEntry.from_log_record(record).message == "a %d ('x',)"
+
+
+def test_the_first_moment_there_is():
+    """There is no local time for it: it counts as UTC."""
+    made = LogEntry(datetime.min, LogLevel.INFO, "m", "s")
+    assert made.to_dict()["timestamp"] == "0001-01-01T00:00:00.000000Z"
+    assert LogEntry.from_json(made.to_json()).timestamp == datetime.min.replace(tzinfo=timezone.utc)

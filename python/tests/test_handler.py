@@ -220,3 +220,49 @@ def test_flush(logger, memory):
     logger.info("m")
     logger.handlers[0].flush()
     assert memory.status()["waiting"] == 0
+
+
+@pytest.mark.parametrize("name", [None, 7, ""])
+def test_a_record_with_an_odd_name(logs, memory, name):
+    AggregatorHandler(logs).emit(logging.makeLogRecord({"name": name, "msg": "m", "levelno": 20}))
+    assert [(entry.message, entry.source) for entry in memory.entries] == [("m", str(name))]
+
+
+WARNINGS = """
+import logging
+from nethical.integrations.logging_connectors import AggregatorHandler, LogAggregator, MemoryConnector
+memory = MemoryConnector()
+logs = LogAggregator()
+logs.add_connector(memory)
+def handler(level=0):
+    made = AggregatorHandler(logs, level)
+    made.addFilter(logging.Filter("app"))
+    return made
+ours = logging.getLogger("nethical.delivery")
+{setup}
+ours.info("quiet")
+ours.warning("it is down")
+logging.getLogger("app").warning("app's own")
+assert [entry.message for entry in memory.entries] == {taken}
+"""
+
+
+@pytest.mark.parametrize(
+    ("setup", "shown"),
+    [
+        ("logging.getLogger().addHandler(handler())", ["it is down"]),
+        ("logging.getLogger().addHandler(handler()); logging.getLogger('nethical').addHandler(handler())", ["it is down"]),
+        ("logging.getLogger('nethical').addHandler(handler('ERROR')); logging.getLogger().addHandler(handler())",
+         ["it is down"]),
+        ("logging.basicConfig(format='root: %(message)s'); logging.getLogger().addHandler(handler())",
+         ["root: it is down", "root: app's own"]),
+        ("logging.getLogger().addHandler(handler()); logging.getLogger('nethical').addHandler(logging.NullHandler())", []),
+        ("logging.getLogger().addHandler(handler()); logging.lastResort = None", []),
+        ("logging.getLogger().addHandler(handler()); logging.lastResort.setLevel('ERROR')", []),
+    ],
+    ids=["alone", "two", "one of two by its level", "beside another", "beside one that hides", "no last resort", "its level"],
+)  # fmt: skip
+def test_warnings_about_destinations_are_seen(script, setup, shown):
+    """Those that would come to nobody else are shown as if there were no handler: once, on stderr."""
+    done = script(WARNINGS.format(setup=setup, taken=["app's own"]))
+    assert (done.returncode, done.stderr.splitlines()) == (0, shown)

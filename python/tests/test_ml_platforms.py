@@ -2,8 +2,11 @@
 
 import json
 import logging
+import multiprocessing
+import os
 import pickle
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -255,4 +258,166 @@ def test_every_integration_has_the_same_shape(kind, tmp_path, monkeypatch):
     assert (run.status, run.parameters["lr"], run.metrics["loss"]) == (RunStatus.FAILED, 0.1, 0.5)
     assert run.end_time is not None and run.duration_seconds >= 0 and len(run.artifacts) == 1
     assert run.to_dict()["platform"] == kind
+    platform.close(0)
+
+
+class Written(MLPlatformInterface):
+    """Writes each call into a file, with the process that it was made in. At module level, so that it can be pickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def _write(self, text):
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {text}\n")
+
+    def start_run(self, experiment_name, run_name=None):
+        self._write(f"start {experiment_name}")
+        return "r"
+
+    def log_parameters(self, run_id, parameters):
+        self._write(f"params {parameters}")
+
+    def log_metrics(self, run_id, metrics, step=None):
+        self._write(f"metrics {metrics['loss']}")
+
+    def log_artifact(self, run_id, artifact_path):
+        self._write(f"artifact {artifact_path}")
+
+    def end_run(self, run_id, status="completed"):
+        self._write(f"end {status}")
+
+
+def run_in_child(manager, experiment):
+    """A whole run, of which nobody waits for the end but the end of the process."""
+    run_ids = manager.start_run_all(experiment)
+    assert list(run_ids) == ["own"]
+    manager.log_metrics_all(run_ids, {"loss": 0.5})
+    manager.end_run_all(run_ids)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_platform_of_ones_own_in_another_process(tmp_path, method):
+    path = tmp_path / "calls"
+    manager = MLPlatformManager()
+    manager.add_platform("own", Written(path))
+    assert manager.start_run_all("parent") == {"own": "r"}  # Its thread runs here, and not in a child of a fork.
+    child = multiprocessing.get_context(method).Process(target=run_in_child, args=(manager, "child"))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    calls = [line.split(" ", 1) for line in path.read_text().splitlines()]
+    assert [call for pid, call in calls if int(pid) == child.pid] == ["start child", "metrics 0.5", "end completed"]
+    assert [call for pid, call in calls if int(pid) == os.getpid()] == ["start parent"]
+
+
+def test_what_a_parent_has_waiting_is_its_own(tmp_path):
+    """A fork while a call is under way: the child neither makes it again nor waits for it."""
+    go, slow = threading.Event(), Recording()
+    manager = MLPlatformManager()
+    manager.add_platform("slow", slow)
+    run_ids = manager.start_run_all("e")
+    slow.go = go
+    manager.log_metrics_all(run_ids, {"loss": 1})
+    manager.log_metrics_all(run_ids, {"loss": 2})
+    if (pid := os.fork()) == 0:
+        slow.go, slow.calls = None, []
+        manager.log_metrics_all(run_ids, {"loss": 3})
+        flushed = manager.flush_all(20)
+        os._exit(0 if flushed and slow.calls == [("metrics", "r1", {"loss": 3}, None)] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    go.set()
+    assert manager.flush_all(20)
+    assert [call[2] for call in slow.calls[1:]] == [{"loss": 1}, {"loss": 2}]
+
+
+def test_a_manager_pickles_with_its_platforms(memory, tmp_path):
+    manager = MLPlatformManager()
+    manager.add_platform("memory", memory)
+    manager.add_platform("own", Written(tmp_path / "calls"))
+    again = pickle.loads(pickle.dumps(manager))
+    assert list(again.platforms) == ["memory", "own"]
+    assert again.platforms["memory"] is not memory
+    assert list(again.start_run_all("e")) == ["memory", "own"]
+
+
+STUCK = """
+    import time
+    from nethical.integrations.logging_connectors import JSONFileConnector, LogAggregator
+    from nethical.integrations.ml_platforms import MLPlatformInterface, MLPlatformManager
+
+    class Stuck(MLPlatformInterface):
+        def start_run(self, experiment_name, run_name=None): return "r"
+        def log_parameters(self, run_id, parameters): pass
+        def log_metrics(self, run_id, metrics, step=None): time.sleep(60)
+        def log_artifact(self, run_id, artifact_path): pass
+        def end_run(self, run_id, status="completed"): pass
+
+    logs = LogAggregator()
+    logs.add_connector(JSONFileConnector("a.jsonl", buffer_size=10_000))
+    manager = MLPlatformManager()
+    for name in "abcde":
+        manager.add_platform(name, Stuck())
+    run_ids = manager.start_run_all("e")
+    manager.log_metrics_all(run_ids, {"loss": 1.0})
+    manager.end_run_all({"e": "r"})
+    logs.log("info", "m", "s")
+"""
+
+
+def test_calls_that_are_not_done_at_the_end_are_named(script, tmp_path, lines):
+    """All platforms have the time together, and what else is delivered at the end has some of it."""
+    start = time.monotonic()
+    done = script(STUCK, NETHICAL_EXIT_TIMEOUT="2")
+    assert time.monotonic() - start < 8  # Of these, five seconds are for the interpreter.
+    assert done.returncode == 0
+    expected = [f"nethical: 1 call of {name} not done within NETHICAL_EXIT_TIMEOUT=2 s" for name in "abcd"]
+    expected.append("nethical: 2 calls of e not done within NETHICAL_EXIT_TIMEOUT=2 s")
+    assert done.stderr.splitlines() == expected
+    assert len(lines(tmp_path / "a.jsonl")) == 1
+
+
+def test_a_slow_platform_is_told_of_in_words(caplog):
+    go, slow = threading.Event(), Recording()
+    with MLPlatformManager() as manager:
+        manager.add_platform("p", slow)
+        run_ids = manager.start_run_all("e")
+        slow.go = go
+        manager.log_metrics_all(run_ids, {"loss": 1})
+        assert not manager.flush_all(0.01)
+        go.set()
+    assert "p: flush: not done in time, and goes on" in caplog.text
+
+
+def test_what_is_no_number_in_json_is_text():
+    run = ExperimentRun("r", "e", parameters={"best": float("-inf"), "deep": [{"a": float("nan")}], 1: {"x"}})
+    run.metrics = {"loss": float("nan"), "most": float("inf"), "fine": 0.5}
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    found = json.loads(run.to_json(), parse_constant=refuse)
+    assert found["metrics"] == {"loss": "NaN", "most": "Infinity", "fine": 0.5}
+    assert found["parameters"] == {"best": "-Infinity", "deep": [{"a": "NaN"}], "1": "{'x'}"}
+    assert {name: value for name, value in found.items() if name != "duration_seconds"} == {
+        name: value for name, value in run.to_dict().items() if name != "duration_seconds"
+    }
+
+
+@pytest.mark.parametrize("kind", ["memory", "wandb", "sagemaker"])
+def test_names_that_no_service_can_read(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    platform = {
+        "memory": lambda: InMemoryIntegration(),
+        "wandb": lambda: WandBIntegration("p", mode="offline", directory=tmp_path, home=tmp_path / "home"),
+        "sagemaker": lambda: SageMakerIntegration(endpoint_url="http://127.0.0.1:9", spool=False),
+    }[kind]()
+    run_id = platform.start_run("caf\udce9", "run \ud83d\ude00 \ud800")
+    run = platform.get_run(run_id)
+    assert (run.experiment_name, run.run_name) == ("caf\ufffd", "run 😀 \ufffd")
+    if kind != "sagemaker":  # AWS has tags for few characters.
+        platform.set_tags(run_id, {"t\udcff": "v\udcff"})
+        assert list(platform.get_run(run_id).tags.values())[-1].endswith("v\ufffd")
+    with pytest.raises(TypeError):
+        platform.start_run(7)
     platform.close(0)

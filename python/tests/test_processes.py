@@ -345,3 +345,56 @@ def test_a_receiver_that_leaves_ends_no_program_that_dies_of_broken_pipes(tmp_pa
         return not connector.flush(1) and connector.status()["last_error"]
 
     assert wait_for([in_child(lambda: bool(write()))]) == [0]
+
+
+def test_what_is_logged_after_the_end_is_said_to_be_lost(script, tmp_path, lines):
+    """A handler that was registered before us comes after us. What it opens itself works as ever."""
+    done = script("""
+import atexit, logging
+def late():
+    print(logs.log("info", "late", "s"), logs.log("info", "later", "s"))
+    logging.getLogger("app").warning("latest")
+    with LogAggregator() as other:
+        other.add_connector(JSONFileConnector("other.jsonl"))
+        print(other.log("info", "in time", "s"))
+atexit.register(late)
+from nethical.integrations.logging_connectors import *
+logs = LogAggregator()
+logs.add_connector(JSONFileConnector("a.jsonl"))
+logging.getLogger().addHandler(AggregatorHandler(logs))
+logs.log("info", "m", "s")
+""")  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "False False\nTrue\n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("nethical: an entry was logged after everything was closed, and is lost")
+    assert [len(lines(tmp_path / name)) for name in ("a.jsonl", "other.jsonl")] == [1, 1]
+
+
+def test_ctrl_c_at_the_end_ends_the_wait_for_platforms(script, tmp_path, lines):
+    done = script("""
+import os, signal, threading, time
+from nethical.integrations.logging_connectors import *
+from nethical.integrations.ml_platforms import *
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Stuck(MLPlatformInterface):
+    def start_run(self, experiment_name, run_name=None): return "r"
+    def log_parameters(self, run_id, parameters): pass
+    def log_metrics(self, run_id, metrics, step=None): time.sleep(60)
+    def log_artifact(self, run_id, artifact_path): pass
+    def end_run(self, run_id, status="completed"): pass
+logs = LogAggregator()
+logs.add_connector(JSONFileConnector("a.jsonl", buffer_size=10_000))
+logs.log("info", "m", "s")
+manager = MLPlatformManager()
+manager.add_platform("p", Stuck())
+manager.log_metrics_all({"p": "r"}, {"loss": 1})
+def press():
+    for _ in range(2):
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+import atexit
+atexit.register(threading.Thread(target=press, daemon=True).start)
+""", timeout=30, NETHICAL_EXIT_TIMEOUT="100")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "1 call of p not done" in done.stderr
+    assert len(lines(tmp_path / "a.jsonl")) == 1

@@ -25,3 +25,13 @@ def test_examples_run(readme, tmp_path, script, hooks):
         sent = [request.json["event_type"] for request in hooks.requests]
         assert sorted(sent) == ["epoch_done", "high_error_rate", "model_deployed", "notification"]
     assert "High memory usage" in (tmp_path / "logs" / "app.jsonl").read_text(encoding="utf-8")
+
+
+def test_the_snippets_work_one_after_the_other(tmp_path, script, lines):
+    """What the first closes is not what the second logs to."""
+    (tmp_path / "nethical.toml").write_text('[logging.jsonl]\nfilepath = "logs/app.jsonl"\n', encoding="utf-8")
+    text = READMES[1].read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    ended = script("\n".join(blocks[:3]))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [line["source"] for line in lines(tmp_path / "logs" / "app.jsonl")] == ["monitor", "app"]

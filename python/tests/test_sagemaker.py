@@ -102,6 +102,11 @@ def test_without_training_it_is_said_once(aws, caplog, monkeypatch):
         ({"namespace": "AWS/x"}, "namespace"),
         ({"dimensions": ["Host"]}, "ExperimentName"),
         ({"training": {"image": "i", "output_path": "s3://b/o"}}, "role"),
+        (
+            {"training": {"image": "i", "output_path": "s3://b/o", "hyperparameters": {"b": [1, 2]}}},
+            "`training.hyperparameters.b`: expected text, a number, or a truth value",
+        ),
+        ({"name": "a\x1b"}, "cannot be the name"),
     ],
 )
 def test_wrong_options_are_told_at_once(aws, options, text):

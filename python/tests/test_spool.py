@@ -555,7 +555,7 @@ logs.log(LogLevel.INFO, "m", "s")
 logs.flush_all(0.1)
 """, NETHICAL_HOME="relative", NETHICAL_EXIT_TIMEOUT="0.1")  # fmt: skip
     assert "kept in" in done.stderr
-    (left,) = nethical.status(all=True, home=script.folder / "relative")
+    (left,) = nethical.status(all=True, home=script.folder / "relative")[-1:]
     assert left["waiting"] == 1
 
 
@@ -565,3 +565,34 @@ logs.add_connector(SyslogConnector("127.0.0.1", 9, protocol="TCP", name="s"))
 logs.log(LogLevel.INFO, "m", "s")
 """, NETHICAL_HOME="/dev/null", NETHICAL_EXIT_TIMEOUT="0.1")  # fmt: skip
     assert "s: events wait in memory only: " in done.stderr
+
+
+def test_a_full_disk_is_not_said_to_have_kept_everything(script):
+    """Files that may not grow are a disk that is full."""
+    done = script("""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+""" + PRELUDE + """
+logs.add_connector(SyslogConnector("127.0.0.1", 9, protocol="TCP", name="s"))
+for index in range(2_000):
+    logs.log("info", "m" * 200, "s")
+""", NETHICAL_EXIT_TIMEOUT="0.2")  # fmt: skip
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("nethical: 2000 entries for s not delivered: ")
+    assert "; the disk did not take all of them, what it took is kept in " in last
+
+
+def test_where_nothing_is_left_nothing_is_said(script):
+    """A connector that does not come to its end, but has taken everything."""
+    done = script(PRELUDE + """
+class Fine(LogConnector):
+    name = "fine"
+    def send(self, entry):
+        return True
+    def close(self):
+        time.sleep(60)
+logs.add_connector(Fine())
+logs.log("info", "m", "s")
+assert logs.flush_all()
+""", NETHICAL_EXIT_TIMEOUT="0.3")  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

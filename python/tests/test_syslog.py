@@ -68,6 +68,7 @@ def test_attributes_and_defaults(tmp_path):
     named = SyslogConnector(path=tmp_path / "log", protocol="unix", name="local")
     assert (named.protocol, named.name) == ("UNIX", "local")
     assert SyslogConnector(protocol="TLS", host="logs.example").port == 6514
+    assert SyslogConnector(protocol=None, host="::1").protocol == "UDP"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,10 @@ def test_attributes_and_defaults(tmp_path):
         ({"port": 70_000}, "port"),
         ({"port": "514"}, "port"),
         ({"host": ""}, "host"),
+        ({"host": "http://logs.example"}, "without `http://`"),
+        ({"host": "127.0.0.1:514"}, "option of its own"),
+        ({"name": ""}, "cannot be the name"),
+        ({"protocol": 7}, "protocol"),
         ({"rfc": 5425}, "5424"),
         ({"max_size": 10}, "480"),
         ({"ca_file": "ca.pem"}, "TLS"),

@@ -263,3 +263,48 @@ def test_many_threads():
     for number in range(8):
         assert [index for thread, index in found if thread == number] == list(range(2_000))
     logs.close_all()
+
+
+class Lazy(collections.abc.Mapping):
+    """Makes its entries when it is asked for them, and knows how often it was."""
+
+    def __init__(self, length, fails_at=None, prefix=""):
+        self.length, self.fails_at, self.prefix, self.asked = length, fails_at, prefix, 0
+
+    def __len__(self):
+        return self.length
+
+    def __iter__(self):
+        return (f"{self.prefix}{index:08}" for index in range(self.length))
+
+    def __getitem__(self, key):
+        self.asked += 1
+        if self.asked == self.fails_at:
+            raise OSError("gone")
+        return "x" * 1_000
+
+
+def test_a_lazy_mapping_is_read_as_far_as_there_is_room(shown, logs, memory):
+    lazy = Lazy(10_000_000)
+    found = shown(lazy)
+    assert 150 < len(found) < 250 and lazy.asked <= len(found) + 1
+    assert memory.entries[0].metadata["_omitted"] == lazy.length - len(found)
+    logs.log(LogLevel.INFO, "m", "s", first=Lazy(10_000_000), second=lazy, third=Lazy(3))
+    assert lazy.asked <= len(found) + 2
+    # Hidden is not full.
+    assert shown(Lazy(5, prefix="password_")) == dict.fromkeys((f"password_{index:08}" for index in range(5)), "[REDACTED]")
+
+
+def test_a_lazy_mapping_that_fails(shown):
+    """At once it is text, as anything else; later it ends where it fails, as a sequence does."""
+    assert "test_values.Lazy object" in shown(Lazy(5, fails_at=1))
+    assert len(shown(Lazy(5, fails_at=4))) == 3
+    assert shown(Lazy(0)) == {}
+
+
+def test_what_is_too_long_to_be_counted_is_cut_visibly(shown, memory):
+    found = shown(range(10**30))
+    assert found[:3] == [0, 1, 2] and len(found) < 100_000
+    assert memory.entries[0].metadata["_omitted"] > 10**15
+    assert memory.entries[0].metadata["it"] == found
+    assert len(shown([[[range(10**30)], range(10**30)], range(10**30)])) > 0

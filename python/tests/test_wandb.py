@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -211,7 +212,7 @@ FORKED = """
 import os, sys
 from nethical.integrations.ml_platforms import WandBIntegration
 url, folder, key = sys.argv[1:]
-wandb = WandBIntegration("proj", "team", api_key=key, base_url=url, directory=folder, mode="online",
+wandb = WandBIntegration("proj", "my-team", api_key=key, base_url=url, directory=folder, mode="online",
                          upload_interval=0.02, home=folder + "/home")
 parent = wandb.start_run("e", "parent")
 assert wandb.end_run(parent, wait=60)
@@ -225,3 +226,54 @@ for wait in (60, None):
         sys.exit(0)  # A run that is open ends with its process.
     assert os.waitpid(pid, 0)[1] == 0
 """
+
+
+CLOSED = """
+import sys
+from nethical.integrations.ml_platforms import WandBIntegration
+url, folder, key, mode = sys.argv[1:]
+wandb = WandBIntegration("p", api_key=key, base_url=url, directory=folder, mode=mode, home=folder + "/home")
+run_id = wandb.start_run("e")
+wandb.log_metrics(run_id, {"loss": 1.0})
+wandb.end_run(run_id)
+wandb.close(0.2)
+assert wandb.status()["waiting"] == 3
+"""
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_what_a_close_left_is_told_as_it_is(mode: str, tmp_path: Path) -> None:
+    """Offline runs are where they are to be; others were left at the close, long before the end's time was over."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-c", CLOSED, url, str(tmp_path), KEY, mode]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [f"nethical: 3 entries for wandb not delivered when it was closed; kept in {tmp_path}/wandb, "
+            "the next run or `nethical sync` sends them"]  # fmt: skip
+    assert done.stderr.splitlines() == (said if mode == "online" else [])
+
+
+def test_no_parameter_loses_the_others(server: WandBServer, wandb: WandBIntegration) -> None:
+    run_id = wandb.start_run("e", notes="caf\udce9")
+    odd = {
+        "file": os.fsdecode(b"caf\xe9.csv"), "path": Path(os.fsdecode(b"caf\xe9")), "caf\udce9": 1, "huge": 10**400,
+        "deep": [{"long": -(10**5000)}], "bytes": 2**64 - 1, "text": "é😀", "broken": Broken(), "plain": 0.5,
+    }  # fmt: skip
+    wandb.log_parameters(run_id, odd)
+    wandb.log_metrics(run_id, {"file": "caf\udce9", "loss": 1.0})
+    assert wandb.end_run(run_id, wait=20)
+    config = {key: value["value"] for key, value in json.loads(server.runs[run_id]["config"]).items()}
+    config.pop("_wandb", None)
+    assert config == {
+        "file": "caf\ufffd.csv", "path": "caf\ufffd", "caf\ufffd": 1, "huge": str(10**400),
+        "deep": [{"long": hex(-(10**5000))}], "bytes": 2**64 - 1, "text": "é😀", "broken": "<unprintable Broken>",
+        "plain": 0.5,
+    }  # fmt: skip
+    (row,) = server.rows(run_id)
+    assert (row["file"], row["loss"]) == ("caf\ufffd", 1.0)
+
+
+class Broken:
+    def __str__(self) -> str:
+        raise RuntimeError("no")

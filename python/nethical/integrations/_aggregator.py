@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar, overload
 
-from .. import _core, _feed
+from .. import _core, _feed, _process
 from .._background import With, in_background
 from ._connectors import (
     CLOSE_TIMEOUT,
@@ -170,6 +170,31 @@ def read_config(config: object) -> _core.Config:
     if not isinstance(config, Mapping):
         raise TypeError(f"from_config() takes a path or a dict, not {type(config).__name__}")
     return _core.Config(None, json.dumps(dict(config), default=os.fspath))
+
+
+_said_late: list[bool] = []
+"""Not empty once it was said that an entry came too late."""
+
+
+def _late(method: Callable[..., bool]) -> Callable[..., bool]:
+    """A way to log after the engine's end: that an entry was not taken is said once."""
+
+    def log(self: LogAggregator, /, *args: Any, **kwargs: Any) -> bool:
+        taken = method(self, *args, **kwargs)
+        if not taken and self._members and not _said_late:
+            _said_late.append(True)
+            _process.say("nethical: an entry was logged after everything was closed, and is lost, as are all that follow")
+        return taken
+
+    return log
+
+
+def _watch_late() -> None:
+    for name in ("log", "log_entry", "_log_record"):
+        setattr(LogAggregator, name, _late(getattr(_core.Aggregator, name)))
+
+
+_process.afterwards(_watch_late)
 
 
 def _what(found: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import _feed
@@ -22,7 +22,8 @@ class AggregatorHandler(logging.Handler):
     exception are metadata all the same.
 
     Records of logger ``nethical`` and below never enter, nor what a connector logs while it is
-    given entries: either would go round in circles.
+    given entries: either would go round in circles. The former, such as that a destination is down, go on to all
+    other handlers, and where there are none to ``logging.lastResort`` (stderr), as if these were not there either.
     """
 
     def __init__(
@@ -43,6 +44,9 @@ class AggregatorHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """As any handler, without its lock: an aggregator may be used by many threads."""
+        if _is_own(record):
+            self._pass_on(record)
+            return False
         wanted: Any = self.filter(record)
         if wanted:
             # Since Python 3.12 a filter may give another record.
@@ -51,14 +55,24 @@ class AggregatorHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record over, without a wait. What is wrong with it is told as ``logging.raiseExceptions`` says."""
-        name = record.name
-        if name == "nethical" or name.startswith("nethical.") or _feed.is_feeding():
+        if _is_own(record) or _feed.is_feeding():
             return
         try:
             message = message_of(record) if self.formatter is None else self.formatter.format(record)
             self.aggregator._log_record(vars(record), OWN, level_of(record.levelno), message, failure_of(record))
         except Exception:
             self.handleError(record)
+
+    def _pass_on(self, record: logging.LogRecord) -> None:
+        """Hand a record of ours to the last resort, which handlers like this one keep from coming in by itself."""
+        resort = logging.lastResort
+        if resort is None or record.levelno < resort.level:
+            return
+        handlers = list(_handlers_of(record.name))
+        if all(isinstance(one, AggregatorHandler) for one in handlers):
+            # One of them, however many there are.
+            if self is next((one for one in handlers if record.levelno >= one.level), None):
+                resort.handle(record)
 
     def flush(self) -> None:
         """Deliver what waits, in at most ten seconds."""
@@ -72,6 +86,19 @@ class AggregatorHandler(logging.Handler):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.aggregator, self.level, self.formatter, self._is_owner))
+
+
+def _is_own(record: logging.LogRecord) -> bool:
+    name: object = record.name
+    return isinstance(name, str) and (name == "nethical" or name.startswith("nethical."))
+
+
+def _handlers_of(name: str) -> Iterator[logging.Handler]:
+    """Every handler that a record of this logger comes to."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
 
 
 def _rebuild(

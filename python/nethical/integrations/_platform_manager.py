@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as _Timeout
+from concurrent.futures import wait as wait_for
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .. import _process
 from .._background import With, in_background
+from ..errors import DeadlineError
 from ._aggregator import read_config
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ConfiguredPlatform, EnginePlatform, ExperimentRun, MLPlatformInterface, RunStatus
@@ -36,30 +37,70 @@ class _Thread:
     """Calls a platform that is written in Python, in order, on a thread of its own."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
+        self.begin()
+        _threads.append(self)
+        _process.wait_for(self)
+
+    def begin(self) -> None:
+        """Begin in this process. What its parent had waiting stays with the parent, as does the thread."""
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
-        self._name = name
-        self._process = os.getpid()
-        threading.Thread(target=self._run, name=f"nethical-{name}", daemon=True).start()
-        _process.before_close(self.drain)
+        self._changed = threading.Condition()
+        self._asked = self._called = 0
+        self._is_running = False
+
+    def _start(self) -> None:
+        if not self._is_running:
+            threading.Thread(target=self._run, name=f"nethical-{self.name}", daemon=True).start()
+            self._is_running = True
+            _process.end_with_child()
 
     def _run(self) -> None:
         while True:
-            call, future = self._calls.get()
-            try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
+            self._call(*self._calls.get())
+            with self._changed:
+                self._called += 1
+                self._changed.notify_all()
 
-    def call(self, work: Callable[[], Any]) -> Future[Any]:
+    def _call(self, work: Callable[[], Any], future: Future[Any]) -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def ask(self, work: Callable[[], Any]) -> Future[Any]:
+        """Have this called."""
         future: Future[Any] = Future()
-        self._calls.put((work, future))
+        with self._changed:
+            self._start()
+            self._asked += 1
+            self._calls.put((work, future))
         return future
 
-    def drain(self, timeout: float) -> None:
-        """Have everything called that was put down so far."""
-        if self._process == os.getpid():
-            with contextlib.suppress(_Timeout):
-                self.call(lambda: None).result(timeout)
+    def result(self, work: Callable[[], Any], timeout: float) -> Any:
+        """What a call returns, if it does within so many seconds."""
+        future = self.ask(work)
+        if not wait_for([future], timeout).done:
+            raise DeadlineError("not done in time, and goes on", "platform.slow")
+        return future.result()
+
+    def drain(self, deadline: float) -> int:
+        """Wait until this time for the calls that were asked for so far. How many are left."""
+        with self._changed:
+            asked = self._asked
+            self._changed.wait_for(lambda: self._called >= asked, max(0.0, deadline - time.monotonic()))
+            return max(0, asked - self._called)
+
+
+_threads: list[_Thread] = []
+
+
+def _begin_in_child() -> None:
+    for thread in _threads:
+        thread.begin()
+
+
+os.register_at_fork(after_in_child=_begin_in_child)
 
 
 class _Member:
@@ -73,34 +114,33 @@ class _Member:
         try:
             if self.thread is None:
                 return call(self.platform)
-            started: str = self.thread.call(lambda: call(self.platform)).result(START_TIMEOUT)
+            started: str = self.thread.result(lambda: call(self.platform), START_TIMEOUT)
             return started
         except Exception as error:
             self._tell("start_run", error)
             return None
 
     def tell(self, what: str, call: Callable[[MLPlatformInterface], Any]) -> None:
-        if self.thread is None:
-            try:
-                call(self.platform)
-            except Exception as error:
-                self._tell(what, error)
-            return
-
         def ended(future: Future[Any]) -> None:
             if error := future.exception():
                 self._tell(what, error)
 
-        self.thread.call(lambda: call(self.platform)).add_done_callback(ended)
+        try:
+            if self.thread is None:
+                call(self.platform)
+            else:
+                self.thread.ask(lambda: call(self.platform)).add_done_callback(ended)
+        except Exception as error:
+            self._tell(what, error)
 
-    def wait(self, call: Callable[[MLPlatformInterface], bool], timeout: float) -> bool:
+    def wait(self, what: str, call: Callable[[MLPlatformInterface], bool], timeout: float) -> bool:
         """Whether a flush or close came to its end in time."""
         try:
             if self.thread is None:
                 return bool(call(self.platform))
-            return bool(self.thread.call(lambda: call(self.platform)).result(timeout))
+            return bool(self.thread.result(lambda: call(self.platform), timeout))
         except Exception as error:
-            self._tell("flush or close", error)
+            self._tell(what, error)
             return False
 
     def _tell(self, what: str, error: BaseException) -> None:
@@ -246,8 +286,9 @@ class MLPlatformManager(With):
     async def arun_all_context(
         self, experiment_name: str, run_name: str | None = None
     ) -> AsyncGenerator[dict[str, str], None]:
-        """:meth:`run_all_context`, for ``asyncio``. A block that is cancelled is a run that was killed."""
-        run_ids = await self.astart_run_all(experiment_name, run_name)
+        """:meth:`run_all_context`, for ``asyncio``. A block that is cancelled is a run that was killed, also while it
+        starts."""
+        run_ids = await self._astart_or_end(experiment_name, run_name)
         try:
             yield run_ids
         except Exception:
@@ -257,6 +298,21 @@ class MLPlatformManager(With):
             self.end_run_all(run_ids, "killed")
             raise
         self.end_run_all(run_ids, "completed")
+
+    async def _astart_or_end(self, experiment_name: str, run_name: str | None) -> dict[str, str]:
+        """Start a run everywhere. Whoever cancels it would not know its ids: it is ended as soon as it has started."""
+        started: Future[dict[str, str]] = Future()
+
+        def start() -> dict[str, str]:
+            run_ids = self.start_run_all(experiment_name, run_name)
+            started.set_result(run_ids)
+            return run_ids
+
+        try:
+            return await in_background(start)
+        except BaseException:
+            started.add_done_callback(lambda ended: self.end_run_all(ended.result(), "killed"))
+            raise
 
     def flush_all(self, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Deliver what waits, everywhere. True if all of it came to its end in ``timeout`` seconds."""
@@ -281,7 +337,7 @@ class MLPlatformManager(With):
         if not callable(call):
             return True
         left = max(0.0, deadline - time.monotonic())
-        return member.wait(lambda _: bool(call(left)), left)
+        return member.wait(method, lambda _: bool(call(left)), left)
 
     def _each(self, run_ids: RunIds, what: str, call: Callable[[Any, str], Any]) -> None:
         for name, run_id in run_ids.items():
@@ -298,5 +354,21 @@ class MLPlatformManager(With):
                     self.end_run_all({name: run_id}, "failed")
         self.close_all()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: value for name, value in vars(self).items() if name != "_members"}
+        return (_rebuild, (type(self), dict(self.platforms), state))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({dict(self.platforms)!r})"
+
+
+def _rebuild(
+    kind: type[MLPlatformManager], platforms: dict[str, MLPlatformInterface], state: dict[str, Any]
+) -> MLPlatformManager:
+    """In another process: the same with platforms of its own."""
+    made = kind.__new__(kind)
+    MLPlatformManager.__init__(made)
+    vars(made).update(state)
+    for name, platform in platforms.items():
+        made.add_platform(name, platform)
+    return made

@@ -5,17 +5,19 @@ from __future__ import annotations
 import enum
 import json
 import logging
+import math
 import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .. import _core, _spool
 from .._background import With, in_background
 from .._spool import Durability, Spool
+from .._texts import readable, text_of
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT, WhenFull, _queue
 
 if TYPE_CHECKING:
@@ -70,17 +72,17 @@ class ExperimentRun:
         return max(0.0, (end - self.start_time).total_seconds())
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in values that JSON has. Times are ISO 8601."""
+        """Everything, in values that JSON has. Times are ISO 8601; ``NaN`` and the infinities are text."""
         made = {one.name: getattr(self, one.name) for one in fields(self)}
         made["platform"], made["status"] = self.platform.value, self.status.value
         made["start_time"] = self.start_time.isoformat()
         made["end_time"] = None if self.end_time is None else self.end_time.isoformat()
         made["duration_seconds"] = self.duration_seconds
-        return {**made, **{name: type(made[name])(made[name]) for name in ("parameters", "metrics", "artifacts", "tags")}}
+        return {**made, **{name: _plain(made[name]) for name in ("parameters", "metrics", "artifacts", "tags")}}
 
     def to_json(self) -> str:
         """The same as text."""
-        return json.dumps(self.to_dict(), default=str)
+        return json.dumps(self.to_dict())
 
     @classmethod
     def _from_engine(cls, text: str) -> ExperimentRun:
@@ -93,6 +95,17 @@ class ExperimentRun:
         # Numbers that JSON does not have come as text.
         found["metrics"] = {name: float(value) for name, value in found["metrics"].items()}
         return cls(**found)
+
+
+def _plain(value: Any) -> Any:
+    """The same, of values that JSON has."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {text_of(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (int, float)) else text_of(value)
 
 
 def _time(text: str) -> datetime:
@@ -226,7 +239,7 @@ class EnginePlatform(MLPlatformInterface):
         self, experiment_name: str, run_name: str | None = None, *, tags: Mapping[str, Any] | None = None
     ) -> str:
         """Begin a run, and return its id."""
-        run_id = self._core.start_run(experiment_name, run_name, _texts(tags or {}))
+        run_id = self._core.start_run(named(experiment_name), named(run_name), _texts(tags or {}))
         self.emit("run_started", run_id, experiment_name=experiment_name, run_name=run_name)
         return run_id
 
@@ -316,7 +329,16 @@ def _open(kind: type[EnginePlatform], options: dict[str, Any]) -> EnginePlatform
 
 
 def _texts(tags: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(str(name), "" if value is None else str(value)) for name, value in tags.items()]
+    return [(text_of(name), "" if value is None else text_of(value)) for name, value in tags.items()]
+
+
+@overload
+def named(name: str) -> str: ...
+@overload
+def named(name: None) -> None: ...
+def named(name: str | None) -> str | None:
+    """A name as every service can read it. One that is no text is the engine's to refuse."""
+    return readable(name) if isinstance(name, str) else name
 
 
 class MLflowIntegration(EnginePlatform):

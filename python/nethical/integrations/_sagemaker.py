@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,11 +12,6 @@ from ._platforms import EnginePlatform
 
 if TYPE_CHECKING:
     from .. import _shapes
-
-_logger = logging.getLogger("nethical")
-
-_told: list[bool] = []
-"""Not empty once it was said that no training job is started."""
 
 
 class SageMakerIntegration(EnginePlatform):
@@ -88,9 +82,6 @@ class SageMakerIntegration(EnginePlatform):
         }
         shown = "sagemaker" if name is None else name
         core = _core.Tracker.sagemaker(shown, options, queue, on_disk)
-        if training is None and not _told:
-            _told.append(True)
-            _logger.warning("%s: runs are tracked as experiments; to start training jobs, give `training` and `role`", shown)
         self.region: str | None = region
         self.role: str | None = role
         self.bucket: str | None = bucket

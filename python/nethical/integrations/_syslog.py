@@ -84,9 +84,9 @@ class SyslogConnector(EngineConnector):
         connector = _core.syslog(name, json.dumps(given), queue, on_disk)
         self.spool: Spool = spool
         self.durability: Durability = durability
-        self.host = host
+        self.host: str = str(given.get("host", "localhost"))
         """The receiver's name or address."""
-        self.protocol: str = protocol.upper()
+        self.protocol: str = str(given.get("protocol", "UDP")).upper()
         """``UDP``, ``TCP``, ``TLS`` or ``UNIX``."""
         self.port: int = port if port is not None else 6514 if self.protocol == "TLS" else 514
         """The receiver's port."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import logging
 import math
 import os
 from collections.abc import Generator, Iterable, Mapping
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from .. import _core, _spool
 from .._background import in_background
 from .._spool import Durability
+from .._texts import digits_of, readable, text_of
 from ..errors import DeadlineError, RefusedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
-from ._platforms import ExperimentRun, MLPlatformInterface, RunStatus
+from ._platforms import ExperimentRun, MLPlatformInterface, RunStatus, named
 
 if TYPE_CHECKING:
     from .. import _shapes
@@ -108,8 +108,6 @@ class WandBIntegration(MLPlatformInterface):
         self._core = _core.Wandb(name, options, on_disk)
         self._options = {**options, "home": home, "name": name}
         self.name = name
-        if self._core.lacks_key():
-            _say_once()
         self.project = project
         """The project, as it was given."""
         self.entity = entity
@@ -139,12 +137,12 @@ class WandBIntegration(MLPlatformInterface):
         """
         made = self._core.start(
             {
-                "experiment": experiment_name,
-                "name": run_name,
+                "experiment": named(experiment_name),
+                "name": named(run_name),
                 "id": run_id,
                 "resume": resume,
                 "job_type": job_type,
-                "notes": notes,
+                "notes": named(notes),
                 "tags": _tags(tags),
             }
         )
@@ -158,7 +156,7 @@ class WandBIntegration(MLPlatformInterface):
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, Any]) -> None:
         """Set parameters. Nested ones stay nested; those that look like secrets are hidden."""
-        self._core.configure(run_id, json.dumps(_strict(dict(parameters)), default=_plain))
+        self._core.configure(run_id, _config(dict(parameters)))
         self.emit("params_logged", run_id, parameters=parameters)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -172,12 +170,12 @@ class WandBIntegration(MLPlatformInterface):
 
     def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
         """Set tags: ``{"team": "vision"}`` is W&B's tag ``team:vision``, in the place of an earlier one of that name."""
-        self._core.set_tags(run_id, [(str(key), "" if value is None else str(value)) for key, value in tags.items()])
+        self._core.set_tags(run_id, [(text_of(key), "" if value is None else text_of(value)) for key, value in tags.items()])
         self.emit("tags_set", run_id, tags=tags)
 
     def set_notes(self, run_id: str, notes: str) -> None:
         """Set the notes of a run."""
-        self._core.set_notes(run_id, notes)
+        self._core.set_notes(run_id, named(notes))
 
     def define_metric(
         self,
@@ -291,30 +289,23 @@ def _open(kind: type[WandBIntegration], options: dict[str, Any]) -> WandBIntegra
     return kind(**options)
 
 
-_said = False
-
-
-def _say_once() -> None:
-    global _said
-    if not _said:
-        _said = True
-        logging.getLogger("nethical").warning(
-            "wandb: there is no key, so runs are only written to disk; hint: set WANDB_API_KEY or run `wandb login`; "
-            "`nethical sync` uploads later what is written now"
-        )
-
-
 def _tags(tags: Mapping[str, Any] | Iterable[str]) -> list[str]:
     if isinstance(tags, str):
-        return [tags]
+        return [readable(tags)]
     if isinstance(tags, Mapping):
-        return [f"{key}:{value}" if value not in (None, "") else str(key) for key, value in tags.items()]
-    return [str(tag) for tag in tags]
+        return [text_of(f"{key}:{value}" if value not in (None, "") else key) for key, value in tags.items()]
+    return [text_of(tag) for tag in tags]
 
 
 def _json(value: object) -> str:
     """A value of a row. Numbers that JSON does not have stand bare, as W&B has them."""
-    return json.dumps(value, default=_plain)
+    return readable(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def _config(parameters: dict[Any, Any]) -> str:
+    """Parameters as JSON, each as what comes nearest."""
+    text = json.dumps(_strict(parameters), default=lambda value: _strict(_plain(value)), ensure_ascii=False)
+    return readable(text)
 
 
 def _plain(value: Any) -> Any:
@@ -330,15 +321,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)
     isoformat: Any = getattr(value, "isoformat", None)
-    return isoformat() if callable(isoformat) else str(value)
+    return isoformat() if callable(isoformat) else text_of(value)
 
 
 def _strict(value: Any) -> Any:
-    """The same without numbers that JSON does not have: W&B wants null for them in a configuration."""
+    """The same without numbers that JSON does not have: W&B wants null for them in a configuration. Whole numbers beyond
+    64 bits are text."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return digits_of(value)
     if isinstance(value, Mapping):
-        return {str(key): _strict(item) for key, item in value.items()}
+        return {text_of(key): _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(item) for item in value]
     return value

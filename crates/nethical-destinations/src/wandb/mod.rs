@@ -96,7 +96,8 @@ impl Validated for WandbConfig {
 
     fn check_replay(&self) -> Result<(), Error> {
         Err(Error::refused("wandb.replay", "wandb: W&B takes no row in the place of an earlier one").with_hint(
-            "`nethical dead show` has what was refused: log it in a run once more, then `nethical dead drop` the letter",
+            "`nethical dead show` has what was refused, of files their names: log it in a run once more, then \
+             `nethical dead drop` the letter",
         ))
     }
 
