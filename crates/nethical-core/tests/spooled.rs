@@ -117,6 +117,7 @@ fn what_one_leaves_the_next_delivers_and_the_accounts_go_on() {
     send(&connector, &numbers(150..400));
     assert!(!connector.close(Duration::from_millis(100)));
     assert_eq!(ledger(&connector).waiting, 250);
+    assert_eq!(connector.flush_or_keep(PATIENCE * 60), Flushed::Kept, "there is nothing to wait for");
     assert_eq!(connector.send(event("late")), Err(Rejected::Closed));
 
     receiver.is_down(false);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::delivery::FLUSH_PATIENCE;
+use crate::delivery::DROP_PATIENCE;
 use crate::{
     Alerts, Config, ConfigError, LogAggregator, MlPlatformManager, MonitoringSystem, WebhookManager,
 };
@@ -12,7 +12,7 @@ use crate::{
 /// Everything that a configuration describes, open.
 ///
 /// A run that is open when this is dropped ends as completed, or as failed if that is because of a panic. What waits
-/// then is given up to ten seconds, also where a logger of the process still holds the connectors for logs.
+/// then is given five seconds, also where a logger of the process still holds the connectors for logs.
 ///
 /// ```
 /// # use nethical::{Config, Level, fields};
@@ -91,6 +91,6 @@ impl Nethical {
 
 impl Drop for Nethical {
     fn drop(&mut self) {
-        self.logs.flush_all(FLUSH_PATIENCE);
+        self.logs.flush_all(DROP_PATIENCE);
     }
 }

@@ -14,8 +14,8 @@ use crate::delivery::{Attended, Delivery, Destination, Error, Policy, attended, 
 use crate::event::Event;
 use crate::fork::PerProcess;
 
-/// How long [`Drop`] waits for what is still to be delivered.
-const DROP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a [`Connector`] that is dropped waits for what is still to be delivered.
+pub const DROP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a `flush` waits unless told otherwise.
 pub const FLUSH_PATIENCE: Duration = Duration::from_secs(10);

@@ -62,7 +62,7 @@ pub use self::answer::{Answer, Delivery, DeliveryStatus, Policy};
 pub use self::attended::{Attendance, Attended, attend};
 pub use self::backlog::{Flushed, Rejected};
 pub use self::breaker::BreakerSettings;
-pub use self::connector::{Connector, FLUSH_PATIENCE, close_all, flush_all, statuses};
+pub use self::connector::{Connector, DROP_PATIENCE, FLUSH_PATIENCE, close_all, flush_all, statuses};
 pub use self::dead_letters::{DeadLetter, DeadLetters};
 pub use self::destination::{Batch, Destination, Profile, Receipt, ReceiptKind, Refusal, Unfinished};
 pub use self::error::{Error, Kind};

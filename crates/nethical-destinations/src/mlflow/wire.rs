@@ -15,11 +15,11 @@ use super::limits::{self, param_text, within};
 /// The tag by which a run is found again whose creation was not answered.
 pub(super) const RUN_KEY: &str = "nethical.run_key";
 
-/// Metrics in one request.
-const MOST_METRICS: usize = 1_000;
 /// The tag by which MLflow shows a run below another: the other one's id.
 pub(super) const PARENT: &str = "mlflow.parentRunId";
 
+/// Metrics in one request.
+const MOST_METRICS: usize = 1_000;
 /// Parameters, or tags, in one request.
 const MOST_OTHERS: usize = 100;
 /// Bytes of one request; the documented limit is 1 MB.

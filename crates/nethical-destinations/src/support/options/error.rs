@@ -1,8 +1,7 @@
 use std::fmt;
 
-use serde::de::{self, Expected, Unexpected};
-
 use nethical_core::event::Redaction;
+use serde::de::{self, Expected, Unexpected};
 
 use super::words::{expected, found, nearest, one_of};
 use super::{Node, Span};
