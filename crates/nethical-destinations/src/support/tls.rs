@@ -3,10 +3,13 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
+use rustls::client::{ResolvesClientCert, WantsClientCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SignatureScheme, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 /// Files in PEM that options name.
@@ -65,6 +68,44 @@ pub fn client_config(files: &ClientFiles<'_>) -> Result<Arc<ClientConfig>, TlsFa
         _ => builder.with_no_client_auth(),
     };
     Ok(Arc::new(config))
+}
+
+/// Whether a server asked who we are, of one connection.
+#[derive(Debug, Default, Clone)]
+pub struct Asked(Arc<AtomicBool>);
+
+impl Asked {
+    /// Whether it did.
+    pub fn was(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The same settings for one connection, and whether its server asks who we are.
+pub fn listening(config: &ClientConfig) -> (Arc<ClientConfig>, Asked) {
+    let asked = Asked::default();
+    let mut config = config.clone();
+    let of = Arc::clone(&config.client_auth_cert_resolver);
+    config.client_auth_cert_resolver = Arc::new(Listening { of, asked: asked.clone() });
+    (Arc::new(config), asked)
+}
+
+#[derive(Debug)]
+struct Listening {
+    of: Arc<dyn ResolvesClientCert>,
+    asked: Asked,
+}
+
+impl ResolvesClientCert for Listening {
+    /// Called for a request of the server only, also without a certificate to give.
+    fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.0.store(true, Ordering::Relaxed);
+        self.of.resolve(hints, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.of.has_certs()
+    }
 }
 
 /// The name, or address, that must stand in a certificate.

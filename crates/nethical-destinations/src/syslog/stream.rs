@@ -138,15 +138,29 @@ impl Stream {
             }
             self.check()?;
         }
-        // A receiver that does not like our certificate says so only after the handshake (TLS 1.3). If it
-        // says something else first, such as a session ticket, it likes it.
-        let second_thoughts = timeout(Tls::SECOND_THOUGHTS, async {
-            while self.check()? == 0 {
-                self.readable().await?;
-            }
-            Ok(())
-        });
-        second_thoughts.await.unwrap_or(Ok(()))
+        if self.tls.as_ref().is_some_and(|tls| tls.was_asked()) {
+            self.second_thoughts().await?;
+        }
+        Ok(())
+    }
+
+    /// A receiver that does not like our certificate says so only after the handshake (TLS 1.3), some even
+    /// after a session ticket.
+    async fn second_thoughts(&mut self) -> Result<(), Broken> {
+        if let Ok(heard) = timeout(Tls::SECOND_THOUGHTS, self.hear()).await {
+            heard?;
+            sleep(Tls::THIRD_THOUGHTS).await;
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Wait until the receiver says something.
+    async fn hear(&mut self) -> Result<(), Broken> {
+        while self.check()? == 0 {
+            self.readable().await?;
+        }
+        Ok(())
     }
 
     /// Wait until something may be there to read.

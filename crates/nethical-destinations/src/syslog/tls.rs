@@ -9,16 +9,22 @@ use rustls::ClientConnection;
 use super::config::SyslogConfig;
 use super::errors;
 use super::stream::Broken;
-use crate::support::tls::{ClientFiles, client_config, server_name};
+use crate::support::tls::{Asked, ClientFiles, client_config, listening, server_name};
 
 /// A TLS client before, in and after its handshake.
 pub(super) struct Tls {
     connection: ClientConnection,
+    asked: Asked,
 }
 
 impl Tls {
-    /// How long a receiver is given after the handshake to say that it does not like our certificate.
-    pub(super) const SECOND_THOUGHTS: Duration = Duration::from_millis(200);
+    /// How long a receiver that asked for a certificate is given after the handshake to say that it does not
+    /// like ours, or wants one. Most say something at once; what is sent to one that then hangs up is lost.
+    pub(super) const SECOND_THOUGHTS: Duration = Duration::from_secs(1);
+
+    /// How long it is given once it has said something: a program that looks at certificates itself hangs up
+    /// when its library has sent a session ticket.
+    pub(super) const THIRD_THOUGHTS: Duration = Duration::from_millis(100);
 
     /// A client with what is in the files of the options now: they may have been renewed.
     pub(super) fn new(config: &SyslogConfig) -> Result<Self, Error> {
@@ -34,9 +40,15 @@ impl Tls {
         let name = config.server_name.as_deref().unwrap_or(&config.host).trim();
         let name = server_name(name)
             .map_err(|error| errors::bad_tls(&format!("{name} can stand in no certificate"), &error))?;
+        let (client, asked) = listening(&client);
         let connection = ClientConnection::new(client, name)
             .map_err(|error| errors::bad_tls("cannot set up TLS", &error))?;
-        Ok(Self { connection })
+        Ok(Self { connection, asked })
+    }
+
+    /// Whether the receiver asked who we are: then it has something to say after the handshake.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.was()
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
