@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from . import _core, _events, _feed
+from . import _core, _ending, _events, _feed
 
 EXIT_TIMEOUT = 30.0
-
 
 
 class Caller(Protocol):
@@ -39,14 +38,6 @@ def afterwards(work: Callable[[], None]) -> None:
     _afterwards.append(work)
 
 
-def _end_runs() -> None:
-    """Runs that are open end with the program: as it does, as far as that can be seen."""
-    # What the interpreter leaves of an exception that nobody caught.
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    status = "completed" if error is None else "killed" if isinstance(error, KeyboardInterrupt) else "failed"
-    _core.end_open_runs(status)
-
-
 def first_use() -> None:
     """The engine is used for the first time in this process.
 
@@ -59,8 +50,7 @@ def first_use() -> None:
 
 def end_with_child() -> None:
     """Have everything closed at the end of this process if it is a child of ``multiprocessing``."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None:
+    if not _ending.is_child():
         return
     from multiprocessing.util import Finalize
 
@@ -82,7 +72,7 @@ def close_engine() -> None:
     deadline = time.monotonic() + timeout
     # What is called may log, so it comes first. Half of the time is the engine's, however slow that is.
     _drain(deadline - timeout / 2)
-    _end_runs()
+    _core.end_open_runs(_ending.status())
     left, why = _close(deadline, timeout)
     uncalled = _drain(deadline)
     _callers.clear()
@@ -90,7 +80,8 @@ def close_engine() -> None:
     for name, calls in uncalled:
         say(f"nethical: {calls} {'call' if calls == 1 else 'calls'} of {name} not done{_in_vain(timeout)}")
     for status in left:
-        if status["waiting"] and not _is_only_written(status):
+        is_where_it_is_to_be = status["offline"] and not status["last_error"] and not status["at_risk"]
+        if status["waiting"] and not is_where_it_is_to_be:
             say(_what_is_left(status, why))
     for work in _afterwards:
         work()
@@ -118,14 +109,6 @@ def _in_vain(timeout: float) -> str:
     return f" within NETHICAL_EXIT_TIMEOUT={timeout:g} s"
 
 
-def _is_only_written(status: dict[str, Any]) -> bool:
-    """Whether these are runs of W&B that nothing uploads by itself: they are where they are to be."""
-    if status["last_error"] or status["directory"] is None:
-        return False
-    latest = os.path.realpath(os.path.join(os.fsdecode(status["directory"]), "latest-run"))
-    return os.path.basename(latest).startswith("offline-run-")
-
-
 def _what_is_left(status: dict[str, Any], why: str) -> str:
     waiting = status["waiting"]
     what = f"nethical: {waiting} {'entry' if waiting == 1 else 'entries'} for {status['name']} not delivered"
@@ -141,7 +124,7 @@ def _where(status: dict[str, Any]) -> str:
     # Only a program has the connectors that are written in Python.
     who = "the next run sends them" if _feed.feeds(status["name"]) else "the next run or `nethical sync` sends them"
     # Nothing says how much it took.
-    is_at_risk = status["name"] in _events.at_risk or status["dropped"]["storage"]
+    is_at_risk = status["at_risk"] or status["dropped"]["storage"]
     kept = "the disk did not take all of them, what it took is kept" if is_at_risk else "kept"
     return f"; {kept} in {status['directory']}, {who}"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, overload
 
-from .. import _core, _spool
+from .. import _core, _ending, _spool
 from .._background import With, in_background
 from .._spool import Durability, Spool
 from .._texts import readable, text_of
@@ -239,12 +239,14 @@ class EnginePlatform(MLPlatformInterface):
         self, experiment_name: str, run_name: str | None = None, *, tags: Mapping[str, Any] | None = None
     ) -> str:
         """Begin a run, and return its id."""
+        _ending.watch_exit(self)
         run_id = self._core.start_run(named(experiment_name), named(run_name), _texts(tags or {}))
         self.emit("run_started", run_id, experiment_name=experiment_name, run_name=run_name)
         return run_id
 
     def resume_run(self, run_id: str) -> str:
         """Go on with a run that has ended, or was started by another process."""
+        _ending.watch_exit(self)
         self._core.resume_run(run_id)
         return run_id
 
