@@ -19,7 +19,7 @@ class Event:
     destination: str
     """The connector's name; empty if it is about none of them alone."""
     kind: str
-    """``down``, ``up``, ``dropping``, ``dead_letter``, ``closed`` or ``warning``."""
+    """``down``, ``up``, ``dropping``, ``dead_letter``, ``at_risk``, ``closed`` or ``warning``."""
     message: str
     """For people: what happened."""
     hint: str | None
@@ -29,10 +29,6 @@ class Event:
 _Told = TypeVar("_Told")
 _Callback = TypeVar("_Callback", bound=Callable[[Event], object])
 _callbacks: list[Callable[[Event], object]] = []
-
-at_risk: set[str] = set()
-"""The destinations of which the disk did not take all that was to wait on it."""
-
 
 def on_event(callback: _Callback) -> _Callback:
     """Have ``callback`` called with each :class:`Event`, on a background thread. Also a decorator."""
@@ -74,8 +70,6 @@ def tell_all() -> None:
 
 
 def _tell(event: Event) -> None:
-    if event.kind == "changed":  # The one change that has no kind of its own.
-        at_risk.add(event.destination)
     try:
         warn(event.message, event.hint)
     except Exception:  # A handler's fault is not to keep the callbacks from it.

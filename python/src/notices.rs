@@ -65,6 +65,7 @@ impl From<&Notice> for Told {
             Change::Up => "up",
             Change::Dropping { .. } => "dropping",
             Change::DeadLetter(_) => "dead_letter",
+            Change::AtRisk { .. } => "at_risk",
             _ => "changed",
         };
         Self {

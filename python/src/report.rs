@@ -19,6 +19,8 @@ pub(crate) fn status<'py>(py: Python<'py>, status: &Status) -> PyResult<Dict<'py
     counts(&dict, &status.ledger)?;
     dict.set_item("down_for", status.down_for.map(|time| time.as_secs_f64()))?;
     dict.set_item("last_error", status.last_error.as_ref().map(|last| error(py, last)).transpose()?)?;
+    dict.set_item("at_risk", status.at_risk)?;
+    dict.set_item("offline", status.offline)?;
     dict.set_item("key", status.key.as_deref())?;
     backlog(&dict, &report)?;
     dict.set_item("directory", status.directory.as_deref().map(|path| path.as_os_str()))?;

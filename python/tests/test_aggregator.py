@@ -113,6 +113,8 @@ def test_one_closed_connector_stops_no_other(logs, memory):
     closed.close()
     assert logs.log(LogLevel.INFO, "m", "s") is False
     assert messages(memory) == ["m"]
+    status = closed.status()
+    assert (status["accepted"], status["dropped"]["closed"]) == (1, 1)
 
 
 def test_a_late_entry_is_a_warning_once(caplog):

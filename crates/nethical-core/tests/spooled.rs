@@ -119,6 +119,11 @@ fn what_one_leaves_the_next_delivers_and_the_accounts_go_on() {
     assert_eq!(ledger(&connector).waiting, 250);
     assert_eq!(connector.flush_or_keep(PATIENCE * 60), Flushed::Kept, "there is nothing to wait for");
     assert_eq!(connector.send(event("late")), Err(Rejected::Closed));
+    assert!(!Connector::send_to_all(&event("later"), [&connector].into_iter()));
+    assert_eq!(connector.deliver_now(event("latest"), None).unwrap_err(), Rejected::Closed);
+    let late = ledger(&connector);
+    assert_eq!((late.accepted, late.waiting, late.dropped_because(DropReason::Closed)), (403, 250, 3));
+    assert!(late.balances());
 
     receiver.is_down(false);
     let connector = receiver.connect(home.path(), "a");
@@ -359,11 +364,14 @@ fn closing_does_not_wait_for_what_stays_on_disk() {
 fn a_batch_waits_for_its_age_and_not_for_a_flush() {
     let home = tempfile::tempdir().unwrap();
     let receiver = Receiver::default();
-    let connector = receiver.connect(home.path(), "a");
+    let spool = SpoolSettings { home: Some(home.path().to_owned()), ..SpoolSettings::default() };
+    let settings = Settings { spool, batch_age: 10 * PATIENCE, ..Settings::default() };
+    let taking = receiver.clone();
+    let connector = Connector::open("a", settings, move || Ok(Arc::new(taking.clone()))).unwrap();
     send(&connector, &numbers(0..3));
     std::thread::sleep(Duration::from_millis(400));
-    assert_eq!(receiver.got().len(), 0, "a batch of three is closed by its age, one second");
-    assert!(connector.flush(Duration::from_millis(500)), "a flush does not wait for that");
+    assert_eq!(receiver.got().len(), 0, "a batch of three is closed by its age");
+    assert!(connector.flush(PATIENCE), "a flush does not wait for that");
     assert_eq!(receiver.got(), numbers(0..3));
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::delivery::{Batch, Ledger, Outcome};
+use crate::delivery::{Batch, DropReason, Ledger, Outcome};
 use crate::event::{Event, Timestamp};
 
 /// When a batch is closed, and how large it may be.
@@ -25,7 +25,7 @@ pub(crate) struct BatchLimits {
 /// Why an event was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// The destination was closed. Not counted: it never was accepted.
+    /// The destination was closed. Counted as dropped, as long as its connector is there.
     Closed,
     /// There is no room, and the policy gives up new events. Counted as dropped.
     Full,
@@ -68,6 +68,12 @@ pub(crate) trait Backlog: Send + Sync {
 
     /// An event that never waited here came to its end.
     fn count(&self, outcome: Outcome);
+
+    /// An event came after the close.
+    fn too_late(&self) -> Rejected {
+        self.count(Outcome::Dropped(DropReason::Closed));
+        Rejected::Closed
+    }
 
     /// The worker ends with these still in its hands.
     fn put_back(&self, events: &[Event]);

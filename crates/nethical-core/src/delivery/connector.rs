@@ -66,9 +66,8 @@ impl Connector {
     /// Hand over one event. Returns at once, unless the queue's policy is to wait for room.
     ///
     /// # Errors
-    /// [`Rejected::Full`] if it was given up because the queue is full, which is counted, and
-    /// [`Rejected::Closed`] after [`close`](Self::close), or in a child in which the destination
-    /// cannot be opened.
+    /// [`Rejected::Full`] if it was given up because the queue is full, and [`Rejected::Closed`] after
+    /// [`close`](Self::close), both of which are counted, or in a child in which the destination cannot be opened.
     pub fn send(&self, event: Event) -> Result<(), Rejected> {
         self.pipeline().map_err(|_| Rejected::Closed)?.offer(event)
     }
@@ -94,7 +93,7 @@ impl Connector {
     ) -> Result<impl Future<Output = Delivery> + Send + use<>, Rejected> {
         let pipeline = self.pipeline().map_err(|_| Rejected::Closed)?;
         if pipeline.is_closed() {
-            return Err(Rejected::Closed);
+            return Err(pipeline.too_late());
         }
         Ok(direct::run(Arc::clone(pipeline), event, policy))
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// It still waited in memory when its destination was closed.
+    /// It still waited in memory when its destination was closed, or came after that.
     Closed,
     /// It was on disk, and damage took it.
     Damaged,

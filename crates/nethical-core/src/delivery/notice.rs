@@ -98,6 +98,7 @@ pub(crate) struct Health {
     dropping_told: Option<Instant>,
     dead_letter_told: Option<Instant>,
     risk_told: Option<Instant>,
+    at_risk: bool,
     /// Drops that were seen, by reason.
     drops_seen: [u64; DropReason::ALL.len()],
 }
@@ -138,9 +139,15 @@ impl Health {
         grown.and_then(|(reason, total)| self.dropped(reason, total, now))
     }
 
-    /// The disk does not take what waits.
-    pub(crate) fn at_risk(&mut self, waiting: u64, now: Instant) -> Option<Change> {
-        is_time(&mut self.risk_told, now).then_some(Change::AtRisk { waiting })
+    /// The disk takes what waits, or does not.
+    pub(crate) fn kept(&mut self, kept: bool, waiting: u64, now: Instant) -> Option<Change> {
+        self.at_risk = !kept;
+        (self.at_risk && is_time(&mut self.risk_told, now)).then_some(Change::AtRisk { waiting })
+    }
+
+    /// Whether the disk did not take all of what waits.
+    pub(crate) const fn is_at_risk(&self) -> bool {
+        self.at_risk
     }
 
     /// An event was refused.

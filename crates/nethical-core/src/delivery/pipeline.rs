@@ -161,6 +161,11 @@ impl Pipeline {
         taken
     }
 
+    /// An event came after the close, and is counted as such.
+    pub(crate) fn too_late(&self) -> Rejected {
+        self.backlog.too_late()
+    }
+
     /// Its backlog, if that is on disk.
     pub(crate) const fn spooled(&self) -> Option<&Arc<Spooled>> {
         self.spooled.as_ref()
@@ -183,9 +188,9 @@ impl Pipeline {
     /// Make what waits durable, and say so where the disk that was to take it does not.
     fn keep(&self) -> bool {
         let kept = self.backlog.make_durable();
-        if !kept && self.spooled.is_some() {
+        if self.spooled.is_some() {
             let waiting = self.backlog.ledger().waiting;
-            let change = lock(&self.health).at_risk(waiting, Instant::now());
+            let change = lock(&self.health).kept(kept, waiting, Instant::now());
             self.notify(change);
         }
         kept
@@ -241,6 +246,8 @@ impl Pipeline {
             oldest: self.backlog.oldest(),
             down_for: health.down_since().map(|since| since.elapsed()),
             breaker_open: self.gone.get().is_some() || self.pace.lock().breaker.is_open(),
+            at_risk: health.is_at_risk(),
+            offline: false,
             last_error: health.last_error().cloned(),
         }
     }

@@ -214,7 +214,8 @@ impl Backlog for Queue {
             state = self.make_room(state);
         }
         if state.closed {
-            return Err(Rejected::Closed);
+            drop(state);
+            return Err(self.too_late());
         }
         state.ledger.accepted += 1;
         if !state.has_room(&self.limits) {

@@ -244,6 +244,7 @@ impl Spooled {
         let mut rest: Vec<&Arc<Self>> = Vec::new();
         for backlog in backlogs {
             if !backlog.is_open() {
+                backlog.too_late();
                 taken = false;
             } else if !here.take(backlog) {
                 rest.push(backlog);
@@ -334,7 +335,7 @@ impl State {
 impl Backlog for Spooled {
     fn offer(&self, event: Event) -> Result<(), Rejected> {
         if !self.is_open() {
-            return Err(Rejected::Closed);
+            return Err(self.too_late());
         }
         append(&self.spool, &event, &[self.id])
     }

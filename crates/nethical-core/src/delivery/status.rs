@@ -43,6 +43,10 @@ pub struct Status {
     pub down_for: Option<Duration>,
     /// Whether the breaker keeps it from being tried.
     pub breaker_open: bool,
+    /// Whether the disk did not take all that is to wait on it: the rest is lost if the process ends.
+    pub at_risk: bool,
+    /// Whether what waits is where it is to be, since nothing is uploaded by itself.
+    pub offline: bool,
     /// The last failure, also after it was overcome.
     pub last_error: Option<Error>,
 }
@@ -69,6 +73,9 @@ pub struct ProcessReport {
 pub struct DestinationReport {
     /// By what a later process knows it.
     pub key: String,
+    /// Its name, by which its dead letters are found; empty where that is not known any more.
+    #[serde(default)]
+    pub name: String,
     /// Whether it is open in that process. If not, its events wait there for one in which it is.
     #[serde(default)]
     pub open: bool,
@@ -112,6 +119,7 @@ impl From<&Status> for DestinationReport {
         let since = |ago: Duration| Timestamp::now().checked_sub(ago).ok();
         Self {
             key: status.key.clone().unwrap_or_else(|| status.name.to_string()),
+            name: status.name.to_string(),
             open: true,
             ledger: status.ledger,
             waiting_bytes: status.waiting_bytes,
@@ -174,6 +182,8 @@ pub(crate) fn waiting_in(
             oldest: None,
             down_for: None,
             breaker_open: false,
+            at_risk: false,
+            offline: false,
             last_error: None,
         }
     };
