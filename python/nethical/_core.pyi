@@ -80,6 +80,10 @@ class Alerts:
         """
         Have exactly these destinations: name, type, lowest level and connector of each.
         """
+    def look_after(self, /) -> None:
+        """
+        See what became of what was sent.
+        """
     def resolve(self, /, key: str, message: str) -> dict[str, Any]:
         """
         What this key is about is over.

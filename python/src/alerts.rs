@@ -135,6 +135,13 @@ impl Alerts {
         Ok(serde_json::to_string(&states).unwrap_or_default())
     }
 
+    /// See what became of what was sent.
+    fn look_after(&self, py: Python<'_>) -> PyResult<()> {
+        let alerts = &self.held(py)?.alerts;
+        py.detach(|| alerts.look_after());
+        Ok(())
+    }
+
     /// Deliver what waits. True if all of it came to its end in time.
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let (alerts, patience) = (self.held(py)?.alerts.clone(), wait::patience(timeout)?);

@@ -76,19 +76,14 @@ impl Journal {
     ) -> Option<Decided> {
         let mut live = lock(self.live());
         let _alone = self.store.as_ref().and_then(|store| live.written(store.lock()));
-        let known = live.states.get(key).cloned();
-        let known = known.or_else(|| self.store.as_ref().and_then(|store| store.state(key)));
+        let known = self.known(&live, key);
         let (Next { state, alert }, to) = next(known.clone())?;
         let event = alert.map(|alert| alert.encode().event);
         let note = match (&event, &self.store) {
             (Some(event), Some(store)) => live.written(store.begin(&Outgoing::new(event, &to, &state))),
             _ => None,
         };
-        let stored = self.store.as_ref().and_then(|store| live.written(store.save(&state)));
-        match stored {
-            Some(()) => drop(live.states.remove(key)),
-            None => live.remember(state.clone()),
-        }
+        self.save(&mut live, &state);
         Some(Decided { state, before: known, event, note })
     }
 
@@ -96,6 +91,41 @@ impl Journal {
     pub(super) fn forget(&self, key: &str) {
         let mut live = lock(self.live());
         let _alone = self.store.as_ref().and_then(|store| live.written(store.lock()));
+        self.erase(&mut live, key);
+    }
+
+    /// Nobody took what was sent at this time: nothing is known of this key, unless one of it arrived before. Then
+    /// only the next one is not held back.
+    pub(super) fn refused(&self, key: &str, event: &Event, sent: Timestamp) {
+        let mut live = lock(self.live());
+        let own = format!("{}.json", event.id());
+        let (notes, rest): (Vec<_>, Vec<_>) = live.queued.drain(..).partition(|note| note.ends_with(&own));
+        live.queued = rest;
+        // Nobody is to find it and take it for sent.
+        notes.iter().for_each(|note| drop(std::fs::remove_file(note)));
+        let _alone = self.store.as_ref().and_then(|store| live.written(store.lock()));
+        let Some(state) = self.known(&live, key).filter(|state| state.last_sent == sent) else { return };
+        if state.sent <= 1 {
+            self.erase(&mut live, key);
+        } else {
+            self.save(&mut live, &AlertState { last_sent: Timestamp::MIN, ..state });
+        }
+    }
+
+    fn known(&self, live: &Live, key: &str) -> Option<AlertState> {
+        live.states.get(key).cloned().or_else(|| self.store.as_ref()?.state(key))
+    }
+
+    /// In memory where the disk does not take it.
+    fn save(&self, live: &mut Live, state: &AlertState) {
+        let stored = self.store.as_ref().and_then(|store| live.written(store.save(state)));
+        match stored {
+            Some(()) => drop(live.states.remove(&state.key)),
+            None => live.remember(state.clone()),
+        }
+    }
+
+    fn erase(&self, live: &mut Live, key: &str) {
         live.states.remove(key);
         self.store.as_ref().and_then(|store| live.written(store.forget(key)));
     }
@@ -142,8 +172,7 @@ impl Journal {
     }
 
     pub(super) fn state(&self, key: &str) -> Option<AlertState> {
-        let known = lock(self.live()).states.get(key).cloned();
-        known.or_else(|| self.store.as_ref()?.state(key))
+        self.known(&lock(self.live()), key)
     }
 
     /// Everything that is known, the latest first; what is over for long is forgotten.

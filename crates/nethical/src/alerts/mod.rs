@@ -193,7 +193,7 @@ impl Alerts {
             (Some(key), AlertStatus::Firing) => self.0.raise(key, alert, only, Manner::Called),
             (None, _) => {
                 let ways = self.0.ways(alert, only);
-                self.0.dispatch(None, &alert.encode().event, ways)
+                self.0.dispatch(None, &alert.encode().event, ways, None)
             }
         }
     }
@@ -232,7 +232,8 @@ impl Alerts {
         &self.0.journal
     }
 
-    /// See what became of what was sent, and send elsewhere what does not arrive. Happens every second by itself.
+    /// See what became of what was sent: what does not arrive is sent elsewhere, and what every destination refused holds
+    /// back nothing. Happens every second by itself.
     pub fn look_after(&self) {
         self.0.look_after();
     }
@@ -240,7 +241,13 @@ impl Alerts {
     /// Deliver what waits, everywhere at once. `true` if all of it came to its end within `patience`.
     pub fn flush(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        let settled = self.0.webhooks.flush_all(patience);
+        let arrive = || {
+            let settled = self.0.webhooks.flush_all(left(deadline));
+            self.look_after();
+            settled
+        };
+        // What does not arrive may have gone elsewhere.
+        let settled = arrive() & arrive();
         self.0.journal.settle(deadline);
         settled
     }
@@ -255,8 +262,13 @@ impl Alerts {
     pub fn close(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         self.0.journal.settle(deadline);
-        self.0.webhooks.close_all(deadline.saturating_duration_since(Instant::now()))
+        self.flush(left(deadline));
+        self.0.webhooks.close_all(left(deadline))
     }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 impl Inner {
@@ -274,7 +286,11 @@ impl Inner {
             Some((next, ways.to.clone()))
         });
         match decided {
-            Some(decided) if decided.event.is_some() => self.carry_out(decided, ways),
+            Some(decided) if decided.event.is_some() => {
+                // A monitor raises what lasts with each of its values, and would send what is refused as often.
+                let sent = (manner == Manner::Called).then_some(decided.state.last_sent);
+                self.carry_out(decided, ways, sent)
+            }
             decided => {
                 let count = decided.map_or(0, |decided| decided.state.suppressed);
                 Outcome::Suppressed { key: key.to_owned(), count }
@@ -295,14 +311,19 @@ impl Inner {
             Some((next, to.clone()))
         });
         match decided {
-            Some(decided) => self.carry_out(decided, Ways { to, ..Ways::default() }),
+            Some(decided) => self.carry_out(decided, Ways { to, ..Ways::default() }, None),
             None => Outcome::NotActive { key: key.to_owned() },
         }
     }
 
-    fn carry_out(self: &Arc<Self>, decided: journal::Decided, ways: Ways) -> Outcome {
+    fn carry_out(
+        self: &Arc<Self>,
+        decided: journal::Decided,
+        ways: Ways,
+        sent: Option<Timestamp>,
+    ) -> Outcome {
         let Some(event) = decided.event.clone() else { return Outcome::NotActive { key: decided.state.key } };
-        let outcome = self.dispatch(Some(&decided.state.key), &event, ways);
+        let outcome = self.dispatch(Some(&decided.state.key), &event, ways, sent);
         match outcome {
             Outcome::NotTaken { .. } => self.journal.undo(decided),
             _ => self.journal.queued(decided.note),
@@ -334,9 +355,16 @@ impl Inner {
         Ways { unknown, ..routing::route(alert, &self.routes, &targets) }
     }
 
-    /// Hand an event to the queues of these destinations.
-    fn dispatch(self: &Arc<Self>, key: Option<&str>, event: &Event, ways: Ways) -> Outcome {
-        let Ways { to, fallback, unknown } = ways;
+    /// Hand an event to the queues of these destinations. If all of them refuse it, its key is as if this had not been
+    /// `sent`.
+    fn dispatch(
+        self: &Arc<Self>,
+        key: Option<&str>,
+        event: &Event,
+        ways: Ways,
+        sent: Option<Timestamp>,
+    ) -> Outcome {
+        let Ways { to, mut fallback, unknown } = ways;
         if to.is_empty() {
             tracing::warn!(
                 target: "nethical",
@@ -347,14 +375,15 @@ impl Inner {
         let mut deliveries: Vec<_> = to.iter().map(|name| self.queue(event, name)).collect();
         let is_rejected = |delivery: &Delivery| delivery.error_code.is_some();
         if deliveries.iter().any(is_rejected) {
-            deliveries.extend(fallback.iter().map(|name| self.queue(event, name)));
-        } else if !fallback.is_empty() {
-            self.watch(Watched::new(key, event, &to, fallback));
+            deliveries.extend(fallback.drain(..).map(|name| self.queue(event, &name)));
         }
         deliveries.extend(unknown.iter().map(|name| self.queue(event, name)));
         if deliveries.iter().all(is_rejected) {
             return Outcome::NotTaken { id: event.id(), deliveries };
         }
+        let taken = deliveries.iter().filter(|delivery| !is_rejected(delivery));
+        let open = taken.map(|delivery| delivery.destination.clone()).collect();
+        self.watch(Watched { key: key.map(str::to_owned), event: event.clone(), open, fallback, sent });
         self.tick();
         Outcome::Sent { id: event.id(), deliveries }
     }

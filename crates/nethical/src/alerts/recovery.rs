@@ -32,7 +32,7 @@ impl Inner {
         let missing = outgoing.to.iter().filter(|name| !is_on_its_way(home, name, &event)).cloned();
         let (there, absent): (Vec<_>, Vec<_>) = missing.partition(|name| self.webhooks.webhook(name).is_ok());
         if !there.is_empty() {
-            self.dispatch(Some(&outgoing.state.key), &event, Ways { to: there, ..Ways::default() });
+            self.dispatch(Some(&outgoing.state.key), &event, Ways { to: there, ..Ways::default() }, None);
             // Before the note about it goes.
             if !nethical_core::delivery::sync(super::PAUSE) {
                 return false;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use nethical_core::delivery::{Settings, SpoolSettings};
+use nethical_core::delivery::{Batch, Connector, Destination, Profile, Receipt, Settings, SpoolSettings};
 use nethical_core::event::{AlertStatus, Severity};
 use nethical_destinations::connect;
 use nethical_destinations::memory::MemoryConfig;
@@ -117,6 +117,48 @@ fn one_that_nobody_took_was_not_sent_and_holds_nothing_back() {
         assert!(alerts.resolve("d").is_sent());
         assert_eq!(titles(&alerts, &memory), ["firing disk", "resolved disk"]);
     }
+}
+
+/// Refuses everything, and keeps no record.
+struct Refusing;
+
+type Answering<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, crate::Error>> + Send + 'a>>;
+
+// Written out, what `async_trait` would make of it.
+impl Destination for Refusing {
+    fn profile(&self) -> Profile {
+        Profile::default()
+    }
+
+    fn deliver<'s, 'b, 'a>(&'s self, _: &'b Batch) -> Answering<'a, Receipt>
+    where
+        's: 'a,
+        'b: 'a,
+    {
+        Box::pin(async { Err(crate::Error::refused("test.no", "no")) })
+    }
+
+    fn probe<'s, 'a>(&'s self) -> Answering<'a, String>
+    where
+        's: 'a,
+    {
+        Box::pin(async { Ok("well".to_owned()) })
+    }
+}
+
+#[test]
+fn one_that_was_refused_without_a_record_holds_nothing_back() {
+    let (alerts, memory) = alerts(None);
+    let refusing = Settings { spool: SpoolSettings::off(), ..Settings::default() };
+    let refusing = Connector::open("ops", refusing, || Ok(Arc::new(Refusing))).unwrap();
+    let ops = alerts.0.webhooks.webhook("ops").unwrap();
+    alerts.0.webhooks.add_webhook("ops", refusing);
+    assert!(alerts.error("disk", "").key("d").send().is_sent());
+    assert!(alerts.flush(PATIENCE) && alerts.states().is_empty());
+    alerts.0.webhooks.add_webhook("ops", ops);
+    assert!(alerts.error("disk", "").key("d").send().is_sent());
+    assert_eq!(titles(&alerts, &memory), ["firing disk"]);
+    assert!(matches!(alerts.error("disk", "").key("d").send(), Outcome::Suppressed { .. }));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Sending elsewhere what does not arrive.
+//! Looking after what was sent: what does not arrive goes elsewhere, and what nobody took was not sent.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use nethical_core::delivery::{Delivery, DeliveryStatus};
-use nethical_core::event::Event;
+use nethical_core::event::{Event, Timestamp};
 
 use super::dedup::Next;
 use super::{Inner, lock};
@@ -16,16 +16,34 @@ const MOST: usize = 1_000;
 /// An alert on its way, and who gets it if it does not arrive.
 #[derive(Debug)]
 pub(super) struct Watched {
-    key: Option<String>,
-    event: Event,
-    /// Where it did not arrive yet.
-    open: Vec<String>,
-    fallback: Vec<String>,
+    pub(super) key: Option<String>,
+    pub(super) event: Event,
+    /// Where it may still arrive.
+    pub(super) open: Vec<String>,
+    pub(super) fallback: Vec<String>,
+    /// When it was sent, if that is to be forgotten once everybody has refused it.
+    pub(super) sent: Option<Timestamp>,
 }
 
 impl Watched {
-    pub(super) fn new(key: Option<&str>, event: &Event, to: &[String], fallback: Vec<String>) -> Self {
-        Self { key: key.map(str::to_owned), event: event.clone(), open: to.to_vec(), fallback }
+    /// Take note of how it fares at each. Whether it is to go elsewhere.
+    fn note(&mut self, mut fate: impl FnMut(&Event, &str) -> Fate) -> bool {
+        let mut fails = false;
+        for name in std::mem::take(&mut self.open) {
+            let fate = fate(&self.event, &name);
+            fails |= matches!(fate, Fate::Fails | Fate::Refused);
+            match fate {
+                Fate::Open | Fate::Fails => self.open.push(name),
+                Fate::Arrived => self.sent = None,
+                Fate::Refused => {}
+            }
+        }
+        fails && !self.fallback.is_empty()
+    }
+
+    /// Whether anything follows from what becomes of it.
+    fn matters(&self) -> bool {
+        !self.open.is_empty() && (!self.fallback.is_empty() || self.sent.is_some())
     }
 }
 
@@ -34,7 +52,10 @@ impl Watched {
 enum Fate {
     Open,
     Arrived,
+    /// It may arrive later.
     Fails,
+    /// It never will.
+    Refused,
 }
 
 /// Whether deliveries work, as far as is known.
@@ -44,64 +65,70 @@ pub(super) fn is_up(webhook: &Webhook) -> bool {
 
 impl Inner {
     pub(super) fn watch(&self, one: Watched) {
-        let mut watched = lock(self.watched.get(Mutex::default));
-        watched.push(one);
-        let excess = watched.len().saturating_sub(MOST);
-        watched.drain(..excess);
+        self.watch_on(one, &mut lock(self.watched.get(Mutex::default)));
     }
 
-    /// See how everything fares that has a fallback, and send there what fails.
+    fn watch_on(&self, one: Watched, watched: &mut Vec<Watched>) {
+        if one.matters() {
+            watched.push(one);
+            let excess = watched.len().saturating_sub(MOST);
+            watched.drain(..excess);
+        } else if let (true, Some(key), Some(sent)) = (one.open.is_empty(), &one.key, one.sent) {
+            self.journal.refused(key, &one.event, sent);
+        }
+    }
+
+    /// See how everything fares, and send elsewhere what fails.
     pub(super) fn look_after(&self) {
         let (mut failing, mut recent) = (Vec::new(), HashMap::new());
         let mut watched = lock(self.watched.get(Mutex::default));
         for mut one in std::mem::take(&mut *watched) {
-            let mut fails = false;
-            one.open.retain(|name| match self.fate(&one.event, name, &mut recent) {
-                Fate::Open => true,
-                Fate::Arrived => false,
-                Fate::Fails => {
-                    fails = true;
-                    false
-                }
-            });
-            if fails {
+            if one.note(|event, name| self.fate(event, name, &mut recent)) {
                 failing.push(one);
-            } else if !one.open.is_empty() {
-                watched.push(one);
+            } else {
+                self.watch_on(one, &mut watched);
             }
         }
         drop(watched);
-        failing.into_iter().for_each(|one| self.fall_back(&one));
+        failing.into_iter().for_each(|one| self.fall_back(one));
     }
 
-    fn fall_back(&self, one: &Watched) {
-        for name in &one.fallback {
-            self.queue(&one.event, name);
-        }
+    fn fall_back(&self, mut one: Watched) {
+        let fallback = std::mem::take(&mut one.fallback);
         if let Some(key) = &one.key {
             // Its end goes there too.
             self.journal.decide(key, |known| {
                 let mut state = known?;
-                state.also_to(&one.fallback);
+                state.also_to(&fallback);
                 Some((Next { state, alert: None }, Vec::new()))
             });
         }
+        let takes = |name: &String| {
+            let is_there = self.webhooks.webhook(name).is_ok_and(|webhook| !webhook.connector().is_closed());
+            is_there && self.queue(&one.event, name).error_code.is_none()
+        };
+        one.open.extend(fallback.into_iter().filter(takes));
+        self.watch(one);
     }
 
     fn fate(&self, event: &Event, name: &str, recent: &mut HashMap<String, Vec<Delivery>>) -> Fate {
         let Ok(webhook) = self.webhooks.webhook(name) else { return Fate::Fails };
         let connector = webhook.connector();
         let Ok(status) = connector.status() else { return Fate::Fails };
+        let is_dead = || connector.dead_letters().iter().any(|letter| letter.event.id() == event.id());
         let known = recent.entry(name.to_owned()).or_insert_with(|| connector.recent_deliveries());
+        // It has come to its end when nothing waits any more.
+        let has_no_record = status.ledger.waiting == 0 && known.is_empty();
         let id = event.id().to_string();
         let last =
             known.iter().rev().find(|delivery| delivery.delivery_id == id).map(|delivery| delivery.status);
         match last {
             Some(DeliveryStatus::Success) => Fate::Arrived,
-            Some(DeliveryStatus::Failed | DeliveryStatus::Retrying) => Fate::Fails,
+            Some(DeliveryStatus::Failed) => Fate::Refused,
+            Some(DeliveryStatus::Retrying) => Fate::Fails,
+            None if has_no_record && is_dead() => Fate::Refused,
             _ if status.down_for.is_some() || status.closed => Fate::Fails,
-            // One that keeps no record has it when nothing waits any more.
-            None if status.ledger.waiting == 0 && known.is_empty() => Fate::Arrived,
+            None if has_no_record => Fate::Arrived,
             _ => Fate::Open,
         }
     }

@@ -1,5 +1,7 @@
 //! What does not arrive goes elsewhere.
 
+use nethical::alerts::Outcome;
+use nethical::event::Alert;
 use nethical_receivers::http::{Answer, HttpPeer};
 use nethical_receivers::slack::Slack;
 
@@ -59,4 +61,45 @@ fn an_alert_that_is_refused_goes_to_all_others_where_no_route_says_else() {
     assert_eq!(nethical.alerts().warning("odd", "").send().destinations(), ["slack"]);
     testkit::until("the other one has it", || titles(&hook) == ["firing odd"]);
     assert!(nethical.close(PATIENCE));
+}
+
+#[test]
+fn an_alert_that_everybody_refused_in_the_end_holds_back_none() {
+    let (first, other) = (HttpPeer::start().unwrap(), HttpPeer::start().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[alerts.first]\ntype = 'http'\nurl = '{}'\n[alerts.other]\ntype = 'http'\nurl = '{}'\n\
+         [[routes]]\nto = ['first']\nfallback = ['other']\n",
+        first.url(),
+        other.url()
+    );
+    let nethical = open(home.path(), &text);
+    let raise = |severity: &str| {
+        let outcome =
+            nethical.alerts().alert(Alert::new(severity.parse().unwrap(), "disk", "")).key("d").send();
+        nethical.alerts().flush(PATIENCE);
+        nethical.alerts().look_after();
+        outcome
+    };
+    for peer in [&first, &other] {
+        peer.always(Answer::new(400));
+    }
+    assert!(raise("warning").is_sent() && raise("warning").is_sent(), "nobody knows of it");
+    assert_eq!((first.requests().len(), other.requests().len()), (2, 2));
+    assert!(nethical.alerts().states().is_empty());
+    other.always(None);
+    assert!(raise("warning").is_sent());
+    assert!(matches!(raise("warning"), Outcome::Suppressed { count: 1, .. }), "the fallback has it");
+    // Worse, and refused: it lasts, and the next one is sent.
+    other.always(Answer::new(400));
+    assert!(raise("error").is_sent() && raise("error").is_sent());
+    first.always(None);
+    assert!(raise("error").is_sent() && !raise("error").is_sent());
+    assert_eq!(nethical.alerts().resolve("d").destinations(), ["first", "other"]);
+    // What is refused at the end is not remembered by the next process.
+    first.always(Answer::new(400));
+    assert!(nethical.alerts().error("net", "").key("net").send().is_sent());
+    nethical.close(PATIENCE);
+    let keys: Vec<_> = nethical.alerts().states().into_iter().map(|state| state.key).collect();
+    assert_eq!(keys, ["d"]);
 }
