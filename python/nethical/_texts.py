@@ -1,6 +1,9 @@
-"""Text that every receiver can read."""
+"""Text and numbers that every receiver can read."""
 
 from __future__ import annotations
+
+import math
+from typing import SupportsFloat
 
 
 def readable(text: str) -> str:
@@ -23,3 +26,11 @@ def digits_of(number: int) -> str:
         return int.__repr__(number)
     except ValueError:
         return hex(number)
+
+
+def float_of(number: SupportsFloat) -> float:
+    """The nearest float: an infinity for what is beyond all of them."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf  # type: ignore[operator]

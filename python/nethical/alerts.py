@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypedDict
 
-from . import _core, _spool
+from . import _core, _process, _spool
 from ._background import With, in_background
 from ._spool import Spool
-from ._texts import text_of
+from ._texts import float_of, text_of
 from .integrations._aggregator import LogAggregator, read_config
 from .integrations._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from .integrations._entries import LogLevel
@@ -212,6 +213,7 @@ class AlertManager(With):
         self._opened_with = opened_with
         self._core = _core.Alerts.from_config(*opened_with) if len(opened_with) == 1 else _core.Alerts(*opened_with)
         self._members: list[tuple[str, str, str, _core.Connector]] = []
+        _managers.add(self)
 
     @classmethod
     def from_config(cls: type[_Self], config: str | os.PathLike[str] | Mapping[str, Any]) -> _Self:
@@ -333,6 +335,18 @@ class AlertManager(With):
         return f"{type(self).__name__}({self.destinations!r})"
 
 
+_managers: weakref.WeakSet[AlertManager] = weakref.WeakSet()
+
+
+def _look_after() -> None:
+    """What was refused at the end is not remembered as sent."""
+    for manager in tuple(_managers):
+        manager._core.look_after()
+
+
+_process.afterwards(_look_after)
+
+
 def _outcome(found: dict[str, Any], key: str | None) -> AlertOutcome:
     deliveries = tuple(delivery_of(one) for one in found.pop("deliveries", ()))
     made: dict[str, Any] = {"key": key, **found, "deliveries": deliveries}
@@ -374,13 +388,13 @@ class MonitoringSystem(With):
     def log_metric(self, metric_name: str, value: float, **metadata: Any) -> None:
         """Log the value of a metric, and have its monitors see it."""
         more = {**metadata, "metric": metric_name, "value": value}
-        self.log_aggregator.log(LogLevel.INFO, f"Metric: {metric_name} = {value}", "metrics", **more)
+        self.log_aggregator.log(LogLevel.INFO, f"Metric: {metric_name} = {text_of(value)}", "metrics", **more)
         self.observe(metric_name, value)
 
     def observe(self, metric_name: str, value: float) -> None:
         """Have the monitors of a metric see its value, without a log entry."""
         self.alert_manager._look()
-        self._core.observe(metric_name, float(value))
+        self._core.observe(metric_name, float_of(value))
 
     def check_threshold(
         self, metric_name: str, value: float, threshold: float, condition: Condition = "<"
@@ -388,7 +402,7 @@ class MonitoringSystem(With):
         """Whether a value is a breach of a threshold. If so there is an alert, once while it lasts; and when a later
         value is none, that is told too. NaN is a breach."""
         self.alert_manager._look()
-        return self._core.check(metric_name, float(value), float(threshold), condition)
+        return self._core.check(metric_name, float_of(value), float_of(threshold), condition)
 
     def statuses(self) -> dict[str, str]:
         """How each monitor stands, by its name: ``ok``, ``pending``, ``firing`` or ``missing``."""

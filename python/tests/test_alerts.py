@@ -141,6 +141,29 @@ def test_one_that_nobody_took_holds_nothing_back(hooks, webhooks):
     assert closed.critical("net", key="net").outcome == "not_taken"
 
 
+def test_one_that_is_refused_holds_nothing_back(hooks, webhooks):
+    hooks.usual = Answer(400)
+    alerts = AlertManager(webhooks)
+    assert alerts.critical("disk", key="disk") and alerts.flush() and alerts.states() == []
+    assert alerts.critical("disk", key="disk") and alerts.flush()
+    hooks.usual = Answer()
+    assert alerts.critical("disk", key="disk") and alerts.flush()
+    assert alerts.critical("disk", key="disk").outcome == "suppressed"
+
+
+def test_one_that_is_refused_at_the_end_of_a_program_holds_nothing_back(hooks, script):
+    text = f"""
+from nethical.alerts import AlertManager
+from nethical.integrations.webhook import HTTPWebhookDispatcher, WebhookManager
+webhooks = WebhookManager()
+webhooks.add_webhook("ops", HTTPWebhookDispatcher("{hooks.url}", name="ops"))
+alerts = AlertManager(webhooks)
+print(alerts.critical("disk", key="disk").outcome)
+"""
+    hooks.usual = Answer(400)
+    assert [script(text).stdout for _ in range(2)] == ["sent\n", "sent\n"]
+
+
 def test_flush_and_close_know_destinations_that_came_later(hooks):
     hooks.go.clear()
     webhooks = WebhookManager()
@@ -185,6 +208,16 @@ def test_the_monitoring_system_of_the_guide(hooks, webhooks, tmp_path, lines):
         "message": "model_accuracy is 0.85, and should not be < 0.9",
         "metric": "model_accuracy", "value": 0.85, "threshold": 0.9, "condition": "<",
     }
+
+
+def test_a_number_beyond_all_floats_is_a_breach_and_no_fault(hooks, webhooks):
+    monitor = MonitoringSystem(LogAggregator(), webhooks)
+    for power in (400, 5_000):
+        monitor.log_metric("loss", 10**power)
+    assert monitor.check_threshold("loss", 10**400, 5, condition=">")
+    assert not monitor.check_threshold("loss", -(10**400), 5, condition=">")
+    assert monitor.cleanup()
+    assert [request.json["metadata"]["status"] for request in hooks.requests] == ["firing", "resolved"]
 
 
 def test_a_configuration_has_monitors_and_runs_feed_them(hooks, tmp_path, lines):

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::event::{
     Encoded, Event, EventId, Family, IntoValue, Level, LogEntry, Message, Rules, Timestamp, level_named,
+    whole_numbers,
 };
 
 /// How severe an alert is, in rising order.
@@ -262,8 +263,9 @@ impl Event {
         }
         let view = self.message()?;
         let mut metadata = Map::from_iter([("event_type".to_owned(), Value::from(&*view.event_type))]);
-        let mut said: Map<String, Value> = serde_json::from_str(view.metadata.get()).unwrap_or_default();
-        let mut data = match serde_json::from_str(view.data.get())? {
+        let mut said: Map<String, Value> =
+            serde_json::from_str(&whole_numbers(view.metadata.get())).unwrap_or_default();
+        let mut data = match serde_json::from_str(&whole_numbers(view.data.get()))? {
             Value::Object(data) => data,
             Value::Null => Map::new(),
             other => Map::from_iter([("data".to_owned(), other)]),

@@ -15,6 +15,7 @@ mod run_status;
 mod run_update;
 mod stored;
 mod view;
+mod whole;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub use self::redact::{MARK as REDACTED, Redaction};
 pub use self::run_status::{RunStatus, UnknownStatus};
 pub use self::run_update::{ArtifactFile, Pairs, RunArtifact, RunChange, RunMetrics, RunStart, RunUpdate};
 pub use self::view::LogView;
+pub use self::whole::whole_numbers;
 /// A point in time, without a zone.
 pub use jiff::Timestamp;
 

@@ -2,7 +2,8 @@
 
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, context};
-use nethical_core::event::Event;
+use nethical_core::event::{Event, whole_numbers};
+use serde_json::value::RawValue;
 
 /// A template for bodies. Every value that it writes is written as JSON, so no content can break out of its place.
 pub(crate) struct Template(Environment<'static>);
@@ -27,7 +28,7 @@ impl Template {
     /// Why it cannot be made, or is no JSON.
     pub(super) fn render(&self, event: &Event) -> Result<Vec<u8>, String> {
         let view = event.message().map_err(|error| error.to_string())?;
-        let parsed = |raw: &serde_json::value::RawValue| serde_json::from_str::<serde_json::Value>(raw.get());
+        let parsed = |raw: &RawValue| serde_json::from_str::<serde_json::Value>(&whole_numbers(raw.get()));
         let data = parsed(view.data).map_err(|error| error.to_string())?;
         let metadata = parsed(view.metadata).map_err(|error| error.to_string())?;
         let values = context! {
@@ -40,7 +41,7 @@ impl Template {
         };
         let template = self.0.get_template(NAME).map_err(|error| shown(&error))?;
         let body = template.render(values).map_err(|error| shown(&error))?;
-        serde_json::from_str::<&serde_json::value::RawValue>(&body)
+        serde_json::from_str::<&RawValue>(&body)
             .map_err(|error| format!("what the template makes is no JSON: {error}"))?;
         Ok(body.into_bytes())
     }
@@ -54,7 +55,7 @@ fn shown(error: &minijinja::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nethical_core::event::Message;
+    use nethical_core::event::{Event, Message};
     use serde_json::{Value, json};
 
     use super::Template;
@@ -79,6 +80,17 @@ mod tests {
             json!({ "list": [1, "a"] }),
         );
         assert_eq!(body.unwrap(), json!([1, "a"]));
+    }
+
+    /// As Python writes them.
+    #[test]
+    fn large_numbers_keep_their_digits() {
+        let event = Message::new("paid", json!({ "id": 7 })).encode().event;
+        let json =
+            String::from_utf8(event.json().to_vec()).unwrap().replace(":7}", ":12345678901234567890123}");
+        let event = Event::new(event.id(), event.at(), event.level(), event.family(), json.as_bytes());
+        let body = Template::new(r#"{"id": {{ data.id }}}"#).unwrap().render(&event).unwrap();
+        assert_eq!(body, br#"{"id": "12345678901234567890123"}"#);
     }
 
     #[test]

@@ -71,11 +71,6 @@ macro_rules! options {
                 }
             }
 
-            /// What tells this destination from others that have no name of their own.
-            pub fn identity(&self) -> String {
-                self.$address.reveal().to_string()
-            }
-
             pub(super) fn common(&self) -> $crate::support::webhook::Common<'_> {
                 $crate::support::webhook::Common {
                     address: stringify!($address),

@@ -1,6 +1,6 @@
 //! What people are to read of a message that no service's own shape was made for.
 
-use nethical_core::event::{AlertStatus, Event, Level, MessageView, level_named};
+use nethical_core::event::{AlertStatus, Event, Level, MessageView, level_named, whole_numbers};
 use serde_json::{Map, Value};
 
 /// A message in words.
@@ -34,12 +34,13 @@ impl Readable {
             timestamp: view.timestamp.to_owned(),
             is_resolved: false,
         };
-        match serde_json::from_str(view.data.get()) {
+        match serde_json::from_str(&whole_numbers(view.data.get())) {
             Ok(Value::Object(data)) => message.take_data(data),
             Ok(Value::Null) | Err(_) => {}
             Ok(data) => message.text = plain(&data),
         }
-        let mut metadata: Map<String, Value> = serde_json::from_str(view.metadata.get()).unwrap_or_default();
+        let mut metadata: Map<String, Value> =
+            serde_json::from_str(&whole_numbers(view.metadata.get())).unwrap_or_default();
         message.is_resolved = take_status(&mut metadata) == Some(AlertStatus::Resolved);
         message.take_fields(metadata);
         if message.title.trim().is_empty() {
@@ -137,6 +138,19 @@ mod tests {
             ["alert_type=high_error_rate", "error_rate=0.15", "nested={\"a\":[1]}", "priority=high"]
         );
         assert_eq!(message.headline(), "[ERROR] System alert");
+    }
+
+    /// As Python writes them.
+    #[test]
+    fn large_numbers_keep_their_digits() {
+        let event = Message::new("paid", json!({ "fields": { "id": 7 } })).encode().event;
+        let json =
+            String::from_utf8(event.json().to_vec()).unwrap().replace(":7}", ":12345678901234567890123}");
+        let event = Event::new(event.id(), event.at(), event.level(), event.family(), json.as_bytes());
+        let message = Readable::new(&event, &event.message().unwrap());
+        assert_eq!(message.fields, [("id".to_owned(), "12345678901234567890123".to_owned())]);
+        let entry = event.to_entry().unwrap();
+        assert!(entry.log().unwrap().metadata.contains("\"12345678901234567890123\""), "{entry:?}");
     }
 
     #[test]
