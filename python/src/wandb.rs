@@ -288,7 +288,7 @@ fn add(row: &mut Row, name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyRe
     if let Ok(number) = value.cast::<PyFloat>() {
         row.number(&name, number.value());
     } else if let Ok(number) = value.cast_exact::<PyInt>() {
-        integer(row, &name, number)?;
+        integer(row, &name, number);
     } else if let Ok(flag) = value.cast_exact::<PyBool>() {
         row.json(&name, if flag.is_true() { "true" } else { "false" });
     } else {
@@ -300,10 +300,11 @@ fn add(row: &mut Row, name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyRe
 }
 
 /// An integer of at most 63 bits, or the nearest float.
-fn integer(row: &mut Row, name: &str, number: &Bound<'_, PyInt>) -> PyResult<()> {
+fn integer(row: &mut Row, name: &str, number: &Bound<'_, PyInt>) {
     match number.extract::<i64>() {
-        Ok(number) => row.integer(name, number),
-        Err(_) => row.number(name, number.extract::<f64>()?),
+        Ok(whole) => row.integer(name, whole),
+        Err(_) => {
+            row.number(name, number.extract::<f64>().unwrap_or_else(|_| values::beyond_floats(number)));
+        }
     }
-    Ok(())
 }

@@ -274,6 +274,20 @@ def test_no_parameter_loses_the_others(server: WandBServer, wandb: WandBIntegrat
     assert (row["file"], row["loss"]) == ("caf\ufffd", 1.0)
 
 
+def test_no_number_is_too_large_for_a_row(server: WandBServer, wandb: WandBIntegration) -> None:
+    """W&B has numbers as floats: what none holds is an infinity."""
+    run_id = wandb.start_run("e")
+    ring: list[object] = []
+    ring.append(ring)
+    wandb.log_metrics(run_id, {"up": 10**400, "down": -(10**5000), "big": 2**63, "edge": 2**63 - 1})
+    wandb.log_metrics(run_id, {"deep": {"up": [10**400], "down": -(10**5000)}, "keys": {(1, 2): 3}, "ring": ring})
+    assert wandb.end_run(run_id, wait=20)
+    plain, odd = server.rows(run_id)
+    assert (plain["up"], plain["down"], plain["big"], plain["edge"]) == (math.inf, -math.inf, 2.0**63, 2**63 - 1)
+    assert odd["deep"] == {"up": [math.inf], "down": -math.inf}
+    assert (odd["keys"], odd["ring"]) == ("{(1, 2): 3}", "[[...]]")
+
+
 class Broken:
     def __str__(self) -> str:
         raise RuntimeError("no")

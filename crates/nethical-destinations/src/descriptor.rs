@@ -9,7 +9,7 @@ use nethical_core::event::{Family, Redaction};
 use nethical_core::tracking::Platform;
 
 use crate::support::options::{Options, OptionsError};
-use crate::wandb::Syncer;
+use crate::wandb::{RunServer, Syncer};
 
 /// A kind of destination.
 pub struct Descriptor {
@@ -66,6 +66,11 @@ pub trait Validated: fmt::Debug + Send + Sync + 'static {
         _spool: &SpoolSettings,
         _observer: Observer,
     ) -> Option<Result<Syncer, Error>> {
+        None
+    }
+
+    /// Where [`syncer`](Self::syncer) sends such runs; `None` if there are no such.
+    fn run_server(&self) -> Option<RunServer> {
         None
     }
 

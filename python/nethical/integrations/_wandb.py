@@ -10,10 +10,10 @@ import os
 from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from .. import _core, _spool
+from .. import _core, _ending, _spool
 from .._background import in_background
 from .._spool import Durability
-from .._texts import digits_of, readable, text_of
+from .._texts import digits_of, float_of, readable, text_of
 from ..errors import DeadlineError, RefusedError
 from ._connectors import CLOSE_TIMEOUT, FLUSH_TIMEOUT
 from ._platforms import ExperimentRun, MLPlatformInterface, RunStatus, named
@@ -135,6 +135,7 @@ class WandBIntegration(MLPlatformInterface):
         ``experiment_name`` is the group of the run, ``run_name`` what people see. With ``run_id`` and ``resume`` it goes
         on with a run: whether there is one is seen when the server is reached, see :meth:`check_upload`.
         """
+        _ending.watch_exit(self)
         made = self._core.start(
             {
                 "experiment": named(experiment_name),
@@ -151,6 +152,7 @@ class WandBIntegration(MLPlatformInterface):
 
     def resume_run(self, run_id: str) -> str:
         """Go on with a run: its rows go behind those that are there."""
+        _ending.watch_exit(self)
         self._core.resume(run_id)
         return run_id
 
@@ -299,7 +301,12 @@ def _tags(tags: Mapping[str, Any] | Iterable[str]) -> list[str]:
 
 def _json(value: object) -> str:
     """A value of a row. Numbers that JSON does not have stand bare, as W&B has them."""
-    return readable(json.dumps(value, default=_plain, ensure_ascii=False))
+    try:
+        text = json.dumps(_near(value), default=lambda other: _near(_plain(other)), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        # It holds itself, or has keys that are no text.
+        text = json.dumps(text_of(value), ensure_ascii=False)
+    return readable(text)
 
 
 def _config(parameters: dict[Any, Any]) -> str:
@@ -322,6 +329,17 @@ def _plain(value: Any) -> Any:
         return sorted(value, key=repr)
     isoformat: Any = getattr(value, "isoformat", None)
     return isoformat() if callable(isoformat) else text_of(value)
+
+
+def _near(value: Any) -> Any:
+    """The same with the nearest float for each whole number beyond 63 bits."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float_of(value)
+    if isinstance(value, Mapping):
+        return {key: _near(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_near(item) for item in value]
+    return value
 
 
 def _strict(value: Any) -> Any:

@@ -123,13 +123,6 @@ impl CloudWatchConfig {
         self
     }
 
-    /// What tells this log stream from others, for destinations that have no name of their own.
-    pub fn identity(&self) -> String {
-        let Self { log_group, log_stream, region, profile, endpoint_url, .. } = self;
-        let optional = [region, profile, endpoint_url].map(|option| option.as_deref().unwrap_or_default());
-        [[log_group.as_str(), log_stream.as_str()].as_slice(), &optional].concat().join("\n")
-    }
-
     /// The first option that cannot work. Touches nothing.
     pub(super) fn fault(&self) -> Option<Wrong> {
         let wrong = |key, message: String, hint: &str| Some(Wrong { key, message, hint: hint.to_owned() });

@@ -42,7 +42,9 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 
 impl Validated for CloudWatchConfig {
     fn identity(&self) -> Option<String> {
-        Some(Self::identity(self))
+        let Self { log_group, log_stream, region, profile, endpoint_url, .. } = self;
+        let optional = [region, profile, endpoint_url].map(|option| option.as_deref().unwrap_or_default());
+        Some([[log_group.as_str(), log_stream.as_str()].as_slice(), &optional].concat().join("\n"))
     }
 
     /// Reads the profile files for the region, and what TLS trusts; reaches nothing.

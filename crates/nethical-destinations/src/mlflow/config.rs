@@ -89,11 +89,6 @@ impl MlflowConfig {
         Self { tracking_uri: Some(tracking_uri.into()), ..Self::default() }
     }
 
-    /// What tells this place from others, for destinations that have no name of their own.
-    pub fn identity(&self) -> String {
-        self.shown()
-    }
-
     /// Where the server is.
     pub(super) fn address(&self, environment: &Environment) -> Result<Address, Wrong> {
         match self.target(environment)? {
@@ -143,7 +138,7 @@ mod tests {
         let mut config = MlflowConfig::new("https://ann:hunter2@mlflow.example.com/x");
         (config.password, config.token) = (Some("hunter2".into()), Some("hunter2".into()));
         assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
-        assert!(!config.identity().contains("hunter2"));
+        assert!(!crate::Validated::identity(&config).unwrap().contains("hunter2"));
         let wrong = MlflowConfig::new("ftp://ann:hunter2@mlflow.example.com").fault().unwrap();
         assert!(!wrong.message.contains("hunter2"), "{}", wrong.message);
     }

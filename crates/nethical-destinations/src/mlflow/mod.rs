@@ -24,7 +24,7 @@ use nethical_core::delivery::{
     Batch, Destination, Error, Profile, Receipt, Schedule, Settings, SpoolSettings,
 };
 use nethical_core::event::{EventId, Family, Redaction, RunStart};
-use nethical_core::tracking::{Backend, LOCAL_PREFIX, Platform, StartRun, local_id};
+use nethical_core::tracking::{Backend, LOCAL_PREFIX, Platform, RunStatus, StartRun, local_id};
 use serde_json::{Value, json};
 
 pub use self::config::{MlflowConfig, StartTimeout};
@@ -87,7 +87,7 @@ impl MlflowConfig {
 
 impl Validated for MlflowConfig {
     fn identity(&self) -> Option<String> {
-        Some(Self::identity(self))
+        Some(self.shown())
     }
 
     /// For a server: reads certificates and credentials, reaches nothing. A file is opened, and made if it is missing.
@@ -202,6 +202,14 @@ impl Backend for Runs {
             return Ok(begun.then(|| key.to_owned()));
         }
         self.config.server()?.begin(key, start, time)
+    }
+
+    fn ask_status(&self, run: &str, patience: Duration) -> Option<RunStatus> {
+        #[cfg(feature = "mlflow-embedded")]
+        if self.config.file().is_some() {
+            return self.config.store().ok()?.status(run);
+        }
+        self.config.server().ok()?.status(run, patience)
     }
 
     fn check_start(&self, start: &StartRun<'_>) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nethical_core::delivery::{Error, runtime};
 use nethical_core::event::RunStart;
-use nethical_core::tracking::LOCAL_PREFIX;
+use nethical_core::tracking::{LOCAL_PREFIX, RunStatus};
 use serde_json::{Value, json};
 
 use super::address::Address;
@@ -389,6 +389,23 @@ impl Server {
             Ok(Err(error)) if !error.is_endpoint_fault() => Err(error),
             Ok(Err(_)) | Err(_) => Ok(None),
         }
+    }
+
+    /// How a run stands, as far as the server says so within `patience`.
+    pub(super) fn status(self: &Arc<Self>, run: &str, patience: Duration) -> Option<RunStatus> {
+        let (done, result) = std::sync::mpsc::sync_channel(1);
+        let (server, run) = (Arc::clone(self), run.to_owned());
+        runtime::handle().ok()?.spawn(async move {
+            // Nobody may be waiting any more.
+            let _ = done.send(server.ask_for_status(&run).await);
+        });
+        result.recv_timeout(patience).ok()?.ok()?
+    }
+
+    async fn ask_for_status(&self, run: &str) -> Result<Option<RunStatus>, Error> {
+        let known = self.resolve(run).await?;
+        let answer = self.call("GET", &format!("runs/get?run_id={}", wire::percent(&known.id)), None).await?;
+        Ok(text(&answer, "/run/info/status").and_then(|status| status.parse().ok()))
     }
 
     /// What the server says that it is, if it says so.

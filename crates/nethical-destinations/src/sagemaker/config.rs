@@ -139,14 +139,6 @@ impl SageMakerConfig {
         Ok(opened)
     }
 
-    /// What tells this account and region from others, for destinations that have no name of their own.
-    pub fn identity(&self) -> String {
-        let Self { region, profile, endpoint_url, bucket, prefix, namespace, .. } = self;
-        let optional =
-            [region, profile, endpoint_url, bucket].map(|option| option.as_deref().unwrap_or_default());
-        [&optional, [prefix.as_str(), namespace].as_slice()].concat().join("\n")
-    }
-
     /// The first option that cannot work. Touches nothing.
     pub(super) fn fault(&self) -> Option<Wrong> {
         self.place_fault().or_else(|| self.metrics_fault()).or_else(|| self.training_fault())

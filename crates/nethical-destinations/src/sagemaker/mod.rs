@@ -57,7 +57,10 @@ const MOST: usize = 5_000;
 
 impl Validated for SageMakerConfig {
     fn identity(&self) -> Option<String> {
-        Some(Self::identity(self))
+        let Self { region, profile, endpoint_url, bucket, prefix, namespace, .. } = self;
+        let optional =
+            [region, profile, endpoint_url, bucket].map(|option| option.as_deref().unwrap_or_default());
+        Some([&optional, [prefix.as_str(), namespace].as_slice()].concat().join("\n"))
     }
 
     /// Reads the profile files for the region, and what TLS trusts; reaches nothing.

@@ -107,14 +107,6 @@ impl SyslogConfig {
         self.path.as_deref().unwrap_or_else(|| Path::new(DEV_LOG))
     }
 
-    /// What identifies the receiver among others.
-    pub fn identity(&self) -> String {
-        match self.protocol {
-            Protocol::Unix => format!("unix:{}", self.path().display()),
-            protocol => format!("{}:{}:{}", protocol.as_str(), self.host, self.port()),
-        }
-    }
-
     /// The first option that does not do.
     pub(super) fn fault(&self) -> Option<Fault> {
         let fault = |key, message: &str, hint: &str| {
@@ -329,7 +321,7 @@ mod tests {
     fn words_and_numbers() {
         let config = read("facility = 'local3'\nprotocol = 'tls'\nrfc = '5424'");
         assert_eq!((config.facility.number(), config.port()), (19, 6514));
-        assert_eq!(config.identity(), "TLS:localhost:6514");
+        assert_eq!(crate::Validated::identity(&config).unwrap(), "TLS:localhost:6514");
         let wrong = Options::from_toml("facility = 24").unwrap().read::<SyslogConfig>().unwrap_err();
         assert_eq!(wrong.span(), Some(11..13));
     }

@@ -48,7 +48,10 @@ fn parse(options: &Options) -> Result<Arc<dyn Validated>, OptionsError> {
 
 impl Validated for SyslogConfig {
     fn identity(&self) -> Option<String> {
-        Some(Self::identity(self))
+        Some(match self.protocol {
+            Protocol::Unix => format!("unix:{}", self.path().display()),
+            protocol => format!("{}:{}:{}", protocol.as_str(), self.host, self.port()),
+        })
     }
 
     /// Reads the files of certificates; nothing is sent, and no name is resolved.

@@ -123,13 +123,6 @@ impl WandbConfig {
         Self { project: Some(project.into()), ..Self::default() }
     }
 
-    /// What tells this platform from others, for those that have no name of their own.
-    pub fn identity(&self) -> String {
-        [&self.base_url, &self.entity, &self.project]
-            .map(|part| part.as_deref().unwrap_or_default())
-            .join("\n")
-    }
-
     /// The first option that cannot work. Touches nothing.
     pub(super) fn fault(&self) -> Option<Wrong> {
         let wrong =

@@ -103,7 +103,7 @@ impl RunDirectory {
         }
         let mut found = Vec::new();
         let mut folders: Vec<PathBuf> = fs::read_dir(path)?.flatten().map(|entry| entry.path()).collect();
-        folders.sort_unstable();
+        folders.sort_unstable_by_key(|folder| begun(folder));
         for folder in folders {
             let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let wanted =
@@ -197,6 +197,14 @@ impl RunDirectory {
         }
         fs::rename(fresh, self.path.join(STATE))
     }
+}
+
+/// What run directories are sorted by, so that the parts of a run come in their order: when they began. Within one second
+/// what was only written goes first.
+pub(super) fn begun(path: &Path) -> (String, bool) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let offline = name.strip_prefix("offline-");
+    (offline.unwrap_or(&name).to_owned(), offline.is_none())
 }
 
 fn logs_in(folder: &Path) -> io::Result<Vec<RunDirectory>> {

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::summary::Metrics;
 use super::upload::members;
 
 const UPSERT: &str = "mutation UpsertBucket($id: String, $name: String, $project: String, $entity: String, \
@@ -213,6 +214,11 @@ impl Existing {
         step_of(self.tail().last()?)
     }
 
+    /// When its last row was logged, in seconds since 1970.
+    pub(super) fn last_time(&self) -> Option<f64> {
+        time_of(self.tail().last()?)
+    }
+
     /// The highest step of it that is told: its last rows may be out of order.
     pub(super) fn highest_step(&self) -> Option<i64> {
         let summed_up = self.summary_metrics.as_deref().and_then(step_of);
@@ -227,6 +233,12 @@ impl Existing {
     pub(super) fn summary(&self) -> Vec<(String, String)> {
         let members = members(self.summary_metrics.as_deref().unwrap_or("{}"));
         members.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+    }
+
+    /// The metrics that it defines.
+    pub(super) fn metrics(&self) -> Metrics {
+        let config = self.config.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        config.as_ref().map(defined).unwrap_or_default()
     }
 
     /// Its configuration: names, and values as JSON.
@@ -246,6 +258,12 @@ impl Existing {
     }
 }
 
+/// The metrics that a configuration defines.
+fn defined(config: &Value) -> Metrics {
+    let list = config.pointer("/_wandb/value/m").and_then(Value::as_array);
+    Metrics::read(list.map(Vec::as_slice).unwrap_or_default())
+}
+
 /// `_step` in a line of history.
 pub(super) fn step_of(line: &str) -> Option<i64> {
     #[derive(Deserialize)]
@@ -255,6 +273,17 @@ pub(super) fn step_of(line: &str) -> Option<i64> {
     }
     let line: Line = serde_json::from_str(&super::json::quoted(line)).ok()?;
     line.step.map(|step| step as i64)
+}
+
+/// `_timestamp` in a line of history.
+pub(super) fn time_of(line: &str) -> Option<f64> {
+    #[derive(Deserialize)]
+    struct Line {
+        #[serde(rename = "_timestamp")]
+        time: Option<f64>,
+    }
+    let line: Line = serde_json::from_str(&super::json::quoted(line)).ok()?;
+    line.time
 }
 
 /// `viewer`.

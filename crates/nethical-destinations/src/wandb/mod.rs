@@ -58,7 +58,7 @@ pub use self::options::{MetricDefinition, Resume, WandbStart};
 pub use self::platform::Wandb;
 pub use self::progress::ArtifactState;
 pub use self::stored::{stored_history, stored_runs};
-pub use self::sync::{SyncOutcome, SyncReport, Syncer, left};
+pub use self::sync::{LeftRun, RunServer, SyncOutcome, SyncReport, Syncer, left};
 
 use crate::{Descriptor, Validated};
 
@@ -92,6 +92,10 @@ impl Validated for WandbConfig {
 
     fn syncer(&self, name: &str, spool: &SpoolSettings, observer: Observer) -> Option<Result<Syncer, Error>> {
         Some(Syncer::new(name, self, spool, Some(observer)))
+    }
+
+    fn run_server(&self) -> Option<RunServer> {
+        RunServer::of(self)
     }
 
     fn check_replay(&self) -> Result<(), Error> {

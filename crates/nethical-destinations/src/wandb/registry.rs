@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
-use super::directory::RunDirectory;
+use super::directory::{RunDirectory, begun};
 use super::lock::Lock;
 use crate::support::private;
 
@@ -49,7 +49,7 @@ impl Registry {
         let Ok(entries) = fs::read_dir(&self.0) else { return Vec::new() };
         let mut links: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         links.retain(|path| path.is_symlink());
-        links.sort_unstable();
+        links.sort_unstable_by_key(|link| begun(link));
         let mut found = Vec::new();
         for link in links {
             let logs = fs::read_link(&link).ok().and_then(|path| RunDirectory::find(&path).ok());
@@ -97,7 +97,9 @@ mod tests {
         assert!(registry.all().is_empty());
         let place = parent(Some(home.path()));
         let now = jiff::ZonedDateTime::now();
-        let [one, two] = ["a", "b"].map(|id| RunDirectory::create(&place, id, false, &now).unwrap());
+        let made = |id, offline, now| RunDirectory::create(&place, id, offline, now).unwrap();
+        let later = now.checked_add(jiff::Span::new().seconds(1)).unwrap();
+        let (one, two) = (made("b", false, &now), made("a", true, &later));
         for directory in [&one, &two] {
             fs::write(directory.log(), b"").unwrap();
             registry.add(directory).unwrap();

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::json;
-use super::log::record::{Item, Metric, MetricSummary};
+use super::log::record::{Item, Metric, MetricOptions, MetricSummary};
 use super::tree::Tree;
 
 /// How metrics are drawn and summed up, in the order in which they were defined.
@@ -18,6 +20,38 @@ impl Metrics {
             Some(known) => *known = metric,
             None => self.0.push(metric),
         }
+    }
+
+    /// As `_wandb.value.m` of a configuration has them.
+    pub(crate) fn read(list: &[Value]) -> Self {
+        let name = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+        let metric = |entry: &Value| {
+            let step =
+                entry["5"].as_u64().and_then(|place| list.get(usize::try_from(place).ok()?.checked_sub(1)?));
+            let [step_sync, hidden, defined] = set(&entry["6"]);
+            let [min, max, mean, best, last, none, copy, first] = set(&entry["7"]);
+            Metric {
+                name: name(entry, "1"),
+                glob_name: name(entry, "2"),
+                step_metric: step.map(|step| name(step, "1")).unwrap_or_default(),
+                options: Some(MetricOptions { step_sync, hidden, defined }),
+                summary: Some(MetricSummary { min, max, mean, best, last, none, copy, first }),
+                ..Metric::default()
+            }
+        };
+        let named = |metric: &Metric| !metric.name.is_empty() || !metric.glob_name.is_empty();
+        Self(list.iter().map(metric).filter(named).collect())
+    }
+
+    /// Puts these below its own.
+    pub(crate) fn add_below(&mut self, earlier: Self) {
+        let own = std::mem::replace(self, earlier);
+        own.0.into_iter().for_each(|metric| self.define(metric));
+    }
+
+    /// Whether the summary has an object for a metric of this name.
+    pub(crate) fn sums_up(&self, name: &str) -> bool {
+        self.summary_of(name).is_some_and(is_more)
     }
 
     /// Whether any was defined.
@@ -68,6 +102,12 @@ impl Metrics {
 fn numbers(set: &[bool]) -> String {
     let chosen = (1_usize..).zip(set).filter(|(_, set)| **set).map(|(number, _)| number.to_string());
     chosen.collect::<Vec<_>>().join(",")
+}
+
+/// Which of so many are set, as [`numbers`] has them.
+fn set<const N: usize>(numbers: &Value) -> [bool; N] {
+    let listed = numbers.as_array().map(Vec::as_slice).unwrap_or_default();
+    std::array::from_fn(|index| listed.iter().any(|number| number.as_u64() == Some(index as u64 + 1)))
 }
 
 /// Whether a name is what a pattern with `*` at its end means.
@@ -216,7 +256,6 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wandb::log::record::MetricOptions;
 
     fn defined(name: &str, step: &str, summary: MetricSummary) -> Metric {
         let options = Some(MetricOptions { defined: true, ..MetricOptions::default() });
@@ -249,6 +288,13 @@ mod tests {
         metrics.write(&mut out);
         let expected = r#"[{"1":"epoch","6":[3],"7":[]},{"1":"acc","6":[3],"7":[2,5]},{"2":"val/*","5":1,"6":[3],"7":[1]}]"#;
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let read = Metrics::read(&serde_json::from_str::<Vec<Value>>(expected).unwrap());
+        assert_eq!(read.0, metrics.0);
+        let mut later = Metrics::default();
+        later.define(defined("acc", "epoch", MetricSummary::default()));
+        later.add_below(read);
+        assert_eq!((later.0.len(), later.sums_up("acc"), later.sums_up("val/loss")), (3, false, true));
+        assert!(Metrics::read(&[Value::Null, serde_json::json!({ "5": 9 })]).is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nethical_core::delivery::{Error, Kind, Observer, SpoolSettings, warn_by_tracing};
+use nethical_core::event::Timestamp;
 
 use super::api::Api;
 use super::assembly::Assembly;
@@ -351,13 +352,58 @@ fn unreadable(directory: &RunDirectory, error: &io::Error) -> Error {
         .with_hint("see whether the file is a run log of W&B's")
 }
 
-/// Runs that are not all at their server, as the home remembers them: directory, and updates in it. Those that
-/// a running process has are left out.
-pub fn left(home: &Path) -> Vec<(PathBuf, u64, u64)> {
+/// Runs that are not all at their server, as the home remembers them. Those that a running process has are left out.
+pub fn left(home: &Path) -> Vec<LeftRun> {
     let free = |directory: &RunDirectory| !directory.is_synced() && matches!(directory.lock(), Ok(Some(_)));
-    let about = |directory: RunDirectory| {
-        let bytes = std::fs::metadata(directory.log()).map_or(0, |about| about.len());
-        (directory.path().to_owned(), count(&directory).unwrap_or(0), bytes)
-    };
-    Registry::new(home).all().into_iter().filter(free).map(about).collect()
+    let all = Registry::new(home).all().into_iter();
+    all.filter(free).map(|directory| LeftRun::of(&directory)).collect()
+}
+
+/// A run that is not all at its server, and that no process has.
+#[derive(Debug, Clone)]
+pub struct LeftRun {
+    /// Its directory.
+    pub path: PathBuf,
+    /// The server that it was made for; empty if that is not known any more.
+    pub server: String,
+    /// Whether it goes to whichever server there is, if there is only one.
+    pub unbound: bool,
+    /// Updates in its log. How many of them are there, the server knows.
+    pub updates: u64,
+    /// Bytes of its log.
+    pub bytes: u64,
+    /// When it began.
+    pub begun: Option<Timestamp>,
+}
+
+impl LeftRun {
+    fn of(directory: &RunDirectory) -> Self {
+        let begun = Assembly::open(directory.log()).ok().map(|assembly| assembly.started());
+        let begun = begun.filter(|seconds| *seconds > 0.0);
+        Self {
+            path: directory.path().to_owned(),
+            server: directory.state().base_url,
+            unbound: is_unbound(directory),
+            updates: count(directory).unwrap_or(0),
+            bytes: std::fs::metadata(directory.log()).map_or(0, |about| about.len()),
+            begun: begun.and_then(|seconds| Timestamp::from_microsecond((seconds * 1e6) as i64).ok()),
+        }
+    }
+}
+
+/// The server to which a configuration leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunServer {
+    /// Its address.
+    pub url: String,
+    /// Whether the configuration says so, and the environment does not change it.
+    pub chosen: bool,
+}
+
+impl RunServer {
+    /// That of these options; `None` if they cannot work.
+    pub fn of(config: &WandbConfig) -> Option<Self> {
+        let url = config.resolve(&environment::variable).ok()?.base_url;
+        Some(Self { url, chosen: config.base_url.is_some() })
+    }
 }

@@ -1,6 +1,7 @@
 //! All uploads of one platform in one process, and their accounts.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub(crate) struct Uploads {
     /// The accounts of those that are done with.
     done: Mutex<Ledger>,
     closed: Mutex<bool>,
+    /// The disk did not take all of it at the end.
+    at_risk: AtomicBool,
     permits: Arc<Semaphore>,
 }
 
@@ -132,6 +135,7 @@ impl Uploads {
             uploads: Mutex::default(),
             done: Mutex::default(),
             closed: Mutex::new(false),
+            at_risk: AtomicBool::new(false),
             permits: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
@@ -322,6 +326,8 @@ impl Attended for Uploads {
             oldest: None,
             down_for: condition.down_for,
             breaker_open: condition.breaker_open,
+            at_risk: self.at_risk.load(Ordering::Relaxed),
+            offline: !self.is_online(),
             last_error: failed.or(condition.last_error),
         }
     }
@@ -366,8 +372,9 @@ impl Attended for Uploads {
             upload.progress.wait(deadline + GRACE, |known| known.ended);
         }
         let kept = uploads.iter().filter_map(|upload| upload.recording.as_ref());
-        // What is not at the server is on disk.
-        let _ = kept.filter(|recording| !recording.sync(deadline + GRACE)).count();
+        // What is not at the server is to be on disk.
+        let at_risk = kept.filter(|recording| !recording.sync(deadline + GRACE)).count() > 0;
+        self.at_risk.store(at_risk, Ordering::Relaxed);
         settled
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use nethical_core::delivery::{Connector, Full, Ledger, QueueLimits, Rejected, Settings, SpoolSettings};
+use nethical_core::delivery::{
+    Connector, DropReason, Full, Ledger, QueueLimits, Rejected, Settings, SpoolSettings,
+};
 use nethical_core::event::{Alert, AlertStatus, Event, EventId, Severity};
 use nethical_destinations::{Descriptor, connect};
 use testkit::until;
@@ -201,7 +203,9 @@ fn closing_delivers_and_ends(peer: &dyn Peer) {
     assert_received(peer, ids(&events));
     assert_eq!(connector.send(peer.event("late")), Err(Rejected::Closed));
     assert!(connector.close(PATIENCE), "a second close is harmless");
-    assert_eq!(ledger(&connector).accepted, 10);
+    let ledger = ledger(&connector);
+    assert_eq!((ledger.accepted, ledger.dropped_because(DropReason::Closed)), (11, 1), "{ledger:?}");
+    assert!(ledger.balances());
 }
 
 fn dropping_delivers(peer: &dyn Peer) {

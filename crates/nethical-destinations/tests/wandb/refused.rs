@@ -106,7 +106,7 @@ fn a_later_part_does_not_share_the_refusal() {
 }
 
 #[test]
-fn a_run_that_was_deleted_holds_nobody_up() {
+fn a_run_that_was_deleted_keeps_its_rows_and_holds_nobody_up() {
     let world = World::new();
     let platform = world.open();
     let id = start(&*platform);
@@ -115,6 +115,13 @@ fn a_run_that_was_deleted_holds_nobody_up() {
     world.server.delete(&id);
     platform.log_metrics(&id, &[("loss", 6.0)], None).unwrap();
     assert!(!platform.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap());
+    let error = platform.failure(&id).unwrap().unwrap();
+    assert_eq!(error.code(), "wandb.run_gone");
+    let kept = platform.directory(&id).unwrap().unwrap();
+    assert!(error.hint().unwrap().contains(kept.to_str().unwrap()));
+    assert!(!kept.join(format!("run-{id}.wandb.synced")).exists());
+    assert_eq!(platform.statuses()[0].ledger.waiting, 2);
+    world.assert_balance(&*platform);
     platform.close(PATIENCE);
     drop(platform);
     let (next, notices) = told(&world);

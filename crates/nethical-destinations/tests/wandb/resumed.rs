@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use nethical_core::event::{Event, RunChange};
 use nethical_core::tracking::{Platform, RunStatus, StartRun};
-use nethical_destinations::wandb::WandbStart;
+use nethical_destinations::wandb::{MetricDefinition, SyncOutcome, Wandb, WandbStart};
 use nethical_receivers::wandb::{Run, Trouble};
 
+use crate::offline::sync;
 use crate::world::{PATIENCE, World, losses, parameters, start};
 
 /// A run with steps 0 to 9, by a process that is gone.
@@ -146,4 +147,116 @@ fn an_id_that_is_used_again_goes_on_behind_the_rows_that_are_there() {
     assert_eq!(steps(&run), (0..12).collect::<Vec<_>>());
     assert_eq!(losses(&run)[10..], [20.0, 21.0]);
     assert_eq!((&summary(&run)["acc"], run.tags.as_slice()), (&0.5.into(), &["team:vision".to_owned()][..]));
+}
+
+#[test]
+fn metrics_that_were_defined_stay_so() {
+    let world = World::new();
+    let define = |platform: &Wandb, id: &str, name, step_metric, summary: &[&str]| {
+        let definition = MetricDefinition { name, step_metric, summary, hidden: false };
+        platform.define_metric(id, &definition).unwrap();
+    };
+    let part = |rows: &[f64], begin: &dyn Fn(&Wandb) -> String| {
+        let platform = world.open();
+        let id = begin(&platform);
+        for row in rows {
+            platform.log_metrics(&id, &[("epoch", *row), ("val/loss", *row), ("acc", *row)], None).unwrap();
+        }
+        assert!(platform.end_run(&id, RunStatus::Completed, Some(PATIENCE)).unwrap());
+        assert!(platform.close(PATIENCE));
+        id
+    };
+    let id = part(&[2.0, 5.0], &|platform| {
+        let id = start(platform);
+        define(platform, &id, "val/*", Some("epoch"), &["min", "max"]);
+        define(platform, &id, "acc", None, &["max"]);
+        id
+    });
+    let before = world.at_server(&id).config["_wandb"]["value"]["m"].clone();
+    part(&[3.0, 4.0], &|platform| {
+        platform.resume_run(&id).unwrap();
+        id.clone()
+    });
+    let run = world.at_server(&id);
+    assert_eq!(run.config["_wandb"]["value"]["m"], before);
+    assert_eq!(summary(&run)["val/loss"], serde_json::json!({ "min": 2.0, "max": 5.0 }), "of the whole run");
+    part(&[6.0], &|platform| {
+        platform.resume_run(&id).unwrap();
+        define(platform, &id, "acc", None, &["last"]);
+        id.clone()
+    });
+    let run = world.at_server(&id);
+    assert_eq!(run.config["_wandb"]["value"]["m"].as_array().unwrap().len(), 3, "one of each name");
+    let shown = summary(&run);
+    assert_eq!(
+        (&shown["acc"], &shown["val/loss"]["max"]),
+        (&serde_json::json!({ "last": 6.0 }), &6.0.into())
+    );
+}
+
+/// So many rows more under this id, by a process that ends before the server has heard of it.
+fn unheard(world: &World, id: &str, rows: u32, begin: impl FnOnce(&Wandb)) {
+    world.server.behave(|behaviour| {
+        for operation in ["RunResumeStatus", "UpsertBucket"] {
+            behaviour.next.insert(operation.to_owned(), vec![Trouble::Status(503); 500].into());
+        }
+    });
+    let platform = world.open();
+    begin(&platform);
+    for row in 0..rows {
+        platform.log_metrics(id, &[("loss", 100.0 + f64::from(row))], None).unwrap();
+    }
+    platform.end_run(id, RunStatus::Completed, None).unwrap();
+    assert!(!platform.close(Duration::from_millis(50)));
+    drop(platform);
+    world.server.behave(|behaviour| behaviour.next.clear());
+}
+
+#[test]
+fn what_a_process_logged_before_the_server_heard_of_it_goes_behind_what_is_there() {
+    // Ten rows in the same steps could be taken for those that are there.
+    for (rows, again) in [(3, true), (10, true), (12, true), (10, false)] {
+        let world = World::new();
+        let id = first_part(&world);
+        unheard(&world, &id, rows, |platform| {
+            if again {
+                let own = WandbStart { id: Some(&id), ..WandbStart::default() };
+                platform.start(&StartRun { experiment: "exp", ..StartRun::default() }, &own).unwrap();
+            } else {
+                platform.resume_run(&id).unwrap();
+            }
+        });
+        let next = world.open();
+        assert!(next.flush(PATIENCE), "{:?}", next.statuses());
+        assert!(next.close(PATIENCE));
+        let run = world.at_server(&id);
+        assert_eq!(steps(&run), (0..10 + i64::from(rows)).collect::<Vec<_>>());
+        let logged: Vec<_> = (0..rows).map(|row| 100.0 + f64::from(row)).collect();
+        assert_eq!(losses(&run)[10..], logged);
+        assert_eq!(summary(&run)["acc"], 0.5, "what was there stays below");
+        assert_eq!(run.configured("lr").is_some(), !again, "a start describes the run anew");
+        assert!(world.dead_letters().is_empty());
+    }
+}
+
+#[test]
+fn rows_in_the_same_steps_are_not_taken_for_each_other() {
+    let world = World::new();
+    let begin = |platform: &Wandb, first: f64| {
+        let own = WandbStart { id: Some("shared"), ..WandbStart::default() };
+        platform.start(&StartRun { experiment: "exp", ..StartRun::default() }, &own).unwrap();
+        for row in 0..5 {
+            platform.log_metrics("shared", &[("loss", first + f64::from(row))], None).unwrap();
+        }
+        platform.end_run("shared", RunStatus::Completed, Some(PATIENCE)).unwrap();
+        let kept = platform.directory("shared").unwrap().unwrap();
+        assert!(platform.close(PATIENCE));
+        kept
+    };
+    let kept = begin(&world.open_with(&world.offline()), 10.0);
+    begin(&world.open(), 0.0);
+    let report = sync(&world).into_iter().find(|report| report.path == kept).unwrap();
+    let SyncOutcome::Failed(error) = &report.outcome else { panic!("{report:?}") };
+    assert_eq!(error.code(), "wandb.other_writer");
+    assert_eq!(losses(&world.at_server("shared")), [0.0, 1.0, 2.0, 3.0, 4.0]);
 }

@@ -26,7 +26,7 @@ use nethical_core::delivery::{
     Batch, Destination, Error, Profile, Receipt, Refusal, Schedule, Settings, Unfinished, runtime,
 };
 use nethical_core::event::{Event, RunArtifact, RunChange, RunStart, RunUpdate};
-use nethical_core::tracking::artifact;
+use nethical_core::tracking::{RunStatus, artifact};
 
 use self::database::{Database, Journal};
 pub use self::read::Reader;
@@ -135,6 +135,16 @@ impl Store {
             },
             Ok(Err(_)) | Err(_) => Ok(false),
         }
+    }
+
+    /// How a run stands, if it is there.
+    pub(super) fn status(&self, run: &str) -> Option<RunStatus> {
+        let status = self.with(|database| {
+            let query = "SELECT status FROM runs WHERE run_uuid = ?1";
+            let found = database.connection.query_row(query, [run], |row| row.get::<_, String>(0));
+            found.map_err(|error| database::fault(&self.path, &error))
+        });
+        status.ok()?.parse().ok()
     }
 
     /// What is known of the file, for people.

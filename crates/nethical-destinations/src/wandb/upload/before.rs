@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::super::assembly::{Assembly, Line};
 use super::super::graphql::{Existing, step_of};
 use super::super::json;
+use super::super::summary::{Metrics, parse};
 use super::loose::{members, object};
 
 /// In the run directory: later the server's answer has our own rows in it.
@@ -87,13 +88,24 @@ impl Before {
     }
 
     /// The summary of the log above what was there.
-    pub(super) fn summary(&self, ours: &str, own: bool, not_ours: &BTreeSet<String>) -> String {
+    pub(super) fn summary(&self, assembly: &Assembly, not_ours: &BTreeSet<String>) -> String {
+        self.merged(&assembly.summary(), assembly.is_own().then_some(&assembly.metrics), not_ours)
+    }
+
+    /// Logs of others, which have no `metrics` of ours, tell of the whole run already.
+    fn merged(&self, ours: &str, metrics: Option<&Metrics>, not_ours: &BTreeSet<String>) -> String {
         let ours: Vec<_> =
             members(ours).into_iter().filter(|(name, _)| !not_ours.contains(name.as_str())).collect();
         let set: HashSet<&str> = ours.iter().map(|(name, _)| name.as_str()).collect();
         let theirs = self.summary.iter().filter(|(name, _)| !set.contains(name.as_str()));
         let theirs = theirs.map(|(name, value)| (name.as_str(), value.clone()));
-        let value = |name: &str, value: &str| if own { self.later(name, value) } else { value.to_owned() };
+        let earlier =
+            |name: &str| self.summary.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        let value = |name: &str, value: &str| match (metrics, earlier(name)) {
+            (None, _) => value.to_owned(),
+            (Some(metrics), Some(earlier)) if metrics.sums_up(name) => together(earlier, value),
+            _ => self.later(name, value),
+        };
         object(theirs.chain(ours.iter().map(|(name, text)| (name.as_str(), value(name, text)))))
     }
 
@@ -158,11 +170,31 @@ impl Behind {
     }
 }
 
+/// What sums up a metric: minimum, maximum and first value of the whole run, the rest of the rows since.
+fn together(earlier: &str, since: &str) -> String {
+    let earlier = members(earlier);
+    let number = |wanted: &str| parse(earlier.iter().find(|(name, _)| name == wanted)?.1);
+    let text = |name: &str, value: &str| {
+        let (Some(before), Some(now)) = (number(name), parse(value)) else { return value.to_owned() };
+        match name {
+            "min" => written(before.min(now)),
+            "max" => written(before.max(now)),
+            "first" => written(before),
+            _ => value.to_owned(),
+        }
+    };
+    object(members(since).iter().map(|(name, value)| (name.as_str(), text(name, value))))
+}
+
+fn written(number: f64) -> String {
+    let mut out = Vec::new();
+    json::number(number, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// Seconds, to the microsecond as in rows.
 fn shown(seconds: f64) -> String {
-    let mut out = Vec::new();
-    json::number((seconds * 1e6).round() / 1e6, &mut out);
-    String::from_utf8(out).unwrap_or_default()
+    written((seconds * 1e6).round() / 1e6)
 }
 
 /// How long a run took, as its summary says it.
@@ -199,11 +231,20 @@ mod tests {
     fn what_was_there_is_below_what_the_log_says() {
         let ours = r#"{"loss":NaN,"new":{"_runtime":1},"only":7,"_runtime":0.5,"_wandb":{"runtime":1}}"#;
         let not_ours = BTreeSet::from(["only".to_owned()]);
-        let merged = before().summary(ours, true, &not_ours);
+        let merged = before().merged(ours, Some(&Metrics::default()), &not_ours);
         let wanted = r#"{"acc":0.5,"loss":NaN,"new":{"_runtime":1},"_runtime":2.75,"_wandb":{"runtime":3}}"#;
         assert_eq!(merged, wanted);
-        let theirs = before().summary(r#"{"_runtime":3.5}"#, false, &BTreeSet::new());
+        let theirs = before().merged(r#"{"_runtime":3.5}"#, None, &BTreeSet::new());
         assert!(theirs.contains(r#""_runtime":3.5"#), "a log of others knows: {theirs}");
+    }
+
+    #[test]
+    fn a_metric_is_summed_up_over_the_whole_run() {
+        let earlier = r#"{"min":2.0,"max":4.0,"mean":3.0,"last":3.0,"first":NaN}"#;
+        let since = r#"{"min":1.0,"max":NaN,"mean":1.0,"last":1.0,"first":1.0}"#;
+        let wanted = r#"{"min":1.0,"max":4.0,"mean":1.0,"last":1.0,"first":NaN}"#;
+        assert_eq!(together(earlier, since), wanted);
+        assert_eq!(together("3.5", since), since, "it was not summed up before");
     }
 
     #[test]

@@ -8,11 +8,14 @@ use tokio::time::Instant;
 
 use super::super::api::Place;
 use super::super::assembly::Assembly;
-use super::super::graphql::{Existing, Query, Resumed, Upsert, Upserted, step_of};
+use super::super::graphql::{Existing, Query, Resumed, Upsert, Upserted, step_of, time_of};
 use super::super::json;
 use super::super::log::record::Run;
 use super::before::{Before, Behind};
 use super::{Next, Uploader, tell};
+
+/// Seconds by which a server that writes numbers in a way of its own may be off.
+const SAME_TIME: f64 = 0.01;
 
 /// What the server said of the run.
 #[derive(Debug)]
@@ -41,10 +44,14 @@ impl Uploader {
             };
         };
         let fresh = self.state.first_line.is_none();
-        let asks = !fresh || !run.resume.is_empty() || run.resumed || self.job.recording.is_none();
+        let mut asks = !fresh || !run.resume.is_empty() || run.resumed || self.job.recording.is_none();
         let mut existing = if asks { self.existing(&run).await? } else { None };
         if fresh && !self.announced {
             check_resume(&run, existing.as_ref())?;
+        }
+        if fresh && !goes_on(&run) && self.is_used_again(existing.as_ref()) {
+            // As for a run that is being written: it goes on behind those rows, and describes itself anew.
+            (asks, existing) = (false, None);
         }
         let goes_on = goes_on(&run) || self.job.recording.is_some();
         self.before = match &existing {
@@ -100,6 +107,12 @@ impl Uploader {
         let variables = json!({ "entity": entity, "project": self.project(run), "name": run.run_id });
         let found: Resumed = self.job.api.query(Query::Resume, &variables).await?;
         Ok(found.model.and_then(|model| model.bucket))
+    }
+
+    /// Whether the server has rows under this id from before this log began: none of them is of it.
+    fn is_used_again(&self, existing: Option<&Existing>) -> bool {
+        let began = self.assembly().map_or(0.0, Assembly::started);
+        existing.and_then(Existing::last_time).is_some_and(|last| last < began)
     }
 
     fn entity(&self, run: &Run) -> Option<String> {
@@ -166,7 +179,8 @@ impl Uploader {
         let line = existing.map_or(count, |existing| existing.history_line_count.unwrap_or(count));
         let resumes = self.assembly().and_then(|assembly| assembly.run.as_ref()).is_some_and(goes_on);
         // A log that says nothing of going on holds the run from its start, of which the server has a part.
-        self.state.first_line = Some(if resumes || self.job.recording.is_some() { line } else { 0 });
+        let behind = resumes || self.before.is_some() || self.job.recording.is_some();
+        self.state.first_line = Some(if behind { line } else { 0 });
         self.state.entity.clone_from(&place.entity);
         self.state.project.clone_from(&place.project);
         self.state.base_url = self.job.api.base_url().to_owned();
@@ -219,11 +233,16 @@ impl Uploader {
                 there -= 1;
             }
         }
-        let step = last_line.as_deref().and_then(step_of);
+        let (step, time) = (last_line.as_deref().and_then(step_of), last_line.as_deref().and_then(time_of));
         if let (Some(ours), Some(theirs)) = (step, existing.last_step())
             && ours != theirs
         {
             return Err(self.other_rows(&format!("its last step is {theirs}, and ours is {ours}")));
+        }
+        if let (Some(ours), Some(theirs)) = (time, existing.last_time())
+            && (ours - theirs).abs() > SAME_TIME
+        {
+            return Err(self.other_rows("its last row was logged at another time than ours"));
         }
         let hollow = self.state.hollow.iter().filter(|line| **line < rows).count() as u64;
         self.sent = rows;
@@ -290,8 +309,9 @@ fn check_resume(run: &Run, existing: Option<&Existing>) -> Result<(), Error> {
     }
 }
 
-/// The configuration of the run that is there stays, unless ours says something else.
+/// The configuration and the metrics of the run that is there stay, unless ours say something else.
 fn take_over(assembly: &mut Assembly, existing: &Existing) {
+    assembly.metrics.add_below(existing.metrics());
     let ours: Vec<(String, String)> =
         assembly.config.entries().map(|(name, value)| (name.to_owned(), value)).collect();
     let theirs = existing.config();

@@ -77,7 +77,7 @@ impl Uploader {
         let plan = self.plan(&assembly, contact, last && else_done);
         let (before, not_ours) = (self.before.clone(), self.behind.names.clone());
         let summary = move |assembly: &Assembly| match &before {
-            Some(before) => before.summary(&assembly.summary(), assembly.is_own(), &not_ours),
+            Some(before) => before.summary(assembly, &not_ours),
             None => assembly.summary(),
         };
         let built = runtime::blocking(move || {
