@@ -57,12 +57,13 @@ def status(*, all: bool = False, home: str | os.PathLike[str] | None = None) -> 
 
     Always ``accepted = confirmed + sent + dead_lettered + sum(dropped.values()) + waiting``. Beside
     these: ``waiting_bytes``, ``oldest`` (when the oldest entry that waits was logged), ``down_since`` and
-    ``down_for`` (seconds), ``breaker_open``, ``last_error``. Where entries wait on disk, ``key`` is what a
+    ``down_for`` (seconds), ``breaker_open``, ``last_error``, ``at_risk`` (the disk did not take all that is to
+    wait on it) and ``offline`` (what waits is where it is to be: nothing uploads it by itself). Where entries wait on disk, ``key`` is what a
     later process knows the connector by, and ``directory`` is where they are.
 
     ``all=True`` adds the other processes with the same home (that of ``NETHICAL_HOME``, or ``home``):
-    those that run, as they last wrote it down (each second), and what ended ones have left. ``pid`` and
-    ``running`` tell them apart; ``name`` is the ``key`` there, and connectors that wait in memory are
+    those that run, as they last wrote it down (each second), and what ended ones have left, without
+    ``at_risk`` and ``offline``. ``pid`` and ``running`` tell them apart; ``name`` is the ``key`` there, and connectors that wait in memory are
     not seen from outside.
     """
     if not all:

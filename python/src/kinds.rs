@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nethical::Error;
+use nethical::config::is_name;
 use nethical::delivery::Settings;
 use nethical::destinations::support::options::{Node, Options, OptionsError, Value};
 use nethical::destinations::{Validated, find};
@@ -67,7 +68,7 @@ pub(crate) fn read<T: DeserializeOwned>(options: &Bound<'_, PyDict>) -> PyResult
 
 /// See whether a destination can have this name, which stands in messages, in accounts and on disk.
 pub(crate) fn check_name(py: Python<'_>, name: &str) -> PyResult<()> {
-    if !name.trim().is_empty() && !name.contains(char::is_control) {
+    if is_name(name) {
         return Ok(());
     }
     let wrong = Error::config("options.name", format!("{name:?} cannot be the name of a destination"))

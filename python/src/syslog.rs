@@ -3,7 +3,7 @@
 use nethical::delivery::Settings;
 use nethical::destinations::Validated;
 use nethical::destinations::support::options::{Options, OptionsError};
-use nethical::destinations::syslog::{DESCRIPTOR, SyslogConfig};
+use nethical::destinations::syslog::DESCRIPTOR;
 use pyo3::prelude::*;
 
 use crate::connector::{Connector, QueueOptions};
@@ -20,20 +20,18 @@ pub(crate) fn syslog(
     queue: QueueOptions,
     spool: SpoolOptions,
 ) -> PyResult<Connector> {
-    let (config, identity) = read(options).map_err(|error| exception(py, &error))?;
+    let config = read(options).map_err(|error| exception(py, &error))?;
     let mut settings = Settings { spool: spool.settings()?, ..queue.settings()? };
     if name.is_none() {
-        settings.spool.identity = Some(identity);
+        settings.spool.identity = config.identity();
     }
     Connector::open(py, name.unwrap_or_else(|| DESCRIPTOR.name.to_owned()), config, settings)
 }
 
-/// The options, and what identifies the receiver.
-fn read(text: &str) -> Result<(std::sync::Arc<dyn Validated>, String), OptionsError> {
+fn read(text: &str) -> Result<std::sync::Arc<dyn Validated>, OptionsError> {
     let options = Options::from_json(text).map_err(|mut errors| errors.swap_remove(0))?;
     options.check_ranges(&(DESCRIPTOR.schema)())?;
-    let config = (DESCRIPTOR.parse)(&options)?;
-    Ok((config, options.read::<SyslogConfig>()?.identity()))
+    (DESCRIPTOR.parse)(&options)
 }
 
 fn exception(py: Python<'_>, error: &OptionsError) -> PyErr {

@@ -274,16 +274,16 @@ fn metric_name(name: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// A number, also one of numpy's or of a tensor with one element.
 fn number(value: &Bound<'_, PyAny>) -> PyResult<f64> {
-    value.extract::<f64>().map_err(|error| {
+    value.extract::<f64>().or_else(|error| {
         // A number, but one that is too large.
         if error.is_instance_of::<PyOverflowError>(value.py()) {
-            return error;
+            return Ok(values::beyond_floats(value));
         }
         let kind = value.get_type();
         let text = format!("metrics are numbers, not {kind}");
         let failure = PyTypeError::new_err(text);
         failure.set_cause(value.py(), Some(error));
-        failure
+        Err(failure)
     })
 }
 

@@ -93,6 +93,11 @@ impl Walk {
     }
 }
 
+/// What stands for a number that no float holds: the infinity on its side of zero.
+pub(crate) fn beyond_floats(number: &Bound<'_, PyAny>) -> f64 {
+    if number.lt(0).unwrap_or(false) { f64::NEG_INFINITY } else { f64::INFINITY }
+}
+
 /// Write a value.
 pub(crate) fn write(json: &mut JsonWriter<'_>, value: &Bound<'_, PyAny>, walk: &mut Walk) {
     if let Ok(text) = value.cast_exact::<PyString>() {

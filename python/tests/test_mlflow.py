@@ -60,8 +60,7 @@ def test_no_number_loses_a_digit(server, mlflow):
     values = {"true": True, "big": big, "tiny": 5e-324, "up": float("inf"), "down": float("-inf"), "nan": float("nan")}
     mlflow.log_metrics(run_id, values, step=2**63 - 1)
     mlflow.log_metrics(run_id, {"below": 0.1 + 0.2}, step=-3)
-    with pytest.raises(OverflowError):
-        mlflow.log_metrics(run_id, {"huge": 10**400})
+    mlflow.log_metrics(run_id, {"huge": 10**400, "deep": -(10**400)})
     assert mlflow.end_run(run_id, wait=60) and mlflow.status()["dead_lettered"] == 0
     found = server.run(run_id)["params"]
     assert {name: found[name] for name in parameters} == {name: str(int(value)) for name, value in parameters.items()}
@@ -71,6 +70,7 @@ def test_no_number_loses_a_digit(server, mlflow):
     assert {step for step, _ in point.values()} == {2**63 - 1}
     assert [point[name][1] for name in ("true", "big", "tiny", "nan")] == [1.0, float(big), 5e-324, "NaN"]
     assert abs(point["up"][1]) == abs(point["down"][1]) == 1.7976931348623157e308
+    assert [server.history(run_id, name)[0][1] for name in ("huge", "deep")] == [point["up"][1], point["down"][1]]
     assert server.history(run_id, "below")[0][:2] == (-3, 0.1 + 0.2)
 
 

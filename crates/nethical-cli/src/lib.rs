@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::commands::{
     alert, alerts, check, completions, config, dead, deliveries, demo, destinations, init, log, metric, run,
@@ -83,16 +83,23 @@ impl Cli {
     }
 }
 
+/// Whether the verb was told `--json`.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let told = matches.try_get_one("json").ok().flatten().copied().unwrap_or(false);
+    told || matches.subcommand().is_some_and(|(_, verb)| wants_json(verb))
+}
+
 /// Runs the command with these arguments, of which the first is its own name, and returns its exit code.
 ///
 /// It owns the process: wrong usage, `--help` and signals end it from inside.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     nethical::hear_warnings(render::warning);
-    let ended = Cli::parse_from(arguments).run();
+    let matches = Cli::command().get_matches_from(arguments);
+    let ended = Cli::from_arg_matches(&matches).unwrap_or_else(|wrong| wrong.exit()).run();
     // What waits on disk is safe before the command ends; what could not be written was told.
     nethical::delivery::sync(LAST_SYNC);
     let exit = ended.unwrap_or_else(|failure| {
-        render::failure(&failure);
+        render::failure(&failure, wants_json(&matches));
         failure.exit()
     });
     exit.code()

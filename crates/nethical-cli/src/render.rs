@@ -4,7 +4,9 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use nethical::ConfigError;
 use nethical::delivery::{Error, Notice};
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
@@ -26,13 +28,29 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// Why the command failed.
-pub(crate) fn failure(failure: &Failure) {
+/// Why the command failed; what is wrong with a configuration as JSON if asked for, on standard output.
+pub(crate) fn failure(failure: &Failure, json: bool) {
     match failure {
+        Failure::Config(error) if json => drop(writeln!(anstream::stdout(), "{:#}", problems(error))),
         Failure::Config(error) => say(&error.render(true)),
         Failure::Message { message, hint, .. } => error(message, hint.as_deref()),
         Failure::BrokenPipe => {}
     }
+}
+
+/// A configuration that cannot be read, as JSON.
+pub(crate) fn problems(error: &ConfigError) -> Value {
+    let problem = |problem| {
+        let position = error.position(problem);
+        json!({
+            "message": problem.message,
+            "hint": problem.hint,
+            "line": position.map(|(line, _)| line),
+            "column": position.map(|(_, column)| column),
+        })
+    };
+    let problems: Vec<_> = error.problems().iter().map(problem).collect();
+    json!({ "config": error.name(), "ok": false, "problems": problems, "destinations": [] })
 }
 
 /// Something failed.

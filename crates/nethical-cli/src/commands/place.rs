@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nethical::Config;
 use nethical::config::{CONFIG_VARIABLE, Configured, find};
 use nethical::delivery::SpoolSettings;
+use nethical::destinations::wandb::left as left_runs;
 use nethical::tracking::ARTIFACTS;
 
 use super::load_config;
@@ -36,6 +37,15 @@ impl Place {
         let home = home.map(Path::to_owned);
         let home = home.or_else(|| config.as_ref().map_or_else(default_home, home_of));
         Ok(Self { home: home.ok_or_else(nowhere)?, config })
+    }
+
+    /// As [`to_deliver`](Self::to_deliver), but runs of W&B that wait need no configuration.
+    pub(crate) fn to_sync(asked: Option<&Path>) -> Result<Self, Failure> {
+        let waits = |home: &PathBuf| SpoolSettings::is_allowed() && !left_runs(home).is_empty();
+        match default_home().filter(waits) {
+            Some(home) if find(asked).is_none() => Ok(Self { home, config: None }),
+            _ => Self::to_deliver(asked),
+        }
     }
 
     /// For verbs that deliver: a configuration must be there, and the disk allowed.

@@ -121,6 +121,23 @@ fn an_alert_that_everybody_refused_holds_back_none() {
 }
 
 #[test]
+fn the_status_points_at_dead_letters_while_there_are_some() {
+    let (ops, mail) = peers();
+    let sandbox = configured(&ops, &mail);
+    mail.always(Answer::new(400));
+    sandbox.run(&["alert", "-s", "warning", "-t", "Odd", "--to", "mail"]).code(1);
+    let status = || sandbox.run(&["status"]).code(0).stdout;
+    let shown = status();
+    assert!(shown.contains("mail: 1 dead letter: `nethical dead list --destination mail`"), "{shown}");
+    assert!(shown.contains("last error"), "{shown}");
+    mail.always(None);
+    sandbox.run(&["dead", "replay"]).code(0);
+    let shown = status();
+    assert!(!shown.contains("dead list") && !shown.contains("last error"), "{shown}");
+    assert!(shown.contains("1 dead"), "it is counted: {shown}");
+}
+
+#[test]
 fn a_metric_is_logged_watched_and_told() {
     let (ops, mail) = peers();
     let sandbox = configured(&ops, &mail);

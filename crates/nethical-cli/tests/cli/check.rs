@@ -49,6 +49,32 @@ fn faults_are_shown_all_at_once_where_they_stand() {
 }
 
 #[test]
+fn every_command_tells_faults_as_json_if_asked() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.toml", "[logging.jsonl]\nfilepth = 'x'\n");
+    for command in [
+        &["status"][..],
+        &["sync"],
+        &["dead", "list"],
+        &["dead", "replay"],
+        &["deliveries", "list"],
+        &["alerts", "list"],
+        &["log", "hello"],
+        &["alert", "--severity", "critical", "--title", "full"],
+        &["metric", "disk", "1"],
+        &["run", "start"],
+        &["runs", "list"],
+        &["check"],
+    ] {
+        let ended = sandbox.run(&[command, &["--config", "bad.toml", "--json"]].concat()).code(2);
+        let found = ended.json();
+        assert_eq!((&found["ok"], &found["problems"][0]["line"]), (&json!(false), &json!(2)), "{command:?}");
+        assert_eq!(ended.stderr, "", "{command:?}");
+        sandbox.run(&[command, &["--config", "bad.toml"]].concat()).code(2).says("bad.toml:2:1");
+    }
+}
+
+#[test]
 fn destinations_are_listed_and_described() {
     let sandbox = Sandbox::new();
     let listed = sandbox.run(&["destinations", "--json"]).code(0).json();

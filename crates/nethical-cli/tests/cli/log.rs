@@ -140,6 +140,7 @@ fn wrong_usage_says_what_to_do() {
     sandbox.run(&["log", "-l", "30", "x"]).code(2).says("numbers mean different levels");
     sandbox.run(&["log", "--wait", "-1", "x"]).code(2);
     sandbox.run(&["log", "--wait", "nan", "x"]).code(2).says("from 0 to 604800");
+    sandbox.run(&["log", "--file", "-", "hello"]).code(2).says("names no file").says("/dev/stdout | cat");
     sandbox.run(&["log", "--file", "x", "hello", "world"]).code(2).says("`world` is no field");
     sandbox.run(&["log", "--file", "x", "--config", "y", "hello"]).code(2).says("cannot be used with");
     sandbox.write("empty.toml", "");
@@ -147,7 +148,9 @@ fn wrong_usage_says_what_to_do() {
         .run(&["log", "--config", "empty.toml", "x"])
         .code(2)
         .says("empty.toml has no destination for logs");
-    assert!(!sandbox.path("x").exists());
+    assert!(!sandbox.path("x").exists() && !sandbox.path("-").exists());
+    sandbox.run(&["log", "--file", "./-", "hello"]).code(0).silent();
+    assert_eq!(sandbox.messages("-"), ["hello"]);
 }
 
 #[test]

@@ -125,6 +125,30 @@ fn sync_delivers_what_was_left_without_a_name() {
     assert_eq!(server.runs(&experiment)[0]["info"]["status"], "FINISHED");
 }
 
+/// Also one that waited for the server.
+#[test]
+fn a_run_on_a_server_that_has_ended_keeps_its_status() {
+    let (server, sandbox, experiment) = (Mlflow::shared(), Sandbox::new(), name("ended"));
+    let proxy = Proxy::to(server.address());
+    let uri = proxy.url();
+    let told = |verb: &[&str]| {
+        sandbox.run(&[&["run"], verb, &["--tracking-uri", &uri, "--run-file", "id"]].concat())
+    };
+    for is_up in [true, false] {
+        if !is_up {
+            proxy.take_down();
+        }
+        let (code, wait) = if is_up { (0, "60") } else { (75, "1") };
+        told(&["start", "--experiment", &experiment, "--wait", wait]).code(code);
+        told(&["end", "--status", "failed", "--wait", wait]).code(code);
+        proxy.bring_up();
+        told(&["end", "--wait", "60"]).code(1).says("has ended already, as failed");
+        told(&["end", "--status", "failed", "--wait", "60"]).code(0);
+        assert!(server.runs(&experiment).iter().all(|run| run["info"]["status"] == "FAILED"));
+    }
+    assert_eq!(server.runs(&experiment).len(), 2);
+}
+
 /// Have a run end among the dead letters: its experiment is deleted.
 fn bury(server: &Mlflow, sandbox: &Sandbox, experiment: &str) -> Value {
     let (_, made) = server.ask("experiments/create", Some(&json!({ "name": experiment })));

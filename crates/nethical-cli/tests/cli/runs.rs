@@ -79,6 +79,65 @@ fn sync_uploads_runs_that_were_only_written_and_says_so() {
 }
 
 #[test]
+fn what_waits_of_runs_is_counted_and_the_command_that_sends_it_is_named() {
+    let (sandbox, ours) = (Sandbox::new(), fake::Wandb::start().unwrap());
+    let theirs = fake::Wandb::start().unwrap();
+    let json = |server, arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&online(&sandbox, server, arguments).1).unwrap()
+    };
+    let here = offline(&sandbox, &ours.url(), 3);
+    let there = offline(&sandbox, &theirs.url(), 2);
+    sandbox.write("nethical.toml", "[runs.wandb]\nproject = 'proj'\nupload_interval = 0.02\n");
+    let status = json(&ours, &["status", "--json"]);
+    let total = &status["total"];
+    // Beside the rows their starts and ends.
+    assert_eq!((&total["waiting"], &total["accepted"]), (&9.into(), &9.into()), "{status}");
+    assert!(total["waiting_bytes"].as_u64() > Some(0) && total["oldest"].is_string(), "{status}");
+    let of = |account: &serde_json::Value, server: &fake::Wandb| {
+        let left = account["left"].as_array().unwrap().iter();
+        left.clone().find(|left| left["server"] == server.url().as_str()).cloned()
+    };
+    let remedy = |account: &serde_json::Value, server: &fake::Wandb| {
+        of(account, server).unwrap()["remedy"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(remedy(&status, &ours), "`nethical sync` delivers them");
+    let command = format!("`WANDB_BASE_URL={} nethical sync` delivers them", theirs.url());
+    let wanted = format!("they are for {}: {command}", theirs.url());
+    assert_eq!(remedy(&status, &theirs), wanted);
+    let left = of(&status, &theirs).unwrap();
+    assert_eq!((&left["waiting"], left["runs"].as_array().unwrap().len()), (&4.into(), 1));
+    let table = online(&sandbox, &ours, &["status"]).1;
+    assert!(table.contains("9 events waiting") && table.contains("4 events in 1 run"), "{table}");
+    assert!(table.lines().any(|line| line.trim_start().starts_with("ended    wandb")), "{table}");
+
+    let without_key =
+        sandbox.command(&["sync", "--json"]).env("WANDB_BASE_URL", ours.url()).output().unwrap();
+    let account: serde_json::Value = serde_json::from_slice(&without_key.stdout).unwrap();
+    assert!(remedy(&account, &ours).contains("set `WANDB_API_KEY`"), "what sync was told: {account}");
+    let account = json(&ours, &["sync", "--json"]);
+    assert_eq!((of(&account, &ours), remedy(&account, &theirs)), (None, wanted), "{account}");
+    assert!(ours.run(&here).is_some() && ours.run(&there).is_none());
+    sandbox.write("nethical.toml", format!("[runs.wandb]\nproject = 'proj'\nbase_url = '{}'\n", ours.url()));
+    let named = remedy(&json(&ours, &["status", "--json"]), &theirs);
+    assert!(named.contains(&format!("with `base_url = \"{}\"` in it", theirs.url())), "{named}");
+    // No configuration is needed for it.
+    std::fs::remove_file(sandbox.path("nethical.toml")).unwrap();
+    assert_eq!(
+        remedy(&json(&ours, &["status", "--json"]), &theirs),
+        format!("they are for {}: {command}", theirs.url())
+    );
+    let (code, out, err) = online(&sandbox, &theirs, &["sync"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(theirs.run(&there).unwrap().history.len(), 2);
+    assert_eq!(json(&ours, &["status", "--json"])["total"]["waiting"], 0);
+    assert_eq!(
+        online(&sandbox, &ours, &["sync"]).0,
+        2,
+        "there is nothing left to sync, and no configuration"
+    );
+}
+
+#[test]
 fn sync_says_what_keeps_a_run_from_its_server() {
     let (sandbox, server) = (Sandbox::new(), fake::Wandb::start().unwrap());
     offline(&sandbox, &server.url(), 3);

@@ -42,7 +42,7 @@ fn json_lines_become_entries() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "in",
-        "{\"level\":\"error\",\"message\":\"m\",\"user\":7,\"api_key\":\"x\"}\n\nno json\n{\"level\":\"loud\"}\n",
+        "{\"level\":\"error\",\"message\":\"m\",\"user\":7,\"n\":12345678901234567890123,\"api_key\":\"x\"}\n\nno json\n{\"level\":\"loud\"}\n",
     );
     let ended = sandbox.run_with(&["log", "--stdin", "--json", "--file", "out"], &sandbox.path("in")).code(0);
     let account = ended.json();
@@ -53,9 +53,24 @@ fn json_lines_become_entries() {
     );
     let entries = sandbox.entries("out");
     assert_eq!((&entries[0]["level"], &entries[0]["message"]), (&json!("ERROR"), &json!("m")));
-    assert_eq!(entries[0]["metadata"], json!({"user": 7, "api_key": "[REDACTED]"}));
+    assert_eq!(
+        entries[0]["metadata"],
+        json!({"user": 7, "n": "12345678901234567890123", "api_key": "[REDACTED]"})
+    );
     assert_eq!(entries[1]["message"], "no json");
     assert_eq!(entries[2]["metadata"], json!({"level": "loud"}));
+}
+
+#[test]
+fn a_name_at_the_top_and_in_the_metadata_loses_neither() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "in",
+        "{\"message\":\"m\",\"k\":1,\"metadata\":{\"k\":2,\"token\":\"x\"},\"token\":\"s3cret\"}\n",
+    );
+    sandbox.run_with(&["log", "--stdin", "--json", "--file", "out"], &sandbox.path("in")).code(0);
+    let expected = json!({"k": 2, "k_2": 1, "token": "[REDACTED]", "token_2": "[REDACTED]"});
+    assert_eq!(sandbox.entries("out")[0]["metadata"], expected);
 }
 
 #[test]

@@ -90,6 +90,25 @@ fn runs_of_both_kinds_are_listed_and_compared() {
 }
 
 #[test]
+fn a_run_that_has_ended_keeps_its_status() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["run", "start", "--run-file", "run.id"]).code(0);
+    let end = |status: &str| sandbox.run(&["run", "end", "--run-file", "run.id", "--status", status]);
+    end("running").code(1).says("a run cannot end as `running`");
+    end("failed").code(0).silent();
+    let listed = sandbox.run(&["runs", "list", "--json"]).code(0).stdout;
+    end("completed").code(1).says("has ended already, as failed").says("hint: it stays as it is");
+    sandbox.run(&["run", "end", "--run-file", "run.id"]).code(1).says("has ended already, as failed");
+    end("failed").code(0).silent();
+    assert_eq!(
+        sandbox.run(&["runs", "list", "--json"]).code(0).stdout,
+        listed,
+        "with the time of the first end"
+    );
+    sandbox.run(&["run", "metrics", "--run-file", "run.id", "late=1"]).code(0).silent();
+}
+
+#[test]
 fn what_cannot_be_right_is_refused_by_its_exit_code() {
     let sandbox = Sandbox::new();
     sandbox.run(&["run", "params", "a=1"]).code(2).says("which run is meant");

@@ -43,8 +43,10 @@ fn a_message_arrives_and_says_so() {
     let sent = body(&peer, 0);
     assert_eq!(sent["data"], json!({ "disk": "/dev/sda1", "used": 0.97 }));
     assert_eq!(sent["metadata"], json!({ "env": "prod", "severity": "critical" }));
-    let sent = sandbox.run(&["webhook", "send", "a", "--data", r#"{"n":[1]}"#, "--json"]).code(0).json();
+    let data = r#"{"n":[1,12345678901234567890123]}"#;
+    let sent = sandbox.run(&["webhook", "send", "a", "--data", data, "--json"]).code(0).json();
     assert_eq!((&sent[0]["status"], &sent[0]["response_code"]), (&json!("success"), &json!(200)));
+    assert_eq!(body(&peer, 1)["data"], json!({ "n": [1, "12345678901234567890123"] }));
     sandbox.write("data.json", r#"{"from":"a file"}"#);
     sandbox.run(&["webhook", "send", "a", "--data", "data.json", "--to", "ops"]).code(0);
     assert_eq!(body(&peer, 2)["data"], json!({ "from": "a file" }));

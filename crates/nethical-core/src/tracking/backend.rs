@@ -1,10 +1,11 @@
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::delivery::Error;
 use crate::event::RunStart;
-use crate::tracking::{StartRun, local_id};
+use crate::tracking::{RunStatus, StartRun, local_id};
 
 /// What one service adds to a [`Recorder`](crate::tracking::Recorder): what it would refuse, and how it is asked for a new run.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
@@ -38,6 +39,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// If the service refuses such a run for good.
     fn begin(&self, _key: &str, _start: &RunStart, _time: i64) -> Result<Option<String>, Error> {
         Ok(None)
+    }
+
+    /// Ask the service how a run stands; `None` if it does not say so within `patience`.
+    fn ask_status(&self, _run: &str, _patience: Duration) -> Option<RunStatus> {
+        None
     }
 
     /// # Errors

@@ -107,6 +107,12 @@ pub trait Platform: fmt::Debug + Send + Sync + 'static {
     /// If the run is not open, or `status` is no end.
     fn end_run(&self, run: &str, status: RunStatus, wait: Option<Duration>) -> Result<bool, Error>;
 
+    /// How a run stands with the service, whoever has told of it: `None` if the service does not say so within
+    /// `patience`, or is none that can be asked. What still waits here has not come to it.
+    fn ask_status(&self, _run: &str, _patience: Duration) -> Option<RunStatus> {
+        None
+    }
+
     /// A run of this process.
     fn get_run(&self, run: &str) -> Option<ExperimentRun>;
 

@@ -319,6 +319,10 @@ impl Platform for Recorder {
         Ok(wait.is_none_or(|patience| self.connectors.flush(patience)))
     }
 
+    fn ask_status(&self, run: &str, patience: Duration) -> Option<RunStatus> {
+        self.backend.ask_status(run, patience)
+    }
+
     fn get_run(&self, run: &str) -> Option<ExperimentRun> {
         self.book().get(run)
     }

@@ -70,7 +70,7 @@ pub use self::error::{ConfigError, Problem};
 use self::reading::{Context, read};
 use self::rules::{LimitsTable, RedactionTable};
 pub use self::search::{CONFIG_VARIABLE, find};
-pub use self::section::{Configured, Section};
+pub use self::section::{Configured, Section, is_name};
 use self::spool::SpoolTable;
 use crate::alerts::{AlertSettings, Repeats, Route};
 use crate::monitors::Monitor;

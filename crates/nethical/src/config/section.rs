@@ -10,7 +10,7 @@ use nethical_core::tracking::Platform;
 use nethical_destinations::support::options::{
     Entry, Key, Node, Options, OptionsError, Span, Value, nearest, one_of,
 };
-use nethical_destinations::wandb::Syncer;
+use nethical_destinations::wandb::{RunServer, Syncer};
 use nethical_destinations::{ALL, Descriptor, Validated};
 
 use super::feeding::{Feeding, KEYS};
@@ -167,6 +167,11 @@ impl Configured {
         self.validated.syncer(&self.name, spool, observer)
     }
 
+    /// Where [`syncer`](Self::syncer) sends them; `None` if it has no such.
+    pub fn run_server(&self) -> Option<RunServer> {
+        self.validated.run_server()
+    }
+
     /// # Errors
     /// If a dead letter of it cannot be sent again: what to do instead.
     pub fn check_replay(&self) -> Result<(), Error> {
@@ -188,6 +193,11 @@ impl Configured {
             Err(Error::config("runs.no_platform", text).with_hint("name it in the table of its own kind"))
         })
     }
+}
+
+/// Whether a destination can have this name, which stands in messages, in accounts and on disk.
+pub fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && !name.contains(char::is_control)
 }
 
 pub(super) fn read_section(
@@ -228,6 +238,13 @@ fn read_destination(
         context.fail_all(vec![not_a_table(section, &entry.key)], &[section.name()]);
         return None;
     };
+    if !is_name(name) {
+        let wrong = OptionsError::invalid(format!("{name:?} cannot be the name of a destination"))
+            .with_hint("use letters, digits or other visible characters")
+            .or_span(entry.key.span.as_ref());
+        context.fail(wrong);
+        return None;
+    }
     let (mut options, before) = (table.clone(), context.failures());
     let feeding: Option<Feeding> = read(options.split_off(&KEYS), &[section.name(), name], context);
     if feeding.as_ref().is_some_and(|feeding| !feeding.enabled) {

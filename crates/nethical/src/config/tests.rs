@@ -55,6 +55,19 @@ fn the_guides_shape_loads_as_it_is() {
 }
 
 #[test]
+fn a_name_is_something_to_be_seen() {
+    let hint = "(use letters, digits or other visible characters)";
+    let wrong = |name: &str| format!("2:10 {name} cannot be the name of a destination {hint}");
+    check("\n[logging.'']\ntype = 'memory'\n", &[&wrong("\"\"")]);
+    check("\n[logging.'  ']\ntype = 'memory'\n", &[&wrong("\"  \"")]);
+    check("\n[logging.\"a\\nb\"]\ntype = 'memory'\n", &[&wrong("\"a\\nb\"")]);
+    check(
+        r#"{"alerts": {"\u001b[1m": {"type": "memory"}}}"#,
+        &[&format!("1:13 \"\\u{{1b}}[1m\" cannot be the name of a destination {hint}")],
+    );
+}
+
+#[test]
 fn no_two_destinations_share_a_name() {
     check(
         "[logging.memory]\n[logging.Memory]\ntype = 'memory'\n",

@@ -17,7 +17,6 @@ use nethical::Config;
 use nethical::config::{Configured, Section};
 
 use self::finding::{Finding, Report};
-pub(super) use self::show::problems;
 use super::load_config;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -54,13 +53,7 @@ Examples:
   nethical check --json | jq '.destinations[] | select(.ok | not)'";
 
 pub(crate) fn run(args: &Args, asked: Option<&Path>) -> Result<Exit, Failure> {
-    let config = match load_config(asked) {
-        Err(Failure::Config(error)) if args.json => {
-            writeln!(anstream::stdout(), "{:#}", problems(&error))?;
-            return Ok(Exit::Usage);
-        }
-        loaded => Arc::new(loaded?),
-    };
+    let config = Arc::new(load_config(asked)?);
     let report = examine(args, &config, asked);
     let mut out = anstream::stdout();
     if args.json {

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use nethical::ConfigError;
 use nethical::config::Section;
 use serde_json::{Value, json};
 
@@ -107,19 +106,4 @@ fn described(finding: &Finding) -> Value {
         "code": finding.code,
         "hint": finding.hint,
     })
-}
-
-/// A configuration that cannot be read, as JSON.
-pub(crate) fn problems(error: &ConfigError) -> Value {
-    let problem = |problem| {
-        let position = error.position(problem);
-        json!({
-            "message": problem.message,
-            "hint": problem.hint,
-            "line": position.map(|(line, _)| line),
-            "column": position.map(|(_, column)| column),
-        })
-    };
-    let problems: Vec<_> = error.problems().iter().map(problem).collect();
-    json!({ "config": error.name(), "ok": false, "problems": problems, "destinations": [] })
 }

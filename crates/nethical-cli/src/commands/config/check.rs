@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use nethical::{Config, ConfigError};
 use serde_json::{Value, json};
 
-use crate::commands::{check, load_config};
+use crate::commands::load_config;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::render::{GOOD, count, say, styled};
+use crate::render::{GOOD, count, problems, say, styled};
 
 /// Read configurations and say everything that is wrong with them; open and reach nothing.
 ///
@@ -66,6 +66,6 @@ fn described(read: &Result<Config, ConfigError>) -> Value {
                 config.destinations().iter().map(nethical::config::Configured::name).collect();
             json!({ "config": config.name(), "ok": true, "problems": [], "destinations": names })
         }
-        Err(error) => check::problems(error),
+        Err(error) => problems(error),
     }
 }

@@ -52,6 +52,11 @@ impl Delivery {
     pub(super) fn open(args: &Args, config: Option<&Path>) -> Result<Self, Failure> {
         let progress = ProgressBar::hidden();
         let (logs, unopened) = match &args.file {
+            Some(path) if path.as_os_str() == "-" => {
+                let hint =
+                    "write `--file /dev/stdout | cat` to see the entries, or `./-` for a file of that name";
+                return Err(Failure::usage("`--file -` names no file", hint));
+            }
             Some(path) => {
                 let file = file_with(path, args.option.iter().collect())?;
                 open_file(path, file, &|settings| feeding(args, settings, &progress))

@@ -1,5 +1,6 @@
 //! Entries that JSON objects describe.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use nethical::event::Timestamp;
@@ -79,7 +80,8 @@ impl Object {
         odd
     }
 
-    /// The command's fields, the object's metadata and its other keys. Of two of a name the later counts.
+    /// The command's fields, the object's metadata and its other keys. Of two of a name the later counts, but the object
+    /// keeps both of its own.
     fn into_metadata(mut self, own: &Metadata) -> Metadata {
         let inner = match self.metadata {
             Some(Value::Object(inner)) => inner,
@@ -89,6 +91,7 @@ impl Object {
                 Map::new()
             }
         };
+        part(&inner, &mut self.rest, own);
         let many = own.len() + inner.len() + self.rest.len() > MANY;
         let fields = inner.into_iter().chain(self.rest);
         if many {
@@ -98,6 +101,23 @@ impl Object {
         let mut all = own.clone();
         fields.for_each(|(key, value)| all.insert(key, value));
         all
+    }
+}
+
+/// Give each key that the metadata has with another value a name of its own.
+fn part(inner: &Map<String, Value>, rest: &mut [(String, Value)], own: &Metadata) {
+    let clashes = |key: &str, value: &Value| inner.get(key).is_some_and(|other| other != value);
+    if !rest.iter().any(|(key, value)| clashes(key, value)) {
+        return;
+    }
+    let names: HashSet<String> = rest.iter().map(|(key, _)| key.clone()).collect();
+    let is_free =
+        |name: &String| !inner.contains_key(name) && !names.contains(name) && own.get(name).is_none();
+    for (key, value) in rest {
+        if clashes(key, value) {
+            let mut others = (2_u32..).map(|number| format!("{key}_{number}"));
+            *key = others.find(is_free).unwrap_or_default();
+        }
     }
 }
 
@@ -155,6 +175,15 @@ mod tests {
         for (key, value) in [("level", json!(30)), ("timestamp", json!("noon")), ("metadata", json!(5))] {
             assert_eq!(made.metadata.get(key), Some(&value));
         }
+    }
+
+    #[test]
+    fn a_name_at_the_top_and_in_the_metadata_is_two() {
+        let (made, _) = entry(&json!({"k": 1, "same": 5, "b": 2, "level": 30,
+            "metadata": {"k": "inner", "k_2": 3, "same": 5, "level": "mine", "b": null}}));
+        let expected = json!({"host": "a", "dc": "x", "k": "inner", "k_2": 3, "same": 5, "level": "mine",
+            "b": null, "k_3": 1, "b_2": 2, "level_2": 30});
+        assert_eq!(serde_json::from_str::<Value>(&made.to_json()).unwrap()["metadata"], expected);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub(crate) struct Args {
     #[arg(long)]
     stdin: bool,
     /// Print the account as JSON. With --stdin each line is a JSON object too: `timestamp`, `level`,
-    /// `message`, `source`, `metadata` and `id` are taken as such, all else is metadata.
+    /// `message`, `source`, `metadata` and `id` are taken as such, all else is metadata, as `NAME_2` where
+    /// `metadata` has another value of that name.
     #[arg(long)]
     json: bool,
     /// Wait at most this long for everything to be delivered.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressDrawTarget, ProgressState, ProgressStyle};
 use nethical::Metadata;
-use nethical::event::{EventId, Head, Timestamp, encode};
+use nethical::event::{EventId, Head, Timestamp, encode, whole_numbers};
 
 use super::Args;
 use super::delivery::Delivery;
@@ -130,7 +130,7 @@ impl Feeder<'_> {
     }
 
     fn log_json(&mut self, text: &str) {
-        let Ok(object) = serde_json::from_str::<Object>(text) else {
+        let Ok(object) = serde_json::from_str::<Object>(&whole_numbers(text)) else {
             self.input.not_json += 1;
             return self.log_text(text);
         };

@@ -132,7 +132,7 @@ struct Artifact {
     run: RunArgs,
 }
 
-/// End the run.
+/// End the run. One that has ended keeps its status: another one is refused, the same one changes nothing.
 #[derive(Debug, clap::Args)]
 struct End {
     /// How it ended: completed, failed or killed.
@@ -180,7 +180,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
         }),
         Verb::End(End { status, exit_code, run }) => {
             let status = exit_code.map_or(*status, of_exit_code);
-            tell(place, run, config, |shell, id| Ok(shell.platform.end_run(id, status, None).map(drop)?))
+            tell(place, run, config, |shell, id| shell.end(id, status, place.wait))
         }
     }
 }

@@ -18,20 +18,22 @@ pub(super) fn whole(view: &View) -> Value {
         "home": view.home,
         "config": view.config,
         "processes": view.processes.iter().map(process).collect::<Vec<_>>(),
-        "left": left(&view.left),
+        "left": left(&view.left, Left::remedy),
         "total": sums,
     })
 }
 
 /// What is in nobody's hands.
-pub(crate) fn left(left: &[Left]) -> Value {
+pub(crate) fn left(left: &[Left], remedy: impl Fn(&Left) -> String) -> Value {
     let one = |left: &Left| {
         json!({
             "key": left.key,
             "waiting": left.events,
             "waiting_bytes": left.bytes,
             "orphan": left.is_orphan(),
-            "remedy": left.remedy(),
+            "remedy": remedy(left),
+            "server": left.runs.as_ref().map(|runs| &runs.server),
+            "runs": left.runs.as_ref().map(|runs| &runs.paths),
         })
     };
     left.iter().map(one).collect()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use self::json::left as left_as_json;
-pub(crate) use self::view::View;
+pub(crate) use self::view::{Left, View};
 use super::place::Place;
 use crate::exit::Exit;
 use crate::failure::Failure;

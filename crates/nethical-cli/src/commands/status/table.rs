@@ -1,12 +1,16 @@
 //! The view for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::ControlFlow;
 
 use comfy_table::{CellAlignment, Table, presets};
 use nethical::delivery::{DestinationReport, DropReason, ErrorReport, ProcessReport};
+use nethical::spool::Filter;
 
 use super::View;
 use super::view::Left;
+use crate::commands::dead::open;
 use crate::render::{BAD, GOOD, count, styled, thousands};
 use crate::units::{bytes, since, span};
 
@@ -37,8 +41,8 @@ pub(super) fn whole(view: &View) -> String {
     // To write to a text cannot fail.
     let _ = writeln!(out, "{}", destinations(view).trim_fmt());
     let reports = view.processes.iter().flat_map(|process| &process.destinations);
-    let mut told: Vec<String> = Vec::new();
-    for trouble in reports.flat_map(troubles) {
+    let (letters, mut told) = (letters(view), Vec::<String>::new());
+    for trouble in reports.flat_map(|report| troubles(report, &letters)) {
         if !told.contains(&trouble) {
             let _ = writeln!(out, "\n{trouble}");
             told.push(trouble);
@@ -58,6 +62,9 @@ fn destinations(view: &View) -> Table {
         for report in &process.destinations {
             table.add_row(row(process, report));
         }
+    }
+    for left in view.left.iter().filter(|left| left.runs.is_some()) {
+        table.add_row(row_of_runs(left));
     }
     let numbers = table.column_iter_mut().skip(NUMBERS.start).take(NUMBERS.len());
     numbers.for_each(|column| column.set_cell_alignment(CellAlignment::Right));
@@ -83,6 +90,25 @@ fn row(process: &ProcessReport, report: &DestinationReport) -> [String; HEADER.l
     ]
 }
 
+/// Runs of ended processes, which have no report of these.
+fn row_of_runs(left: &Left) -> [String; HEADER.len()] {
+    let process = ProcessReport {
+        directory: std::path::PathBuf::new(),
+        running: false,
+        pid: 0,
+        written: nethical::event::Timestamp::UNIX_EPOCH,
+        destinations: Vec::new(),
+    };
+    let report = DestinationReport {
+        key: left.key.clone(),
+        ledger: left.ledger(),
+        waiting_bytes: left.bytes,
+        oldest: left.oldest,
+        ..DestinationReport::default()
+    };
+    row(&process, &report)
+}
+
 fn state(process: &ProcessReport, report: &DestinationReport) -> String {
     let attended = process.running && report.open;
     match report.down_since.filter(|_| attended) {
@@ -96,10 +122,26 @@ fn state(process: &ProcessReport, report: &DestinationReport) -> String {
     }
 }
 
+/// How many dead letters there still are, by destination: those that were sent again or dropped are counted on.
+fn letters(view: &View) -> BTreeMap<String, u64> {
+    let mut letters = BTreeMap::new();
+    if view.total.ledger.dead_lettered > 0
+        && let Ok(Some(log)) = open(&view.home)
+    {
+        let _ = log.visit(&Filter::default(), |letter| {
+            *letters.entry(letter.destination).or_default() += 1;
+            ControlFlow::Continue(())
+        });
+    }
+    letters
+}
+
 /// What went wrong last, and what was given up.
-fn troubles(report: &DestinationReport) -> Vec<String> {
+fn troubles(report: &DestinationReport, letters: &BTreeMap<String, u64>) -> Vec<String> {
     let (mut troubles, name, ledger) = (Vec::new(), &report.key, &report.ledger);
-    if let Some(error) = report.last_error.as_ref().filter(|_| ledger.waiting + ledger.dead_lettered > 0) {
+    let known_as = if report.name.is_empty() { name } else { &report.name };
+    let letters = letters.get(known_as).copied().unwrap_or_default();
+    if let Some(error) = report.last_error.as_ref().filter(|_| ledger.waiting + letters > 0) {
         let ErrorReport { code, message, hint } = error;
         let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
         troubles.push(format!("{name}: {}: {message} ({code}){hint}", styled(BAD, "last error")));
@@ -110,18 +152,19 @@ fn troubles(report: &DestinationReport) -> Vec<String> {
     if !dropped.is_empty() {
         troubles.push(format!("{name}: dropped: {}", dropped.join(", ")));
     }
-    if ledger.dead_lettered > 0 {
-        let letters = count(ledger.dead_lettered, "event");
-        let more = format!("`nethical dead list --destination {name}`");
-        troubles.push(format!("{name}: {letters} refused so far: {more}"));
+    if letters > 0 {
+        let letters = count(letters, "dead letter");
+        troubles.push(format!("{name}: {letters}: `nethical dead list --destination {known_as}`"));
     }
     troubles
 }
 
 fn left_behind(left: &Left) -> String {
     let (events, size) = (count(left.events, "event"), bytes(left.bytes));
-    let what = if left.is_orphan() { "orphans" } else { "left" };
-    format!("\n{}: {what}: {events} ({size}) of processes that ended: {}\n", left.key, left.remedy())
+    let what = if left.is_orphan() && left.runs.is_none() { "orphans" } else { "left" };
+    let of = left.runs.as_ref().map(|runs| format!(" in {}", count(runs.paths.len() as u64, "run")));
+    let of = of.unwrap_or_default();
+    format!("\n{}: {what}: {events}{of} ({size}) of processes that ended: {}\n", left.key, left.remedy())
 }
 
 fn total(view: &View) -> String {

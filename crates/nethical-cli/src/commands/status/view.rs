@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use nethical::delivery::{DestinationReport, Ledger, ProcessReport, survey};
+use nethical::destinations::wandb::{LeftRun, RunServer, WandbConfig, left as left_runs};
 use nethical::event::Timestamp;
 
 use crate::commands::place::Place;
 use crate::failure::Failure;
+
+/// How runs are called that no destination of the configuration is for.
+const WANDB: &str = "wandb";
 
 /// Everything at one moment.
 pub(crate) struct View {
@@ -35,14 +39,38 @@ pub(crate) struct Total {
 #[derive(Clone)]
 pub(crate) struct Left {
     pub(crate) key: String,
-    /// Whether these are updates of runs, in directories of their own.
-    pub(crate) runs: bool,
+    /// The runs whose updates these are, if they are in directories of their own.
+    pub(crate) runs: Option<Runs>,
     pub(crate) events: u64,
     pub(crate) bytes: u64,
+    /// When the oldest of them happened, where that is known without the process's report.
+    pub(crate) oldest: Option<Timestamp>,
     /// Whether the configuration has the destination, if there is one.
     pub(crate) configured: Option<bool>,
     /// Whether a running process has it open, and so adopts this in some seconds.
     pub(crate) expected: bool,
+}
+
+/// Runs in directories of their own, for one server.
+#[derive(Clone)]
+pub(crate) struct Runs {
+    /// Empty if it is not known any more.
+    pub(crate) server: String,
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) way: Way,
+}
+
+/// What leads runs to their server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// `nethical sync` does, as things are.
+    Plain,
+    /// It does with the server in the environment.
+    Variable,
+    /// It does with another configuration.
+    Config,
+    /// Whoever names their directories says where they go.
+    Paths,
 }
 
 impl View {
@@ -55,7 +83,8 @@ impl View {
         let config = place.config.as_ref().map(|config| config.name().to_owned());
         let mut left = left(&processes, place);
         left.extend(runs(place));
-        let total = Total::of(processes.iter().flat_map(|process| &process.destinations));
+        let mut total = Total::of(processes.iter().flat_map(|process| &process.destinations));
+        left.iter().filter(|left| left.runs.is_some()).for_each(|left| total.add(left));
         Ok(Self { home: place.home.clone(), config, processes, left, total })
     }
 
@@ -78,6 +107,13 @@ impl Total {
             total
         })
     }
+
+    /// Runs stand in no report of a process once that has ended.
+    fn add(&mut self, left: &Left) {
+        self.ledger.add(&left.ledger());
+        self.bytes += left.bytes;
+        self.oldest = self.oldest.into_iter().chain(left.oldest).min();
+    }
 }
 
 /// What no running process has open, by destination.
@@ -92,9 +128,10 @@ fn left(processes: &[ProcessReport], place: &Place) -> Vec<Left> {
                 Some(known) => (known.events, known.bytes) = (known.events + events, known.bytes + bytes),
                 None => left.push(Left {
                     key: report.key.clone(),
-                    runs: false,
+                    runs: None,
                     events,
                     bytes,
+                    oldest: None,
                     configured: place.has(&report.key),
                     expected: open.contains(report.key.as_str()),
                 }),
@@ -104,19 +141,32 @@ fn left(processes: &[ProcessReport], place: &Place) -> Vec<Left> {
     left
 }
 
-/// Runs whose writers are gone and that are not at their server.
-fn runs(place: &Place) -> Option<Left> {
-    let left = nethical::destinations::wandb::left(&place.home);
-    let sum = |(events, bytes), (_, more, size): &(PathBuf, u64, u64)| (events + more, bytes + size);
-    let (events, bytes) = left.iter().fold((0, 0), sum);
-    (!left.is_empty()).then(|| Left {
-        key: "wandb".to_owned(),
-        runs: true,
-        events,
-        bytes,
-        configured: Some(true),
-        expected: false,
-    })
+/// Runs whose writers are gone and that are not at their server, by server.
+fn runs(place: &Place) -> Vec<Left> {
+    let configured = place.config.iter().flat_map(|config| config.destinations());
+    let mut servers: Vec<(&str, RunServer)> =
+        configured.filter_map(|one| Some((one.name(), one.run_server()?))).collect();
+    if servers.is_empty() {
+        servers.extend(RunServer::of(&WandbConfig::default()).map(|server| (WANDB, server)));
+    }
+    let mut all: Vec<Left> = Vec::new();
+    for run in left_runs(&place.home) {
+        let server = goes_to(&run, &servers);
+        let same = |left: &&mut Left| left.runs.as_ref().is_some_and(|known| known.server == server);
+        match all.iter_mut().find(same) {
+            Some(left) => left.take(&run),
+            None => all.push(Left::of(&run, server, &servers)),
+        }
+    }
+    all
+}
+
+/// The server to which `nethical sync` sends a run, or else the one to which it belongs.
+fn goes_to(run: &LeftRun, servers: &[(&str, RunServer)]) -> String {
+    match servers {
+        [(_, only)] if run.unbound => only.url.clone(),
+        _ => run.server.clone(),
+    }
 }
 
 fn opened(process: &ProcessReport) -> impl Iterator<Item = &str> {
@@ -124,6 +174,41 @@ fn opened(process: &ProcessReport) -> impl Iterator<Item = &str> {
 }
 
 impl Left {
+    fn of(run: &LeftRun, server: String, servers: &[(&str, RunServer)]) -> Self {
+        let known = servers.iter().find(|(_, known)| known.url == server);
+        let way = match known {
+            Some(_) => Way::Plain,
+            None if server.is_empty() => Way::Paths,
+            None if servers.iter().any(|(_, known)| !known.chosen) => Way::Variable,
+            None => Way::Config,
+        };
+        let mut left = Self {
+            key: known.map_or(WANDB, |(name, _)| *name).to_owned(),
+            runs: Some(Runs { server, paths: Vec::new(), way }),
+            events: 0,
+            bytes: 0,
+            oldest: None,
+            configured: Some(way == Way::Plain),
+            expected: false,
+        };
+        left.take(run);
+        left
+    }
+
+    /// One more run for the same server.
+    fn take(&mut self, run: &LeftRun) {
+        (self.events, self.bytes) = (self.events + run.updates, self.bytes + run.bytes);
+        self.oldest = self.oldest.into_iter().chain(run.begun).min();
+        self.runs.iter_mut().for_each(|runs| runs.paths.push(run.path.clone()));
+    }
+
+    /// The account of it.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        (ledger.accepted, ledger.waiting) = (self.events, self.events);
+        ledger
+    }
+
     /// Whether nobody will deliver it by himself.
     pub(crate) fn is_orphan(&self) -> bool {
         !self.expected && self.configured != Some(true)
@@ -132,6 +217,9 @@ impl Left {
     /// What delivers it.
     pub(crate) fn remedy(&self) -> String {
         let key = &self.key;
+        if let Some(runs) = &self.runs {
+            return runs.remedy();
+        }
         match (self.expected, self.configured) {
             (true, _) => "a running process has this destination and adopts them in some seconds".to_owned(),
             (false, Some(true)) => "`nethical sync` delivers them".to_owned(),
@@ -141,6 +229,30 @@ impl Left {
             (false, None) => format!(
                 "`nethical sync --config FILE`, with a configuration that has a destination `{key}`, delivers them"
             ),
+        }
+    }
+}
+
+impl Runs {
+    /// What sends them to their server.
+    fn remedy(&self) -> String {
+        let Self { server, paths, way } = self;
+        match way {
+            Way::Plain => "`nethical sync` delivers them".to_owned(),
+            Way::Variable => {
+                format!("they are for {server}: `WANDB_BASE_URL={server} nethical sync` delivers them")
+            }
+            Way::Config => format!(
+                "they are for {server}: `nethical sync --config FILE`, with `base_url = \"{server}\"` in it, \
+                 delivers them"
+            ),
+            Way::Paths => {
+                let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                format!(
+                    "nobody knows any more for which server: `nethical sync {}` delivers them",
+                    paths.join(" ")
+                )
+            }
         }
     }
 }

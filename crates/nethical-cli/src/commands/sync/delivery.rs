@@ -33,7 +33,7 @@ impl Delivery {
     pub(super) fn open(place: &Place, view: &View) -> Self {
         let progress = progress();
         let (logs, mut unopened) = (LogAggregator::new(), Vec::new());
-        for left in view.left.iter().filter(|left| !left.runs) {
+        for left in view.left.iter().filter(|left| left.runs.is_none()) {
             let Some(config) = &place.config else { break };
             let Some(destination) = destination_of(config, &left.key) else { continue };
             match connect(destination, &left.key, &progress) {

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     if !args.paths.is_empty() {
         return upload(args, config, deadline);
     }
-    let place = Place::to_deliver(config)?;
+    let place = Place::to_sync(config)?;
     if let Some(config) = &place.config {
         alert::recover(config);
     }

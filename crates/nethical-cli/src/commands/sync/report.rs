@@ -6,7 +6,7 @@ use nethical::delivery::{Error, Status};
 use serde_json::{Value, json};
 
 use super::runs::Runs;
-use crate::commands::status::{View, left_as_json};
+use crate::commands::status::{Left, View, left_as_json};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::render::{count, thousands, warning};
@@ -40,11 +40,8 @@ impl Report<'_> {
         let Some(after) = self.after else { return lines };
         for left in &after.left {
             let (events, size) = (count(left.events, "event"), bytes(left.bytes));
-            let why = if left.runs && self.runs.says_why() {
-                "see what is said of them".to_owned()
-            } else {
-                left.remedy()
-            };
+            let said = left.runs.as_ref().is_some_and(|runs| self.runs.says_why(&runs.paths));
+            let why = if said { "see what is said of them".to_owned() } else { left.remedy() };
             lines.push(format!("{}: {events} ({size}) left: {why}", left.key));
         }
         if after.held() > 0 {
@@ -57,13 +54,19 @@ impl Report<'_> {
         lines
     }
 
+    /// What delivers it; where this sync could not, what it was told to do instead.
+    fn remedy(&self, left: &Left) -> String {
+        let told = left.runs.as_ref().and_then(|runs| self.runs.told(&runs.paths));
+        told.map_or_else(|| left.remedy(), |error| error.hint().unwrap_or(error.message()).to_owned())
+    }
+
     fn as_json(&self) -> Value {
         let destinations = self.statuses.iter().map(destination).chain(self.unopened.iter().map(unopened));
         json!({
             "outcome": self.exit.as_str(),
             "destinations": destinations.collect::<Vec<_>>(),
             "runs": self.runs.as_json(),
-            "left": self.after.map(|after| left_as_json(&after.left)),
+            "left": self.after.map(|after| left_as_json(&after.left, |left| self.remedy(left))),
             "held": self.after.map(View::held),
         })
     }

@@ -62,12 +62,23 @@ impl Runs {
         runs
     }
 
-    /// Whether it was said of each server or of some run what is wrong: to sync once more is no remedy then.
-    pub(super) fn says_why(&self) -> bool {
-        let has_reason = |report: &SyncReport| {
-            matches!(report.outcome, SyncOutcome::Failed(_) | SyncOutcome::Elsewhere(_))
+    /// Whether it was said of some of these runs, or of a server, what is wrong: to sync once more is no remedy then.
+    pub(super) fn says_why(&self, paths: &[PathBuf]) -> bool {
+        let is_elsewhere = |report: &SyncReport| matches!(report.outcome, SyncOutcome::Elsewhere(_));
+        self.told(paths).is_some() || self.of(paths).any(is_elsewhere)
+    }
+
+    /// What keeps these runs, or a server, from being sent at all.
+    pub(super) fn told<'r>(&'r self, paths: &'r [PathBuf]) -> Option<&'r Error> {
+        let failure = |report: &'r SyncReport| match &report.outcome {
+            SyncOutcome::Failed(error) => Some(error),
+            _ => None,
         };
-        !self.failed.is_empty() || self.reports.iter().any(has_reason)
+        self.of(paths).find_map(failure).or(self.failed.first())
+    }
+
+    fn of<'r>(&'r self, paths: &'r [PathBuf]) -> impl Iterator<Item = &'r SyncReport> {
+        self.reports.iter().filter(|report| paths.contains(&report.path))
     }
 
     /// One for each server of the configuration, or the one of the environment.
@@ -208,10 +219,11 @@ mod tests {
         );
         let runs = Runs { reports, failed: Vec::new() };
         assert_eq!(runs.exit(), Exit::Later);
-        assert!(runs.says_why());
+        assert!(runs.says_why(&["y".into()]) && !runs.says_why(&["x".into()]));
+        assert!(runs.told(&["y".into()]).is_none(), "another server takes it");
         let wanted = "run r1 of p: is left: this run was made for http://a (`WANDB_BASE_URL=http://a nethical sync` sends it there)";
         assert_eq!(runs.lines()[1], wanted);
         let runs = Runs { reports: vec![report("x", SyncOutcome::Pending(None))], failed: Vec::new() };
-        assert!(!runs.says_why(), "to sync once more may help");
+        assert!(!runs.says_why(&["x".into()]), "to sync once more may help");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nethical::Level;
 use nethical::delivery::Delivery;
-use nethical::event::{Event, Message};
+use nethical::event::{Event, Message, whole_numbers};
 use serde_json::{Map, Value, json};
 
 use super::secrets::read;
@@ -112,7 +112,10 @@ fn object(words: &[OsString]) -> Result<Map<String, Value>, Failure> {
 
 fn json(text: &[u8], place: &str) -> Result<Value, Failure> {
     let wrong = |error| Failure::usage(format!("{place} is no JSON: {error}"), "give one JSON value");
-    serde_json::from_slice(text).map_err(wrong)
+    match std::str::from_utf8(text) {
+        Ok(text) => serde_json::from_str(&whole_numbers(text)).map_err(wrong),
+        Err(_) => serde_json::from_slice(text).map_err(wrong),
+    }
 }
 
 /// What became of deliveries, a line each.

