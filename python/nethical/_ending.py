@@ -2,56 +2,95 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import weakref
+from dataclasses import dataclass
 from types import FrameType
 
 _platforms: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
 """Those that have begun runs."""
 
-_exit: tuple[SystemExit, FrameType, list[object]] | None = None
-"""What ``sys.exit`` was called for last, the outermost frame of the program, and the platforms of then: one that the
-program holds no more would end its runs itself, as completed."""
+_exit: _Exit | None = None
+"""What ``sys.exit`` was called for last, unless that was caught."""
 
 
-def watch_exit(platform: object) -> None:
-    """Have the code seen that ``sys.exit`` is called with, for the runs of this platform.
+@dataclass
+class _Exit:
+    code: object
+    frame: FrameType
+    """The outermost one of the program."""
+    platforms: list[object]
+    """Of then: one that the program holds no more would end its runs itself, as completed."""
 
-    The interpreter leaves nothing of it to the end of the program.
-    """
+
+class _Mark:
+    """Ends with the exception that has it."""
+
+
+def remember(platform: object) -> None:
+    """This platform has begun runs."""
     _platforms[id(platform)] = platform
+
+
+def watch_exit() -> None:
+    """Have the code seen that ``sys.exit`` is called with: the interpreter leaves nothing of it to the end of the
+    program."""
     called = sys.exit
     if getattr(called, "_is_watched", False):
         return
 
+    # Under its own name, by which it is pickled.
+    @functools.wraps(called)
     def exit(*status: object) -> None:
-        _note(*status)
-        called(*status)  # type: ignore[arg-type]
+        try:
+            called(*status)  # type: ignore[arg-type]
+        except SystemExit as error:
+            _note(error)
+            raise
 
-    exit.__doc__ = called.__doc__
     exit._is_watched = True  # type: ignore[attr-defined]
     sys.exit = exit  # type: ignore[assignment]
 
 
-def _note(*status: object) -> None:
+def _note(error: SystemExit) -> None:
     global _exit
     # In another thread it ends that thread alone.
     if threading.current_thread() is threading.main_thread():
-        frame = sys._getframe()
-        while frame.f_back is not None:
-            frame = frame.f_back
-        _exit = (SystemExit(*status), frame, list(_platforms.values()))
+        noted = _Exit(error.code, _outermost(), list(_platforms.values()))
+        error._mark = mark = _Mark()  # type: ignore[attr-defined]
+        weakref.finalize(mark, _gone, noted).atexit = False
+        _exit = noted
+
+
+def _gone(noted: _Exit) -> None:
+    """An exception is no more: if the program still runs, it was caught."""
+    global _exit
+    if noted is _exit and _outermost() is noted.frame:
+        _exit = None
+
+
+def _outermost() -> FrameType:
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def status() -> str:
-    """``completed``, ``failed`` or ``killed``."""
-    error = _cause()
-    if isinstance(error, KeyboardInterrupt):
-        return "killed"
+    """How the program ends: ``completed``, ``failed`` or ``killed``."""
+    return status_after(_cause())
+
+
+def status_after(error: BaseException | None) -> str:
+    """How a run ends with this exception: ``completed``, ``failed`` or ``killed``."""
+    if error is None or isinstance(error, GeneratorExit):
+        return "completed"
     if isinstance(error, SystemExit):
         return "failed" if _is_failure(error.code) else "completed"
-    return "completed" if error is None else "failed"
+    # Beyond those of programs are Ctrl-C and the cancellation of tasks.
+    return "failed" if isinstance(error, Exception) else "killed"
 
 
 def _cause() -> BaseException | None:
@@ -64,7 +103,7 @@ def _cause() -> BaseException | None:
 
 
 def _uncaught_exit() -> SystemExit | None:
-    return _exit[0] if _exit is not None and not _has_returned(_exit[1]) else None
+    return SystemExit(_exit.code) if _exit is not None and not _has_returned(_exit.frame) else None
 
 
 def _child_exit() -> SystemExit | None:
@@ -95,4 +134,4 @@ def _has_returned(frame: FrameType) -> bool:
 
 def _is_failure(code: object) -> bool:
     """Whether the interpreter makes another exit code than 0 of it."""
-    return code is not None and not (isinstance(code, int) and code == 0)
+    return code is not None and not (isinstance(code, int) and code % 256 == 0)

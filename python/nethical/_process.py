@@ -26,6 +26,7 @@ class Caller(Protocol):
 
 _callers: list[Caller] = []
 _afterwards: list[Callable[[], None]] = []
+_beforehand: list[Callable[[], None]] = []
 
 
 def wait_for(caller: Caller) -> None:
@@ -36,6 +37,11 @@ def wait_for(caller: Caller) -> None:
 def afterwards(work: Callable[[], None]) -> None:
     """Have ``work()`` done when the engine has come to its end."""
     _afterwards.append(work)
+
+
+def beforehand(work: Callable[[], None]) -> None:
+    """Do this at the end of the process, while everything is open."""
+    _beforehand.append(work)
 
 
 def first_use() -> None:
@@ -73,6 +79,7 @@ def close_engine() -> None:
     # What is called may log, so it comes first. Half of the time is the engine's, however slow that is.
     _drain(deadline - timeout / 2)
     _core.end_open_runs(_ending.status())
+    _do(_beforehand)
     left, why = _close(deadline, timeout)
     uncalled = _drain(deadline)
     _callers.clear()
@@ -83,8 +90,15 @@ def close_engine() -> None:
         is_where_it_is_to_be = status["offline"] and not status["last_error"] and not status["at_risk"]
         if status["waiting"] and not is_where_it_is_to_be:
             say(_what_is_left(status, why))
-    for work in _afterwards:
-        work()
+    _do(_afterwards)
+
+
+def _do(all_of: list[Callable[[], None]]) -> None:
+    try:
+        for work in all_of:
+            work()
+    except KeyboardInterrupt:  # Whoever is at the keyboard waits no longer.
+        pass
 
 
 def _drain(deadline: float) -> list[tuple[str, int]]:

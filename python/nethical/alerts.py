@@ -338,12 +338,23 @@ class AlertManager(With):
 _managers: weakref.WeakSet[AlertManager] = weakref.WeakSet()
 
 
+_MOMENT = 1.0
+"""Seconds in which it shows at the end of a program whether a receiver is well."""
+
+
+def _deliver() -> None:
+    """What does not arrive goes to its fallback, as long as that is open."""
+    for manager in tuple(_managers):
+        manager._core.flush(_MOMENT)
+
+
 def _look_after() -> None:
     """What was refused at the end is not remembered as sent."""
     for manager in tuple(_managers):
         manager._core.look_after()
 
 
+_process.beforehand(_deliver)
 _process.afterwards(_look_after)
 
 
@@ -387,6 +398,7 @@ class MonitoringSystem(With):
 
     def log_metric(self, metric_name: str, value: float, **metadata: Any) -> None:
         """Log the value of a metric, and have its monitors see it."""
+        metric_name = text_of(metric_name)
         more = {**metadata, "metric": metric_name, "value": value}
         self.log_aggregator.log(LogLevel.INFO, f"Metric: {metric_name} = {text_of(value)}", "metrics", **more)
         self.observe(metric_name, value)
@@ -394,7 +406,7 @@ class MonitoringSystem(With):
     def observe(self, metric_name: str, value: float) -> None:
         """Have the monitors of a metric see its value, without a log entry."""
         self.alert_manager._look()
-        self._core.observe(metric_name, float_of(value))
+        self._core.observe(text_of(metric_name), float_of(value))
 
     def check_threshold(
         self, metric_name: str, value: float, threshold: float, condition: Condition = "<"
@@ -402,7 +414,7 @@ class MonitoringSystem(With):
         """Whether a value is a breach of a threshold. If so there is an alert, once while it lasts; and when a later
         value is none, that is told too. NaN is a breach."""
         self.alert_manager._look()
-        return self._core.check(metric_name, float_of(value), float_of(threshold), condition)
+        return self._core.check(text_of(metric_name), float_of(value), float_of(threshold), condition)
 
     def statuses(self) -> dict[str, str]:
         """How each monitor stands, by its name: ``ok``, ``pending``, ``firing`` or ``missing``."""

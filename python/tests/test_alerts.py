@@ -164,6 +164,20 @@ print(alerts.critical("disk", key="disk").outcome)
     assert [script(text).stdout for _ in range(2)] == ["sent\n", "sent\n"]
 
 
+def test_one_that_is_refused_at_the_end_of_a_program_goes_elsewhere(hooks, script):
+    done = script(f"""
+from nethical.alerts import AlertManager
+from nethical.integrations.webhook import HTTPWebhookDispatcher, WebhookManager
+webhooks = WebhookManager()
+webhooks.add_webhook("gone", HTTPWebhookDispatcher("http://127.0.0.1:9/", name="gone"))
+webhooks.add_webhook("ops", HTTPWebhookDispatcher("{hooks.url}", name="ops"))
+alerts = AlertManager(webhooks, routes=[{{"to": ["gone"], "fallback": ["ops"]}}])
+print(alerts.critical("disk", key="disk").destinations)
+""")
+    assert done.stdout.strip() in ("['gone']", "('gone',)"), done
+    assert [request.json["data"]["title"] for request in hooks.requests] == ["disk"]
+
+
 def test_flush_and_close_know_destinations_that_came_later(hooks):
     hooks.go.clear()
     webhooks = WebhookManager()
@@ -210,12 +224,13 @@ def test_the_monitoring_system_of_the_guide(hooks, webhooks, tmp_path, lines):
     }
 
 
-def test_a_number_beyond_all_floats_is_a_breach_and_no_fault(hooks, webhooks):
+def test_odd_names_and_numbers_beyond_all_floats_are_no_fault(hooks, webhooks):
     monitor = MonitoringSystem(LogAggregator(), webhooks)
     for power in (400, 5_000):
-        monitor.log_metric("loss", 10**power)
+        monitor.log_metric("loss \ud800", 10**power)
     assert monitor.check_threshold("loss", 10**400, 5, condition=">")
     assert not monitor.check_threshold("loss", -(10**400), 5, condition=">")
+    assert not monitor.check_threshold("odd \ud800", 1, 5, condition=">")
     assert monitor.cleanup()
     assert [request.json["metadata"]["status"] for request in hooks.requests] == ["firing", "resolved"]
 

@@ -56,6 +56,14 @@ def ended(script, end, platform="memory"):
         ("try:\n    sys.exit(3)\nexcept SystemExit:\n    sys.exit(0)", 0, "completed"),
         ("try:\n    sys.exit(0)\nexcept SystemExit:\n    raise ValueError", 1, "failed"),
         ("try:\n    sys.exit(3)\nexcept SystemExit:\n    raise KeyboardInterrupt", -2, "killed"),
+        # What it returns is an exit code.
+        ("def main():\n    platform.resume_run(run_id)\n    return 3\nsys.exit(main())", 3, "failed"),
+        # One that is caught says nothing of the next.
+        ("try:\n    sys.exit(3)\nexcept SystemExit:\n    pass\nraise SystemExit(0)", 0, "completed"),
+        ("kept = []\ntry:\n    sys.exit(3)\nexcept SystemExit as error:\n    kept = [error]", 0, "completed"),
+        ("import gc\ndef main():\n    try:\n        sys.exit(3)\n    except SystemExit as error:\n        kept = error\n"
+         "main()\ngc.collect()\nraise SystemExit(0)", 0, "completed"),
+        ("sys.exit(256)", 0, "completed"),
         ("thread = threading.Thread(target=lambda: sys.exit(3))\nthread.start()\nthread.join()", 0, "completed"),
     ],
 )  # fmt: skip
@@ -82,6 +90,63 @@ def test_others_who_watch_are_called_too(script):
     """
     found, done = ended(script, end)
     assert (found, done.returncode) == ("failed", 4), done.stderr
+
+
+FIRST = """
+import sys
+from nethical.integrations.ml_platforms import MLflowIntegration
+
+def main():
+    platform = MLflowIntegration("sqlite:///mlflow.db", start_timeout=30)
+    platform.start_run("ends", "r")
+    {end}
+
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "status"),
+    [("globals()['kept'] = platform; return 4", 4, "failed"), ("return 0", 0, "completed")],
+)
+def test_an_exit_that_is_looked_up_before_the_first_run_is_seen(script, tmp_path, end, code, status):
+    done = script(FIRST.format(end=end))
+    assert (done.returncode, done.stderr) == (code, "")
+    listing = [sys.executable, "-m", "nethical", "runs", "list", "--json"]
+    listed = subprocess.run(listing, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert [run["status"] for run in json.loads(listed.stdout)] == [status]
+
+
+def test_the_exit_of_the_interpreter_stays_itself(script):
+    end = """
+    import pickle
+    assert pickle.loads(pickle.dumps(sys.exit)) is sys.exit and "exit" in sys.exit.__doc__
+    child = multiprocessing.get_context("spawn").Process(target=sys.exit, args=(4,))
+    if __name__ == "__main__":
+        child.start()
+        child.join()
+        assert child.exitcode == 4
+    """
+    found, done = ended(script, end)
+    assert (set(found.split()), done.returncode) == ({"completed"}, 0), done.stderr
+
+
+def test_an_exit_that_was_caught_keeps_no_platform(script):
+    done = script("""
+import sys, weakref
+from nethical.integrations.ml_platforms import InMemoryIntegration
+
+def work():
+    platform = InMemoryIntegration()
+    platform.start_run("ends", "r")
+    try:
+        sys.exit(3)
+    except SystemExit:
+        return weakref.ref(platform)
+
+assert work()() is None
+""")
+    assert done.returncode == 0, done.stderr
 
 
 LOCAL = """

@@ -1,5 +1,6 @@
 """Runs, platforms of one's own, and the manager of many."""
 
+import asyncio
 import json
 import logging
 import multiprocessing
@@ -159,19 +160,25 @@ def test_one_that_fails_concerns_no_other(memory, caplog):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(None, "completed"), (ValueError, "failed"), (KeyboardInterrupt, "killed"), (SystemExit, "failed")]
-)
-def test_a_block_ends_its_run_as_it_ends(memory, error, status):
-    manager = MLPlatformManager()
+    ("error", "status"),
+    [
+        (None, "completed"), (ValueError(), "failed"), (KeyboardInterrupt(), "killed"), (SystemExit(2), "failed"),
+        (SystemExit(0), "completed"), (asyncio.CancelledError(), "killed"), (GeneratorExit(), "completed"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("block", ["context", "manager", "platform"])
+def test_a_block_ends_its_run_as_it_ends(error, status, block):
+    memory, manager = InMemoryIntegration(), MLPlatformManager()
     manager.add_platform("memory", memory)
     ids = {}
+    blocks = {"context": manager.run_all_context("e", "n"), "manager": manager, "platform": memory}
     try:
-        with manager.run_all_context("e", "n") as run_ids:
-            ids.update(run_ids)
+        with blocks[block] as run_ids:
+            ids.update(run_ids if block == "context" else manager.start_run_all("e", "n"))
             if error is not None:
                 raise error
     except BaseException as raised:
-        assert type(raised) is error
+        assert raised is error
     assert memory.get_run(ids["memory"]).status.value == status
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import wait as wait_for
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from .. import _process
+from .. import _ending, _process
 from .._background import With, in_background
 from ..errors import DeadlineError
 from ._aggregator import read_config
@@ -270,15 +270,13 @@ class MLPlatformManager(With):
 
     @contextlib.contextmanager
     def run_all_context(self, experiment_name: str, run_name: str | None = None) -> Generator[dict[str, str], None, None]:
-        """A run everywhere that ends with the block: as completed, as failed after an exception, as killed after Ctrl-C."""
+        """A run everywhere that ends with the block: as completed, as failed after an exception, as killed after Ctrl-C. ``sys.exit``
+        is an exception where its code is not 0."""
         run_ids = self.start_run_all(experiment_name, run_name)
         try:
             yield run_ids
-        except KeyboardInterrupt:
-            self.end_run_all(run_ids, "killed")
-            raise
-        except BaseException:
-            self.end_run_all(run_ids, "failed")
+        except BaseException as error:
+            self.end_run_all(run_ids, _ending.status_after(error))
             raise
         self.end_run_all(run_ids, "completed")
 
@@ -291,11 +289,8 @@ class MLPlatformManager(With):
         run_ids = await self._astart_or_end(experiment_name, run_name)
         try:
             yield run_ids
-        except Exception:
-            self.end_run_all(run_ids, "failed")
-            raise
-        except BaseException:
-            self.end_run_all(run_ids, "killed")
+        except BaseException as error:
+            self.end_run_all(run_ids, _ending.status_after(error))
             raise
         self.end_run_all(run_ids, "completed")
 
@@ -351,7 +346,7 @@ class MLPlatformManager(With):
         if error is not None:
             for name, runs in self.active_runs.items():
                 for run_id in runs:
-                    self.end_run_all({name: run_id}, "failed")
+                    self.end_run_all({name: run_id}, _ending.status_after(error))
         self.close_all()
 
     def __reduce__(self) -> tuple[Any, ...]:

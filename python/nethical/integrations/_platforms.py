@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("nethical")
 
+_ending.watch_exit()
+
 EVENTS = ("run_started", "params_logged", "metrics_logged", "artifact_logged", "tags_set", "run_ended")
 """What handlers can be told of."""
 
@@ -214,7 +216,7 @@ class MLPlatformInterface(With, ABC):
     def _leave(self, error: BaseException | None) -> None:
         if error is not None:
             for run_id in tuple(getattr(self, "active_runs", ())):
-                self.end_run(run_id, "failed")
+                self.end_run(run_id, _ending.status_after(error))
         self.close()
 
 
@@ -239,14 +241,14 @@ class EnginePlatform(MLPlatformInterface):
         self, experiment_name: str, run_name: str | None = None, *, tags: Mapping[str, Any] | None = None
     ) -> str:
         """Begin a run, and return its id."""
-        _ending.watch_exit(self)
+        _ending.remember(self)
         run_id = self._core.start_run(named(experiment_name), named(run_name), _texts(tags or {}))
         self.emit("run_started", run_id, experiment_name=experiment_name, run_name=run_name)
         return run_id
 
     def resume_run(self, run_id: str) -> str:
         """Go on with a run that has ended, or was started by another process."""
-        _ending.watch_exit(self)
+        _ending.remember(self)
         self._core.resume_run(run_id)
         return run_id
 

@@ -135,7 +135,7 @@ class WandBIntegration(MLPlatformInterface):
         ``experiment_name`` is the group of the run, ``run_name`` what people see. With ``run_id`` and ``resume`` it goes
         on with a run: whether there is one is seen when the server is reached, see :meth:`check_upload`.
         """
-        _ending.watch_exit(self)
+        _ending.remember(self)
         made = self._core.start(
             {
                 "experiment": named(experiment_name),
@@ -152,7 +152,7 @@ class WandBIntegration(MLPlatformInterface):
 
     def resume_run(self, run_id: str) -> str:
         """Go on with a run: its rows go behind those that are there."""
-        _ending.watch_exit(self)
+        _ending.remember(self)
         self._core.resume(run_id)
         return run_id
 

@@ -118,6 +118,14 @@ fn an_alert_that_everybody_refused_holds_back_none() {
     mail.always(None);
     assert!(sandbox.run(&odd).code(0).stdout.contains("mail  delivered"));
     assert!(sandbox.run(&odd).code(0).stdout.starts_with("not sent: one of the key `odd` was sent"));
+    // Worse, and refused: what they had before lasts, and its end is told.
+    ops.always(Answer::new(400));
+    mail.always(Answer::new(400));
+    let worse = ["alert", "-s", "error", "-t", "Odd", "-k", "odd", "-l", "team=ml"];
+    assert!(!sandbox.run(&worse).code(1).stderr.contains("in memory"));
+    mail.always(None);
+    let end = sandbox.run(&["alert", "--resolve", "-k", "odd"]).stdout;
+    assert!(end.contains("mail  delivered"), "{end}");
 }
 
 #[test]

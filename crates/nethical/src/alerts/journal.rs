@@ -87,13 +87,6 @@ impl Journal {
         Some(Decided { state, before: known, event, note })
     }
 
-    /// Nothing is known of this key any more.
-    pub(super) fn forget(&self, key: &str) {
-        let mut live = lock(self.live());
-        let _alone = self.store.as_ref().and_then(|store| live.written(store.lock()));
-        self.erase(&mut live, key);
-    }
-
     /// Nobody took what was sent at this time: nothing is known of this key, unless one of it arrived before. Then
     /// only the next one is not held back.
     pub(super) fn refused(&self, key: &str, event: &Event, sent: Timestamp) {

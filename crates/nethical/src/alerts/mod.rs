@@ -218,11 +218,6 @@ impl Alerts {
         state.is_some_and(|state| state.is_active(now, self.0.repeats.window, false))
     }
 
-    /// As if there had been no alert of this key: the next one is sent. For one that every destination refused.
-    pub fn forget(&self, key: &str) {
-        self.0.journal.forget(key);
-    }
-
     /// What is known of every key: what lasts, and what is over since less than a week.
     pub fn states(&self) -> Vec<AlertState> {
         self.0.journal.states(Timestamp::now())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use nethical_core::delivery::{Delivery, DeliveryStatus};
-use nethical_core::event::{Event, Timestamp};
+use nethical_core::event::{AlertStatus, Event, Timestamp};
 
 use super::dedup::Next;
 use super::{Inner, lock};
@@ -96,12 +96,17 @@ impl Inner {
     fn fall_back(&self, mut one: Watched) {
         let fallback = std::mem::take(&mut one.fallback);
         if let Some(key) = &one.key {
-            // Its end goes there too.
+            let mut is_over = false;
+            // Its end goes there too; once that was sent it would be one without an end there.
             self.journal.decide(key, |known| {
                 let mut state = known?;
+                is_over = state.status == AlertStatus::Resolved;
                 state.also_to(&fallback);
-                Some((Next { state, alert: None }, Vec::new()))
+                (!is_over).then_some((Next { state, alert: None }, Vec::new()))
             });
+            if is_over {
+                return self.watch(one);
+            }
         }
         let takes = |name: &String| {
             let is_there = self.webhooks.webhook(name).is_ok_and(|webhook| !webhook.connector().is_closed());

@@ -103,3 +103,25 @@ fn an_alert_that_everybody_refused_in_the_end_holds_back_none() {
     let keys: Vec<_> = nethical.alerts().states().into_iter().map(|state| state.key).collect();
     assert_eq!(keys, ["d"]);
 }
+
+#[test]
+fn an_alert_that_is_over_goes_nowhere_else() {
+    let (first, other) = (HttpPeer::start().unwrap(), HttpPeer::start().unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[alerts.first]\ntype = 'http'\nurl = '{}'\n[alerts.other]\ntype = 'http'\nurl = '{}'\n\
+         [[routes]]\nto = ['first']\nfallback = ['other']\n",
+        first.url(),
+        other.url()
+    );
+    let nethical = open(home.path(), &text);
+    first.always(Answer::new(400));
+    assert!(nethical.alerts().warning("disk", "").key("d").send().is_sent());
+    assert!(nethical.alerts().resolve("d").is_sent());
+    nethical.alerts().flush(PATIENCE);
+    nethical.alerts().look_after();
+    assert!(nethical.close(PATIENCE));
+    // Unless it was there before its end was told.
+    let arrived = titles(&other);
+    assert!(arrived.is_empty() || arrived == ["firing disk", "resolved disk"], "{arrived:?}");
+}

@@ -96,11 +96,6 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
     }
     let outcome = alerts.send_to(&alert, &args.to);
     let deliveries = waiting::finish(&alerts, &webhooks, &outcome, deadline);
-    let refused = !deliveries.is_empty() && deliveries.iter().all(|one| exit(one) == Exit::Refused);
-    if let Some(key) = args.key.as_deref().filter(|_| outcome.is_sent() && refused && !args.resolve) {
-        // Nobody knows of it, so the next one is not held back.
-        alerts.forget(key);
-    }
     report(args, &outcome, &deliveries, config)?;
     let unopened = failed.iter().map(|(_, error)| exit_of(error));
     Ok(deliveries.iter().map(exit).chain(unopened).max().unwrap_or(Exit::Success))
