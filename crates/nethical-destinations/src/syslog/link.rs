@@ -22,8 +22,8 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Open one.
-    pub(super) async fn open(config: &SyslogConfig, target: &Target) -> Result<Self, Error> {
+    /// Open one, for `is_wary` see [`Stream::secure`].
+    pub(super) async fn open(config: &SyslogConfig, is_wary: bool, target: &Target) -> Result<Self, Error> {
         let (host, port) = (config.host.trim(), config.port());
         match config.protocol {
             Protocol::Udp => {
@@ -37,7 +37,7 @@ impl Link {
                     Stream::tcp(host, port, target),
                 );
                 let tls = tls.await??;
-                stream.await?.secure(tls, target).await.map(Self::Stream)
+                stream.await?.secure(tls, is_wary, target).await.map(Self::Stream)
             }
             Protocol::Unix => unix(config, target).await,
         }
@@ -48,12 +48,17 @@ impl Link {
         !matches!(self, Self::Stream(_))
     }
 
-    /// Whether the receiver has hung up.
-    pub(super) fn has_ended(&mut self) -> bool {
+    /// See [`Stream::is_alive`].
+    pub(super) fn is_alive(&mut self, target: &Target) -> Result<bool, Error> {
         match self {
-            Self::Stream(stream) => stream.check().is_err(),
-            Self::Udp(_) | Self::UnixDatagram(_) => false,
+            Self::Stream(stream) => stream.is_alive(target),
+            Self::Udp(_) | Self::UnixDatagram(_) => Ok(true),
         }
+    }
+
+    /// See [`Stream::was_refused`].
+    pub(super) const fn was_refused(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.was_refused())
     }
 
     /// Send the messages. With an error that concerns all that is not done, the link is of no more use.

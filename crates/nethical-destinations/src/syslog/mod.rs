@@ -70,23 +70,33 @@ struct Syslog {
     target: Target,
     formatter: Formatter,
     config: SyslogConfig,
-    link: Mutex<Option<Link>>,
+    line: Mutex<Line>,
+}
+
+#[derive(Default)]
+struct Line {
+    link: Option<Link>,
+    /// Whether the receiver took messages and refused us only then: the next link is given more time for that,
+    /// which the one that is kept has stood.
+    is_wary: bool,
 }
 
 impl Syslog {
     fn new(config: SyslogConfig) -> Self {
         let (target, formatter) = (Target::new(&config), config.formatter());
-        Self { target, formatter, config, link: Mutex::new(None) }
+        Self { target, formatter, config, line: Mutex::default() }
     }
 
     /// The link that is open and alive, or a new one.
-    async fn connected(&self, link: Option<Link>) -> Result<Link, Error> {
-        if let Some(mut link) = link
-            && !link.has_ended()
-        {
-            return Ok(link);
+    async fn connected(&self, line: &mut Line) -> Result<Link, Error> {
+        if let Some(mut link) = line.link.take() {
+            let alive = link.is_alive(&self.target);
+            line.is_wary = alive.is_err();
+            if alive? {
+                return Ok(link);
+            }
         }
-        Link::open(&self.config, &self.target).await
+        Link::open(&self.config, line.is_wary, &self.target).await
     }
 }
 
@@ -106,16 +116,17 @@ impl Destination for Syslog {
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let mut kept = self.link.lock().await;
-        let mut link = self.connected(kept.take()).await?;
+        let mut line = self.line.lock().await;
+        let mut link = self.connected(&mut line).await?;
         let datagrams = Formatter { framing: wire::Framing::Datagram, ..self.formatter.clone() };
         let formatter = if link.is_datagram() { &datagrams } else { &self.formatter };
         let frames = formatter.frames(batch);
-        let receipt = link.send(&frames, &self.target).await?;
-        if receipt.unfinished.is_none() {
-            *kept = Some(link);
+        let receipt = link.send(&frames, &self.target).await;
+        line.is_wary |= link.was_refused();
+        if receipt.as_ref().is_ok_and(|receipt| receipt.unfinished.is_none()) {
+            line.link = Some(link);
         }
-        Ok(receipt)
+        receipt
     }
 
     async fn probe(&self) -> Result<String, Error> {
@@ -123,7 +134,7 @@ impl Destination for Syslog {
     }
 
     async fn close(&self) {
-        if let Some(link) = self.link.lock().await.take() {
+        if let Some(link) = self.line.lock().await.link.take() {
             link.close().await;
         }
     }

@@ -41,6 +41,10 @@ pub(super) struct Stream {
     tls: Option<Box<Tls>>,
     /// Whether the receiver ever said anything.
     heard: bool,
+    /// When messages could have been sent first.
+    since: Instant,
+    /// Whether the receiver ended it because it does not like who we are.
+    refused: bool,
 }
 
 enum Socket {
@@ -74,6 +78,16 @@ impl From<io::Error> for Broken {
 }
 
 impl Broken {
+    fn is_hang_up(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Io(error) => {
+                matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+            }
+            Self::Silent | Self::Tls(_) => false,
+        }
+    }
+
     pub(super) fn describe(&self, action: &str, target: &Target) -> Error {
         match self {
             Self::Closed => errors::closed(target),
@@ -89,19 +103,27 @@ impl Stream {
     pub(super) async fn tcp(host: &str, port: u16, target: &Target) -> Result<Self, Error> {
         let addresses = resolve::addresses(host, port).await?;
         let stream = resolve::first(target, &addresses, connect).await?;
-        Ok(Self { socket: Socket::Tcp(stream), tls: None, heard: false })
+        Ok(Self::over(Socket::Tcp(stream)))
     }
 
     /// A connected unix socket.
-    pub(super) const fn unix(stream: UnixStream) -> Self {
-        Self { socket: Socket::Unix(stream), tls: None, heard: false }
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self::over(Socket::Unix(stream))
     }
 
-    /// The same with TLS.
-    pub(super) async fn secure(mut self, tls: Tls, target: &Target) -> Result<Self, Error> {
+    fn over(socket: Socket) -> Self {
+        Self { socket, tls: None, heard: false, since: Instant::now(), refused: false }
+    }
+
+    /// The same with TLS. A receiver that has once refused us late is given more time to do so (`is_wary`).
+    pub(super) async fn secure(mut self, tls: Tls, is_wary: bool, target: &Target) -> Result<Self, Error> {
         self.tls = Some(Box::new(tls));
-        let handshake = timeout(2 * resolve::CONNECT, self.handshake()).await;
-        match handshake {
+        let mut result = timeout(2 * resolve::CONNECT, self.handshake()).await;
+        if let Ok(Ok(())) = result {
+            self.since = Instant::now();
+            result = Ok(self.thoughts(is_wary).await);
+        }
+        match result {
             Ok(Ok(())) => Ok(self),
             Ok(Err(Broken::Closed | Broken::Io(_))) if !self.heard => {
                 Err(errors::no_tls(target, "hung up on a TLS greeting"))
@@ -130,7 +152,7 @@ impl Stream {
         loop {
             self.flush_tls().await?;
             if self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking()) {
-                break;
+                return Ok(());
             }
             match self.heard {
                 true => self.readable().await?,
@@ -138,14 +160,18 @@ impl Stream {
             }
             self.check()?;
         }
-        if self.tls.as_ref().is_some_and(|tls| tls.was_asked()) {
-            self.second_thoughts().await?;
-        }
-        Ok(())
     }
 
     /// A receiver that does not like our certificate says so only after the handshake (TLS 1.3), some even
     /// after a session ticket.
+    async fn thoughts(&mut self, is_wary: bool) -> Result<(), Broken> {
+        match self.was_asked() {
+            false => Ok(()),
+            true if is_wary => timeout(Tls::LAST_THOUGHTS, self.end()).await.unwrap_or(Ok(())),
+            true => self.second_thoughts().await,
+        }
+    }
+
     async fn second_thoughts(&mut self) -> Result<(), Broken> {
         if let Ok(heard) = timeout(Tls::SECOND_THOUGHTS, self.hear()).await {
             heard?;
@@ -153,6 +179,13 @@ impl Stream {
             self.check()?;
         }
         Ok(())
+    }
+
+    /// Wait until the receiver ends the connection.
+    async fn end(&mut self) -> Result<(), Broken> {
+        loop {
+            self.hear().await?;
+        }
     }
 
     /// Wait until the receiver says something.
@@ -196,6 +229,42 @@ impl Stream {
         }
     }
 
+    /// Whether messages can still be sent. A receiver that ended it because it does not like who we are may have
+    /// taken nothing of what its system acknowledged: that is an error, not a reason to try again at once.
+    pub(super) fn is_alive(&mut self, target: &Target) -> Result<bool, Error> {
+        match self.check() {
+            Ok(_) => Ok(true),
+            Err(broken) => match self.notice_refusal(&broken) {
+                true => Err(self.describe(&broken, target)),
+                false => Ok(false),
+            },
+        }
+    }
+
+    /// Whether the receiver ended it because it does not like who we are.
+    pub(super) const fn was_refused(&self) -> bool {
+        self.refused
+    }
+
+    fn was_asked(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.was_asked())
+    }
+
+    /// A receiver that asked who we are refuses us by an alert, whenever that is found, or hangs up soon.
+    fn notice_refusal(&mut self, broken: &Broken) -> bool {
+        let soon = self.since.elapsed() < Tls::LAST_THOUGHTS;
+        self.refused =
+            self.was_asked() && (matches!(broken, Broken::Tls(_)) || (broken.is_hang_up() && soon));
+        self.refused
+    }
+
+    fn describe(&self, broken: &Broken, target: &Target) -> Error {
+        match self.refused && broken.is_hang_up() {
+            true => errors::closed_after_handshake(target),
+            false => broken.describe("send to", target),
+        }
+    }
+
     /// Write some bytes that are no message.
     pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         self.write(bytes, &mut 0).await
@@ -226,22 +295,27 @@ impl Stream {
             return self.broken(left, &broken, target);
         }
         match self.check() {
-            // A receiver that breaks off TLS has taken nothing of what its system has.
-            Err(broken @ Broken::Tls(_)) => {
-                Written { arrived: 0, left, error: Some(broken.describe("send to", target)) }
+            Err(broken) if matches!(broken, Broken::Tls(_)) || self.notice_refusal(&broken) => {
+                self.broken(left, &broken, target)
             }
-            // An end after all has arrived is found before the next write.
+            // Another end after all has arrived is found before the next write.
             _ => Written { arrived: left, left, error: None },
         }
     }
 
-    fn broken(&self, left: usize, broken: &Broken, target: &Target) -> Written {
-        // With TLS the system counts encrypted bytes, which are more: too much is sent again, never too little.
-        let record = if self.tls.is_some() { LARGEST_RECORD } else { 0 };
-        let arrived = left.saturating_sub(self.waiting().saturating_add(record));
+    fn broken(&mut self, left: usize, broken: &Broken, target: &Target) -> Written {
+        let arrived = match self.notice_refusal(broken) || matches!(broken, Broken::Tls(_)) {
+            // A receiver that refuses us or breaks off TLS has taken nothing of what its system has.
+            true => 0,
+            // With TLS the system counts encrypted bytes, which are more: too much is sent again, never too little.
+            false => {
+                let record = if self.tls.is_some() { LARGEST_RECORD } else { 0 };
+                left.saturating_sub(self.waiting().saturating_add(record))
+            }
+        };
         // What will be sent again must not arrive over this connection as well, nor half a message.
         let _ = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
-        Written { arrived, left, error: Some(broken.describe("send to", target)) }
+        Written { arrived, left, error: Some(self.describe(broken, target)) }
     }
 
     /// Bytes that the receiver's system has not acknowledged.

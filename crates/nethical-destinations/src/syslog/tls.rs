@@ -26,6 +26,10 @@ impl Tls {
     /// when its library has sent a session ticket.
     pub(super) const THIRD_THOUGHTS: Duration = Duration::from_millis(100);
 
+    /// How long it is given instead when it has once refused us later than that: whoever ends a connection
+    /// earlier than this does not like who we are.
+    pub(super) const LAST_THOUGHTS: Duration = Duration::from_secs(10);
+
     /// A client with what is in the files of the options now: they may have been renewed.
     pub(super) fn new(config: &SyslogConfig) -> Result<Self, Error> {
         let files = ClientFiles {

@@ -4,8 +4,10 @@
 
 mod check;
 mod ends;
+mod late;
 mod ways;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,9 @@ use nethical_core::delivery::{Connector, Settings, SpoolSettings};
 use nethical_core::event::Event;
 use nethical_destinations::connect;
 use nethical_destinations::syslog::{Protocol, SyslogConfig};
+use nethical_receivers::syslog::tls::{Authority, Identity};
 use nethical_receivers::syslog::{Message, parse};
+use tempfile::TempDir;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -52,4 +56,40 @@ pub fn texts(messages: &[Vec<u8>]) -> Vec<String> {
 
 pub fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
+}
+
+/// Certificates and keys in a folder.
+pub struct Files {
+    folder: TempDir,
+    pub authority: Authority,
+}
+
+impl Files {
+    pub fn create() -> Self {
+        let files = Self { folder: tempfile::tempdir().unwrap(), authority: Authority::new().unwrap() };
+        std::fs::write(files.path("ca.pem"), files.authority.certificate()).unwrap();
+        files
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn identity(&self, name: &str) -> Identity {
+        self.authority.identity(&[name]).unwrap()
+    }
+
+    pub fn config(&self, port: u16) -> SyslogConfig {
+        SyslogConfig { ca_file: Some(self.path("ca.pem")), ..config(Protocol::Tls, port) }
+    }
+
+    pub fn with_client(&self, port: u16, identity: &Identity) -> SyslogConfig {
+        std::fs::write(self.path("client.pem"), &identity.certificate).unwrap();
+        std::fs::write(self.path("client.key"), &identity.key).unwrap();
+        SyslogConfig {
+            client_cert: Some(self.path("client.pem")),
+            client_key: Some(self.path("client.key")),
+            ..self.config(port)
+        }
+    }
 }

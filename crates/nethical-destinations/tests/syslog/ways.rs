@@ -3,14 +3,13 @@
 use nethical_core::delivery::Kind;
 use nethical_destinations::syslog::{Framing, Protocol, Rfc, SyslogConfig};
 use nethical_destinations::{Validated, connect};
-use nethical_receivers::syslog::tls::{Authority, Identity};
+use nethical_receivers::syslog::tls::Authority;
 use nethical_receivers::syslog::{Receiver, UnixReceiver};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use tempfile::TempDir;
 use testkit::{event, events};
 
-use crate::{PATIENCE, config, numbers, open, read, send, texts};
+use crate::{Files, PATIENCE, config, numbers, open, read, send, texts};
 
 #[test]
 fn udp_is_one_datagram_each() {
@@ -66,44 +65,9 @@ fn unix_sockets_of_both_kinds_get_messages_without_a_host() {
     assert_eq!(error.code(), "syslog.not_running");
 }
 
-struct Files {
-    folder: TempDir,
-    authority: Authority,
-}
-
-impl Files {
-    fn new() -> Self {
-        let files = Self { folder: tempfile::tempdir().unwrap(), authority: Authority::new().unwrap() };
-        std::fs::write(files.path("ca.pem"), files.authority.certificate()).unwrap();
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn identity(&self, name: &str) -> Identity {
-        self.authority.identity(&[name]).unwrap()
-    }
-
-    fn config(&self, port: u16) -> SyslogConfig {
-        SyslogConfig { ca_file: Some(self.path("ca.pem")), ..config(Protocol::Tls, port) }
-    }
-
-    fn with_client(&self, port: u16, identity: &Identity) -> SyslogConfig {
-        std::fs::write(self.path("client.pem"), &identity.certificate).unwrap();
-        std::fs::write(self.path("client.key"), &identity.key).unwrap();
-        SyslogConfig {
-            client_cert: Some(self.path("client.pem")),
-            client_key: Some(self.path("client.key")),
-            ..self.config(port)
-        }
-    }
-}
-
 #[test]
 fn tls_checks_the_receiver() {
-    let files = Files::new();
+    let files = Files::create();
     let receiver = Receiver::tls(&files.identity("logs.test"), None).unwrap();
     let port = receiver.address().port();
     let code = |config: SyslogConfig| open(config).probe().unwrap_err().code();
@@ -122,7 +86,7 @@ fn tls_checks_the_receiver() {
 
 #[test]
 fn a_receiver_that_wants_a_certificate_is_not_taken_for_one_that_has_messages() {
-    let files = Files::new();
+    let files = Files::create();
     let receiver = Receiver::tls(&files.identity("localhost"), Some(&files.authority)).unwrap();
     let port = receiver.address().port();
     let without = open(files.config(port));
@@ -149,13 +113,13 @@ fn tls_to_a_port_without_it_is_told() {
         std::io::Write::write_all(&mut stream, b"220 not what you think\r\n").unwrap();
         std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
     });
-    let files = Files::new();
+    let files = Files::create();
     assert_eq!(open(files.config(port)).probe().unwrap_err().code(), "syslog.tls_plain");
 }
 
 #[test]
 fn bad_files_are_told_at_once() {
-    let files = Files::new();
+    let files = Files::create();
     std::fs::write(files.path("empty.pem"), "").unwrap();
     for path in ["empty.pem", "missing.pem"] {
         let config = SyslogConfig { ca_file: Some(files.path(path)), ..files.config(6514) };

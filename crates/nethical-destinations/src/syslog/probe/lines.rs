@@ -77,7 +77,7 @@ async fn speaks_tls(config: &SyslogConfig, target: &Target) -> bool {
     let (host, port) = (config.host.trim().to_owned(), config.port());
     let client = nethical_core::delivery::runtime::blocking(move || Tls::new(&config)).await;
     let (Ok(Ok(client)), Ok(stream)) = (client, Stream::tcp(&host, port, target).await) else { return false };
-    match timeout(2 * PATIENCE, stream.secure(client, target)).await {
+    match timeout(2 * PATIENCE, stream.secure(client, false, target)).await {
         Ok(Ok(stream)) => {
             stream.close().await;
             true

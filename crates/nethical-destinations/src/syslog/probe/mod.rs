@@ -30,7 +30,7 @@ pub(super) async fn probe(
     formatter: &Formatter,
     target: &Target,
 ) -> Result<String, Error> {
-    let mut link = match Link::open(config, target).await {
+    let mut link = match Link::open(config, false, target).await {
         Ok(link) => link,
         Err(error) => return Err(elsewhere::hint(config, error).await),
     };
