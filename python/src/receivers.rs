@@ -237,8 +237,6 @@ fn components(receiver: &SageMaker) -> Vec<Came> {
 }
 
 fn wandb(run: &nethical_receivers::wandb::Run) -> Value {
-    let summary: Value =
-        run.summary.as_deref().and_then(|summary| serde_json::from_str(summary).ok()).unwrap_or(Value::Null);
     json!({
         "id": run.id,
         "entity": run.entity,
@@ -248,7 +246,7 @@ fn wandb(run: &nethical_receivers::wandb::Run) -> Value {
         "tags": run.tags,
         "config": run.config,
         "rows": run.rows(),
-        "summary": summary,
+        "summary": run.summed_up(),
         "state": run.state,
         "exit_code": run.exit_code,
     })

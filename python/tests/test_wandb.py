@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from wandb_server import WandBServer
 
 import nethical
 from nethical.integrations.ml_platforms import WandBIntegration
+from nethical.testing import WandBReceiver
 
 KEY = "0" * 40
 
@@ -39,7 +42,11 @@ def wandb(server: WandBServer, tmp_path: Path) -> Iterator[WandBIntegration]:
 
 
 def make(server: WandBServer, folder: Path, **options: Any) -> WandBIntegration:
-    usual: dict[str, Any] = {"api_key": KEY, "base_url": server.url, "directory": folder, "mode": "online"}
+    return make_for(server.url, folder, **options)
+
+
+def make_for(url: str, folder: Path, **options: Any) -> WandBIntegration:
+    usual: dict[str, Any] = {"api_key": KEY, "base_url": url, "directory": folder, "mode": "online"}
     usual |= {"upload_interval": 0.02, "home": folder / "home"}
     return WandBIntegration("proj", "my-team", **(usual | options))
 
@@ -196,6 +203,37 @@ def test_an_exception_fails_the_open_runs(server: WandBServer, tmp_path: Path) -
         run_id = platform.start_run("e")
         platform.log_metrics(run_id, {"loss": 1 / 0})
     assert server.runs[run_id]["exit"] == 1
+
+
+def test_a_platform_that_nobody_has_any_more_completes_its_runs(server: WandBServer, tmp_path: Path) -> None:
+    platform = make(server, tmp_path)
+    run_id = platform.start_run("e")
+    platform.log_metrics(run_id, {"loss": 1.0})
+    if (pid := os.fork()) == 0:
+        del platform
+        gc.collect()
+        time.sleep(0.3)  # It is dropped beside the program.
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert list(platform.active_runs) == [run_id], "a child leaves its parent's runs alone"
+    platform.log_metrics(run_id, {"loss": 0.5})
+    del platform
+    gc.collect()
+    until = time.monotonic() + 20
+    while server.runs.get(run_id, {}).get("exit") is None and time.monotonic() < until:
+        time.sleep(0.02)
+    assert (server.runs[run_id]["exit"], len(server.rows(run_id))) == (0, 2)
+
+
+def test_the_receiver_reads_what_json_does_not_have_at_any_depth(tmp_path: Path) -> None:
+    with WandBReceiver() as receiver, make_for(receiver.url, tmp_path) as wandb:
+        run_id = wandb.start_run("e")
+        wandb.log_metrics(run_id, {"v": [1, math.inf], "x": {"y": -math.inf}, "z": math.nan})
+        assert wandb.end_run(run_id, wait=20)
+        (run,) = receiver.received
+        assert (run.rows[0]["v"], run.rows[0]["z"]) == ([1, "Infinity"], "NaN")
+        assert "-Infinity" in json.dumps(run.rows[0])
+        assert run.summary["z"] == "NaN"
 
 
 def test_a_forked_child_has_connections_of_its_own(server: WandBServer, tmp_path: Path) -> None:

@@ -537,10 +537,7 @@ impl Platform for Wandb {
 
     fn close(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        for run in self.active_runs() {
-            // One that was ended meanwhile is as it should be.
-            let _ = self.end_run(&run, RunStatus::Completed, None);
-        }
+        self.end_all(RunStatus::Completed);
         self.process().is_ok_and(|process| process.uploads.close(deadline))
     }
 
@@ -559,9 +556,19 @@ impl Platform for Wandb {
     }
 }
 
+impl Wandb {
+    fn end_all(&self, status: RunStatus) {
+        for run in self.active_runs() {
+            // One that was ended meanwhile is as it should be.
+            let _ = self.end_run(&run, status, None);
+        }
+    }
+}
+
 impl Drop for Wandb {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
+        self.end_all(if std::thread::panicking() { RunStatus::Failed } else { RunStatus::Completed });
         if let Some(Ok(process)) = self.process.existing()
             && !process.uploads.is_closed()
         {

@@ -4,6 +4,7 @@ use nethical_core::event::Metadata;
 use nethical_core::tracking::{Platform, RunStatus, StartRun};
 use nethical_destinations::wandb::{ArtifactSpec, MetricDefinition, Row, WandbStart};
 
+use crate::offline::sync;
 use crate::world::{PATIENCE, World, start};
 
 #[test]
@@ -108,4 +109,37 @@ fn open_runs_are_completed_at_the_end() {
     assert!(platform.close(PATIENCE));
     assert!(platform.close(PATIENCE), "a second time is harmless");
     assert_eq!(world.at_server(&id).exit_code, Some(0));
+}
+
+#[test]
+fn open_runs_are_completed_when_the_platform_is_dropped() {
+    for offline in [false, true] {
+        let world = World::new();
+        let platform = world.open_with(&if offline { world.offline() } else { world.config() });
+        let id = start(&*platform);
+        platform.log_metrics(&id, &[("loss", 1.0)], None).unwrap();
+        drop(platform);
+        if offline {
+            sync(&world);
+        }
+        let run = world.at_server(&id);
+        assert_eq!(
+            (run.state, run.exit_code, run.history.len()),
+            ("finished", Some(0), 1),
+            "offline: {offline}"
+        );
+    }
+}
+
+#[test]
+fn open_runs_fail_when_a_panic_drops_the_platform() {
+    let world = World::new();
+    let platform = world.open();
+    let id = start(&*platform);
+    let panicked = std::thread::spawn(move || {
+        let _platform = platform;
+        panic!("the program went wrong");
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(world.at_server(&id).exit_code, Some(1));
 }

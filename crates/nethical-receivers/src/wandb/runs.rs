@@ -56,22 +56,41 @@ pub struct Run {
 impl Run {
     /// The rows, as objects. Numbers that JSON does not have are texts.
     pub fn rows(&self) -> Vec<Map<String, Value>> {
-        let bare = |line: &String| {
-            let mut line = line.clone();
-            for word in ["-Infinity", "Infinity", "NaN"] {
-                line = line
-                    .replace(&format!(":{word},"), &format!(":\"{word}\","))
-                    .replace(&format!(":{word}}}"), &format!(":\"{word}\"}}"));
-            }
-            serde_json::from_str(&line).unwrap_or_default()
-        };
-        self.history.iter().map(bare).collect()
+        self.history.iter().map(|line| serde_json::from_str(&quoted(line)).unwrap_or_default()).collect()
+    }
+
+    /// The summary, as it was sent last. Numbers that JSON does not have are texts.
+    pub fn summed_up(&self) -> Option<Value> {
+        serde_json::from_str(&quoted(self.summary.as_deref()?)).ok()
     }
 
     /// The value of a key in the configuration.
     pub fn configured(&self, key: &str) -> Option<&Value> {
         self.config.get(key)?.get("value")
     }
+}
+
+/// JSON in which the numbers that it does not have, which W&B writes as Python does, are texts.
+fn quoted(json: &str) -> String {
+    let (mut out, mut in_text) = (String::with_capacity(json.len() + 16), false);
+    for part in json.split_inclusive('"') {
+        if in_text {
+            out.push_str(part);
+            in_text = is_escaped(part);
+        } else {
+            // The shorter word stands in the longer one, so the sign joins it afterwards.
+            let named = part.replace("NaN", "\"NaN\"").replace("Infinity", "\"Infinity\"");
+            out.push_str(&named.replace("-\"Infinity\"", "\"-Infinity\""));
+            in_text = true;
+        }
+    }
+    out
+}
+
+/// Whether the quote at the end of a part is one of the text.
+fn is_escaped(part: &str) -> bool {
+    let before = part.strip_suffix('"').unwrap_or(part);
+    (before.len() - before.trim_end_matches('\\').len()) % 2 == 1
 }
 
 fn text<'v>(variables: &'v Value, key: &str) -> Option<&'v str> {
@@ -255,4 +274,21 @@ fn take(run: &mut Run, name: &str, chunk: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_does_not_have_are_texts_at_any_depth() {
+        let row = r#"{"v":[1,Infinity],"x":{"y":-Infinity,"z":[NaN]},"NaN \" :NaN,":"-Infinity \\","c":1}"#;
+        let wanted =
+            r#"{"v":[1,"Infinity"],"x":{"y":"-Infinity","z":["NaN"]},"NaN \" :NaN,":"-Infinity \\","c":1}"#;
+        let run = Run { history: vec![row.to_owned()], summary: Some(row.to_owned()), ..Run::default() };
+        let wanted: Value = serde_json::from_str(wanted).unwrap();
+        assert_eq!(Value::from(run.rows().remove(0)), wanted);
+        assert_eq!(run.summed_up(), Some(wanted));
+        assert_eq!(Run::default().summed_up(), None);
+    }
 }
