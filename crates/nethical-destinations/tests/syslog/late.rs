@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -22,15 +22,35 @@ use testkit::{event, until};
 
 use crate::{Files, PATIENCE, numbers, open, send, texts};
 
-/// Longer than a receiver is given at first.
+/// Longer than a receiver is given at first, if it says nothing.
 const LATE: Duration = Duration::from_millis(1_500);
+
+/// Longer than a receiver is given at first once it has sent session tickets.
+const A_LITTLE_LATER: Duration = Duration::from_millis(400);
 
 /// Longer than one is given that refused us late.
 const LATER_THAN_ALL: Duration = Duration::from_millis(10_500);
 
+/// Opens when the first messages have been taken, however long that is; afterwards each takes a while.
+#[derive(Debug, Default, Clone)]
+struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn pass(&self, while_open: Duration) {
+        if self.0.load(Ordering::SeqCst) {
+            return thread::sleep(while_open);
+        }
+        until("the first messages were taken", || self.0.load(Ordering::SeqCst));
+    }
+}
+
 /// Asks for a certificate of an authority, and takes its time to look at one.
 #[derive(Debug)]
-struct Slow(Arc<dyn ClientCertVerifier>);
+struct Slow(Arc<dyn ClientCertVerifier>, Gate);
 
 impl ClientCertVerifier for Slow {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -43,7 +63,7 @@ impl ClientCertVerifier for Slow {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        thread::sleep(LATE);
+        self.1.pass(LATE);
         self.0.verify_client_cert(certificate, others, now)
     }
 
@@ -100,7 +120,7 @@ struct Scripted {
 type Tls = StreamOwned<ServerConnection, TcpStream>;
 
 impl Scripted {
-    fn start(config: Arc<ServerConfig>, serve: fn(&mut Tls, &Mutex<Vec<u8>>)) -> Self {
+    fn start(config: Arc<ServerConfig>, serve: impl Fn(&mut Tls, &Mutex<Vec<u8>>) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (ended, got) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<u8>>>::default());
@@ -137,25 +157,27 @@ fn reads(tls: &mut Tls, got: &Mutex<Vec<u8>>) {
 }
 
 /// Sends its session tickets, and hangs up without a word a little later.
-fn hangs_up(tls: &mut Tls, _: &Mutex<Vec<u8>>) {
+fn hangs_up(tls: &mut Tls, gate: &Gate) {
     while tls.conn.is_handshaking() {
         if tls.conn.complete_io(&mut tls.sock).is_err() {
             return;
         }
     }
     while tls.conn.wants_write() && tls.conn.write_tls(&mut tls.sock).is_ok() {}
-    thread::sleep(Duration::from_millis(400));
+    gate.pass(A_LITTLE_LATER);
 }
 
 #[test]
 fn an_alert_after_messages_were_taken_is_told_and_nothing_more_is_lost() {
     let files = Files::create();
-    let slow = Arc::new(Slow(verifier(&files.authority)));
+    let gate = Gate::default();
+    let slow = Arc::new(Slow(verifier(&files.authority), gate.clone()));
     let receiver = Scripted::start(server(&files.identity("localhost"), slow), reads);
     let stranger = Authority::new().unwrap().identity(&["client"]).unwrap();
     let connector = open(files.with_client(receiver.port, &stranger));
     send(&connector, &[event("taken by its system alone")]);
     assert!(connector.flush(PATIENCE));
+    gate.open();
     until("the refusal", || receiver.ended() == 1);
     send(&connector, &[event("held")]);
     until("the refusal is seen", || connector.status().unwrap().down_for.is_some());
@@ -175,10 +197,13 @@ fn an_alert_after_messages_were_taken_is_told_and_nothing_more_is_lost() {
 fn a_hang_up_soon_after_messages_were_taken_is_told_and_nothing_more_is_lost() {
     let files = Files::create();
     let config = server(&files.identity("localhost"), verifier(&files.authority));
-    let receiver = Scripted::start(config, hangs_up);
+    let gate = Gate::default();
+    let its = gate.clone();
+    let receiver = Scripted::start(config, move |tls, _| hangs_up(tls, &its));
     let connector = open(files.with_client(receiver.port, &files.identity("client")));
     send(&connector, &[event("taken by its system alone")]);
     assert!(connector.flush(PATIENCE));
+    gate.open();
     until("the hang-up", || receiver.ended() == 1);
     send(&connector, &[event("held")]);
     until("the hang-up is seen", || connector.status().unwrap().down_for.is_some());

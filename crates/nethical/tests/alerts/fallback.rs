@@ -1,5 +1,8 @@
 //! What does not arrive goes elsewhere.
 
+use std::path::Path;
+
+use nethical::Nethical;
 use nethical::alerts::Outcome;
 use nethical::event::Alert;
 use nethical_receivers::http::{Answer, HttpPeer};
@@ -13,6 +16,17 @@ fn titles(peer: &HttpPeer) -> Vec<String> {
         format!("{status} {}", body["data"]["title"].as_str().unwrap())
     };
     peer.requests().iter().map(|request| title(request.json().unwrap())).collect()
+}
+
+/// All goes to the first, and what does not arrive there to the other.
+fn with_fallback(home: &Path, first: &HttpPeer, other: &HttpPeer) -> Nethical {
+    let text = format!(
+        "[alerts.first]\ntype = 'http'\nurl = '{}'\n[alerts.other]\ntype = 'http'\nurl = '{}'\n\
+         [[routes]]\nto = ['first']\nfallback = ['other']\n",
+        first.url(),
+        other.url()
+    );
+    open(home, &text)
 }
 
 #[test]
@@ -67,13 +81,7 @@ fn an_alert_that_is_refused_goes_to_all_others_where_no_route_says_else() {
 fn an_alert_that_everybody_refused_in_the_end_holds_back_none() {
     let (first, other) = (HttpPeer::start().unwrap(), HttpPeer::start().unwrap());
     let home = tempfile::tempdir().unwrap();
-    let text = format!(
-        "[alerts.first]\ntype = 'http'\nurl = '{}'\n[alerts.other]\ntype = 'http'\nurl = '{}'\n\
-         [[routes]]\nto = ['first']\nfallback = ['other']\n",
-        first.url(),
-        other.url()
-    );
-    let nethical = open(home.path(), &text);
+    let nethical = with_fallback(home.path(), &first, &other);
     let raise = |severity: &str| {
         let outcome =
             nethical.alerts().alert(Alert::new(severity.parse().unwrap(), "disk", "")).key("d").send();
@@ -108,13 +116,7 @@ fn an_alert_that_everybody_refused_in_the_end_holds_back_none() {
 fn an_alert_that_is_over_goes_nowhere_else() {
     let (first, other) = (HttpPeer::start().unwrap(), HttpPeer::start().unwrap());
     let home = tempfile::tempdir().unwrap();
-    let text = format!(
-        "[alerts.first]\ntype = 'http'\nurl = '{}'\n[alerts.other]\ntype = 'http'\nurl = '{}'\n\
-         [[routes]]\nto = ['first']\nfallback = ['other']\n",
-        first.url(),
-        other.url()
-    );
-    let nethical = open(home.path(), &text);
+    let nethical = with_fallback(home.path(), &first, &other);
     first.always(Answer::new(400));
     assert!(nethical.alerts().warning("disk", "").key("d").send().is_sent());
     assert!(nethical.alerts().resolve("d").is_sent());
